@@ -1,0 +1,1 @@
+"""From post shards to embedding shards."""

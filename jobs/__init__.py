@@ -1,0 +1,1 @@
+"""SLURM: script templates, submission and retry."""

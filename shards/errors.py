@@ -1,0 +1,39 @@
+"""The errors a user is meant to read: cause, place, next step, and the exit code that goes with them."""
+
+from __future__ import annotations
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_FAULTS = 3
+EXIT_INTERRUPTED = 75  # EX_TEMPFAIL of sysexits.h: "try again later", which is what a scheduler should do
+
+
+class PostmillError(Exception):
+    """Something a user can mend.
+
+    Args:
+        cause: What is wrong, in one sentence without a final full stop.
+        place: The file, entry, row or option it is about.
+        hint: What to do next: a command to type or a thing to check.
+    """
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, cause: str, *, place: object = None, hint: str | None = None) -> None:
+        self.cause = cause
+        self.place = None if place is None else str(place)
+        self.hint = hint
+        super().__init__(cause if place is None else f"{self.place}: {cause}")
+
+
+class UsageError(PostmillError):
+    """The command was called with something it cannot work with."""
+
+    exit_code = EXIT_USAGE
+
+
+class Interrupted(PostmillError):
+    """A signal asked the work to stop; what was finished is kept and the same command carries on."""
+
+    exit_code = EXIT_INTERRUPTED

@@ -1,0 +1,1 @@
+"""From embedding shards to models, metrics and the report."""
