@@ -1,0 +1,47 @@
+"""Where a trained model lies: ``models/<name>/`` with weights, metrics, predictions and the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from shards import publish
+from shards.publish import Manifest, Unit
+from shards.run import Run
+
+MANIFEST = "manifest"
+WEIGHTS_FILE = "model.safetensors"
+METRICS_FILE = "metrics.json"
+PREDICTIONS_FILE = "predictions.parquet"
+
+PREDICTIONS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("split", pa.string()),  # random, influencer, ...
+        ("part", pa.string()),  # train or test
+        ("seed", pa.int32()),
+        ("true", pa.float64()),  # log1p(likes + w * comments)
+        ("predicted", pa.float64()),
+    ]
+)
+
+
+def folder(run: Run, name: str) -> Path:
+    """Return the folder of model ``name``."""
+    return run.models / name
+
+
+@contextmanager
+def publishing(run: Run, name: str) -> Iterator[Unit]:
+    """Publish the files of model ``name`` when the block ends without an exception."""
+    with publish.unit(folder(run, name), MANIFEST, run.fingerprint) as unit:
+        yield unit
+
+
+def done(run: Run, name: str, settings: str) -> Manifest | None:
+    """Return the manifest of model ``name`` if it is complete and was trained with ``settings`` (a fingerprint)."""
+    manifest = publish.done(folder(run, name), MANIFEST, run.fingerprint)
+    return manifest if manifest is not None and manifest.info.get("settings") == settings else None

@@ -1,0 +1,98 @@
+"""The post record: one schema for ``KEY.json`` in the tar and for the Parquet beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shards import publish
+from shards.errors import PostmillError
+from shards.run import Run
+
+
+def _field(name: str, kind: pa.DataType, meaning: str, nullable: bool = True) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"meaning": meaning})
+
+
+SCHEMA = pa.schema(
+    [
+        _field("key", pa.string(), "WebDataset key: the post id made safe, unique in the run", False),
+        _field("post_id", pa.string(), "id of the post as the mapping names it", False),
+        _field("post_hash", pa.string(), "SHA-256 of the metadata as canonical JSON", False),
+        _field("influencer", pa.string(), "account name in the archives (the account may have been renamed)", False),
+        _field("owner_id", pa.string(), "the account's numeric id"),
+        _field("owner_username", pa.string(), "account name inside the metadata"),
+        _field("category", pa.string(), "of the account, from influencers.txt"),
+        _field("followers", pa.int64(), "accounts following it when the list was crawled"),
+        _field("followees", pa.int64(), "accounts it followed when the list was crawled"),
+        _field("influencer_posts", pa.int64(), "posts of the account when the list was crawled"),
+        _field("shortcode", pa.string(), "the post's name in a link"),
+        _field("post_type", pa.string(), "GraphImage, GraphSidecar or GraphVideo"),
+        _field("taken_at", pa.int64(), "time of publication, seconds since 1970 UTC"),
+        _field("caption", pa.string(), "text of the caption; null where there is none"),
+        _field("comments", pa.string(), "top-level comment texts, one a line; null where none is in the metadata"),
+        _field("comments_read", pa.int32(), "how many comment texts were merged", False),
+        _field("likes", pa.int64(), "null where hidden"),
+        _field("comment_count", pa.int64(), "comments in all, of which the metadata holds the first page"),
+        _field("hashtags", pa.list_(pa.string()), "of the caption, lower case, in order, without #", False),
+        _field("tagged_users", pa.list_(pa.string()), "account names tagged in the picture", False),
+        _field("is_video", pa.bool_(), "null where the metadata does not say"),
+        _field("is_sponsored", pa.bool_(), "marked as an advertisement or with a sponsor", False),
+        _field("is_verified", pa.bool_(), "of the account"),
+        _field("is_private", pa.bool_(), "of the account"),
+        _field("width", pa.int32(), "pixels of the original, not of the stored JPEG"),
+        _field("height", pa.int32(), "pixels of the original, not of the stored JPEG"),
+        _field("aspect_ratio", pa.float64(), "width / height"),
+        _field("accessibility_caption", pa.string(), "description of the picture for screen readers"),
+        _field("images", pa.list_(pa.string()), "picture names in the mapping's order; the nth is KEY.n.jpg", False),
+        _field("missing_images", pa.list_(pa.string()), "pictures the mapping lists that could not be had", False),
+    ]
+)
+
+
+def shard_name(shard: int) -> str:
+    """Return the name of post shard ``shard`` without suffix: ``posts-000123``."""
+    return f"posts-{shard:06d}"
+
+
+def record_json(record: Mapping[str, Any]) -> bytes:
+    """Return ``record``, one value for each field of :data:`SCHEMA`, as the UTF-8 JSON of ``KEY.json``."""
+    return orjson.dumps(record)
+
+
+def records_table(records: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return ``records`` as a table of :data:`SCHEMA`, one row each, in order."""
+    return pa.Table.from_pylist(list(records), schema=SCHEMA)
+
+
+def read_records(run: Run, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the records of post shard ``shard``: one row a post, in the order of the tar.
+
+    Raises:
+        PostmillError: The shard is not there yet, or cannot be read.
+    """
+    name = shard_name(shard)
+    if publish.done(run.posts, name, run.fingerprint) is None:
+        raise PostmillError(
+            f"post shard {name} is not done", place=run.posts, hint=f"make it: postmill ingest {run.folder}"
+        )
+    path = run.posts / f"{name}.parquet"
+    try:
+        return pq.read_table(path, columns=None if columns is None else list(columns))
+    except pa.ArrowException as error:
+        raise PostmillError(
+            f"cannot be read ({error})",
+            place=path,
+            hint=f"find what is damaged with postmill verify {run.folder}; delete the file and ingest again",
+        ) from error
+
+
+def done_shards(run: Run, shards: int) -> Iterator[int]:
+    """Yield the numbers below ``shards`` of the post shards that are done."""
+    for shard in range(shards):
+        if publish.done(run.posts, shard_name(shard), run.fingerprint) is not None:
+            yield shard

@@ -1,0 +1,290 @@
+"""The one place that puts files into a run folder: whole or not at all, and the manifest last.
+
+A *unit* is a piece of work: some files and the manifest ``NAME.json`` that says they are complete. Files are
+written under a temporary name in their own folder, flushed to disk, renamed, and only then is the manifest
+written the same way. An exception discards everything. A kill leaves at most temporaries, which
+:func:`sweep` tells from those of living writers by their lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shards.errors import PostmillError
+
+SCHEMA_VERSION = 1
+TEMPORARY = ".tmp-"
+_IOV_MAX = os.sysconf("SC_IOV_MAX")
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What a manifest says of one file: its length in bytes and its SHA-256 in hexadecimal."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The small JSON that says a unit is done."""
+
+    unit: str
+    run: str
+    files: Mapping[str, FileState]
+    counts: Mapping[str, int]
+    info: Mapping[str, Any]
+
+
+class HashingFile:
+    """A temporary file, open for appending, that knows the SHA-256 of what was written to it.
+
+    It holds an exclusive lock for as long as its writer lives, which is how :func:`sweep` knows a leftover.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary, self._fd = _create_locked(path)
+        self._sha256 = hashlib.sha256()
+        self._written = 0
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Append ``data``; return its length in bytes."""
+        view = memoryview(data).cast("B")
+        self._sha256.update(view)
+        at = 0
+        while at < len(view):
+            at += os.write(self._fd, view[at:])
+        self._written += len(view)
+        return len(view)
+
+    def writev(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
+        """Append ``buffers`` in order, in as few system calls as the kernel allows."""
+        update = self._sha256.update
+        for buffer in buffers:
+            update(buffer)
+        for at in range(0, len(buffers), _IOV_MAX):
+            chunk = buffers[at : at + _IOV_MAX]
+            length = sum(map(len, chunk))
+            done = os.writev(self._fd, chunk)
+            self._written += length
+            if done < length:  # a signal or a nearly full disk: write the rest piece by piece
+                rest = memoryview(b"".join(chunk))[done:]
+                while rest:
+                    rest = rest[os.write(self._fd, rest) :]
+
+    def tell(self) -> int:
+        """Return the number of bytes written so far."""
+        return self._written
+
+    def flush(self) -> None:
+        """Do nothing: writes are not buffered here."""
+
+    def finish(self) -> FileState:
+        """Flush to disk, release, and return the length and hash."""
+        os.fsync(self._fd)
+        self.close()
+        return FileState(self._written, self._sha256.hexdigest())
+
+    def close(self) -> None:
+        """Release the file; what is under the temporary name stays."""
+        if not self.closed:
+            os.close(self._fd)
+            self.closed = True
+
+    def readable(self) -> bool:
+        """Return False: this file is written only."""
+        return False
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return False: hashing goes front to back."""
+        return False
+
+
+@dataclass
+class Unit:
+    """Work in hand: open files, and what the manifest will say besides."""
+
+    folder: Path
+    name: str
+    run: str
+    counts: dict[str, int] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+    files: list[HashingFile] = field(default_factory=list)
+
+    def file(self, name: str) -> HashingFile:
+        """Open the file that will be published as ``folder/name``."""
+        opened = HashingFile(self.folder / name)
+        self.files.append(opened)
+        return opened
+
+    def table(self, name: str, table: pa.Table, row_group_size: int | None = None) -> None:
+        """Write ``table`` as the Parquet file ``folder/name``."""
+        write_parquet(self.file(name), table, row_group_size)
+
+
+def write_parquet(sink: HashingFile, table: pa.Table, row_group_size: int | None = None) -> None:
+    """Write ``table`` to ``sink`` with the one set of Parquet options that every table of a run has."""
+    pq.write_table(table, sink, compression="zstd", version="2.6", row_group_size=row_group_size, store_schema=True)
+
+
+@contextmanager
+def unit(folder: Path, name: str, run: str) -> Iterator[Unit]:
+    """Publish the unit ``name`` in ``folder``, created where absent, when the block ends without an exception.
+
+    Args:
+        folder: Where the files and ``name.json`` go.
+        name: Name of the unit, without suffix.
+        run: Fingerprint of the run (:attr:`shards.run.Run.fingerprint`).
+
+    Raises:
+        PostmillError: The disk is full or the folder cannot be written; nothing is published.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    work = Unit(folder, name, run)
+    try:
+        yield work
+        states = {file.path.name: file.finish() for file in work.files}
+        for file in work.files:
+            file.temporary.replace(file.path)
+        _sync_folder(folder)
+        manifest = Manifest(name, run, states, work.counts, work.info)
+        put_json(folder / f"{name}.json", to_json(manifest))
+    except OSError as error:
+        raise PostmillError(
+            f"cannot write: {error.strerror or error}",
+            place=error.filename or folder / name,
+            hint="free some space or mend the permissions, then run the same command again: it carries on",
+        ) from error
+    finally:
+        for file in work.files:
+            file.close()
+            file.temporary.unlink(missing_ok=True)
+
+
+def put_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write ``value`` as JSON with sorted keys to ``path``, atomically and durably."""
+    file = HashingFile(path)
+    try:
+        file.write(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+        file.finish()
+        file.temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        file.close()
+        file.temporary.unlink(missing_ok=True)
+
+
+def to_json(manifest: Manifest) -> dict[str, Any]:
+    """Return the JSON form of ``manifest``."""
+    files = {name: {"bytes": state.bytes, "sha256": state.sha256} for name, state in manifest.files.items()}
+    return {
+        "schema": SCHEMA_VERSION,
+        "unit": manifest.unit,
+        "run": manifest.run,
+        "files": files,
+        "counts": dict(manifest.counts),
+        "info": dict(manifest.info),
+    }
+
+
+def read_manifest(folder: Path, name: str) -> Manifest | None:
+    """Return the manifest of unit ``name``, or None where there is none that parses and has our schema."""
+    try:
+        value = json.loads((folder / f"{name}.json").read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    try:
+        if value["schema"] != SCHEMA_VERSION:
+            return None
+        files = {name: FileState(int(f["bytes"]), str(f["sha256"])) for name, f in value["files"].items()}
+        return Manifest(value["unit"], value["run"], files, value["counts"], value["info"])
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def done(folder: Path, name: str, run: str) -> Manifest | None:
+    """Return the manifest of unit ``name`` if it is this run's and every file has the size it states, else None."""
+    manifest = read_manifest(folder, name)
+    if manifest is None or manifest.run != run:
+        return None
+    for file, state in manifest.files.items():
+        try:
+            if (folder / file).stat().st_size != state.bytes:
+                return None
+        except FileNotFoundError:
+            return None
+    return manifest
+
+
+def differences(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Yield one sentence for each file of ``manifest`` that is missing or whose length or SHA-256 differs."""
+    for name, state in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            yield f"{path}: missing"
+        elif path.stat().st_size != state.bytes:
+            yield f"{path}: {path.stat().st_size} bytes, the manifest says {state.bytes}"
+        else:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != state.sha256:
+                yield f"{path}: SHA-256 differs from the manifest's"
+
+
+def sweep(folder: Path) -> int:
+    """Remove the temporaries in ``folder`` that no living writer holds; return how many there were."""
+    removed = 0
+    for path in folder.glob(f"{TEMPORARY}*"):
+        try:
+            fd = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink(missing_ok=True)
+            removed += 1
+        except BlockingIOError:
+            pass  # its writer lives
+        finally:
+            os.close(fd)
+    return removed
+
+
+def _create_locked(path: Path) -> tuple[Path, int]:
+    """Create and lock a temporary beside ``path``; try again if a sweep removed it before it was locked."""
+    while True:
+        temporary = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            if os.fstat(fd).st_ino == temporary.stat().st_ino:
+                return temporary, fd
+        except FileNotFoundError:
+            pass
+        os.close(fd)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
