@@ -1,0 +1,75 @@
+"""A tar writer whose bytes depend on nothing but names and contents (POSIX.1-1988 ustar)."""
+
+from __future__ import annotations
+
+from shards.publish import HashingFile
+
+BLOCK = 512
+RECORD = 20 * BLOCK  # tar pads the archive to a whole record
+MAX_NAME = 100
+MAX_SIZE = 8**11 - 1
+_FLUSH_BYTES = 8 << 20
+_PADDING = bytes(BLOCK)
+
+_HEADER = bytearray(BLOCK)
+_HEADER[100:108] = b"0000644\0"  # mode
+_HEADER[108:124] = b"0000000\0" * 2  # owner, group
+_HEADER[136:148] = b"00000000000\0"  # mtime: fixed, so that the same input gives the same bytes
+_HEADER[148:156] = b" " * 8  # the checksum counts itself as blanks
+_HEADER[156:157] = b"0"  # regular file
+_HEADER[257:265] = b"ustar\00000"
+_HEADER_SUM = sum(_HEADER)
+
+Buffer = bytes | bytearray | memoryview
+
+
+class TarWriter:
+    """Appends members to ``file``; :meth:`close` ends the archive, and nothing else does.
+
+    Leaving out :meth:`close` leaves a tar without end: an exception on its way must never finish the file.
+    """
+
+    def __init__(self, file: HashingFile) -> None:
+        self.file = file
+        self.size = 0  # bytes of the archive so far
+        self._buffers: list[Buffer] = []
+        self._pending = 0
+
+    def add(self, name: str, *parts: Buffer) -> int:
+        """Append the member ``name`` whose content is ``parts`` in order; return the offset of its content.
+
+        Raises:
+            ValueError: The name is not plain ASCII of 1 to 100 characters, or the content exceeds 8 GiB.
+        """
+        raw = name.encode("ascii")
+        size = sum(map(len, parts))
+        if not 0 < len(raw) <= MAX_NAME or size > MAX_SIZE:
+            raise ValueError(f"a tar member cannot be named {name!r} with {size} bytes")
+        digits = b"%011o" % size
+        header = bytearray(_HEADER)
+        header[: len(raw)] = raw
+        header[124:135] = digits
+        header[148:156] = b"%06o\0 " % (_HEADER_SUM + sum(raw) + sum(digits))
+        padding = -size % BLOCK
+        self._buffers.append(header)
+        self._buffers.extend(parts)
+        if padding:
+            self._buffers.append(_PADDING[:padding])
+        start = self.size + BLOCK
+        self.size = start + size + padding
+        self._pending += BLOCK + size + padding
+        if self._pending >= _FLUSH_BYTES:
+            self._flush()
+        return start
+
+    def close(self) -> None:
+        """Write the end of the archive: two zero blocks and the padding to a whole record."""
+        end = 2 * BLOCK + -(self.size + 2 * BLOCK) % RECORD
+        self._buffers.append(bytes(end))
+        self.size += end
+        self._flush()
+
+    def _flush(self) -> None:
+        self.file.writev(self._buffers)
+        self._buffers.clear()
+        self._pending = 0

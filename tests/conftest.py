@@ -1,0 +1,112 @@
+"""Fixtures that more than one test file needs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shards import plan, posts, publish
+from shards import run as runs
+from shards.run import Run
+from shards.tar import TarWriter
+
+Post = tuple[dict[str, Any], Sequence[bytes]]
+
+SHARED = Path(__file__).resolve().parents[1] / ".." / "shared"
+
+
+def record(key: str, **fields: Any) -> dict[str, Any]:
+    """A record in which every field has a plausible value; ``fields`` replaces some."""
+    base: dict[str, Any] = dict.fromkeys(posts.SCHEMA.names)
+    base.update(
+        key=key,
+        post_id=key,
+        post_hash="0" * 64,
+        influencer="ann.lee",
+        category="food",
+        followers=10_000,
+        followees=300,
+        influencer_posts=120,
+        post_type="GraphImage",
+        taken_at=1_550_000_000,
+        caption="fresh bread this morning #bread",
+        comments="looks great\nrecipe please",
+        comments_read=2,
+        likes=100,
+        comment_count=7,
+        hashtags=["bread"],
+        tagged_users=[],
+        is_video=False,
+        is_sponsored=False,
+        is_verified=False,
+        is_private=False,
+        width=1080,
+        height=1350,
+        aspect_ratio=0.8,
+        images=[],
+        missing_images=[],
+    )
+    base.update(fields)
+    return base
+
+
+def jpeg(seed: int, size: tuple[int, int] = (256, 320)) -> bytes:
+    """A small JPEG whose content depends on ``seed``."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[[Sequence[Sequence[Post]]], Run]:
+    """Write a run folder with a plan manifest and one finished post shard for each list of posts."""
+
+    def make(contents: Sequence[Sequence[Post]]) -> Run:
+        run = runs.create_or_check(tmp_path / "run", {"test": 1}, {}, {})
+        shards = [
+            dict(shard=n, kind="window", window=n, posts=len(c), images=0, image_bytes=0, last_part=0)
+            for n, c in enumerate(contents)
+        ]
+        with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
+            unit.table("shards.parquet", plan.pa.Table.from_pylist(shards, schema=plan.SHARDS))
+            unit.counts.update(shards=len(shards))
+        for number, content in enumerate(contents):
+            name = posts.shard_name(number)
+            with publish.unit(run.posts, name, run.fingerprint) as unit:
+                tar = TarWriter(unit.file(f"{name}.tar"))
+                for fields, pictures in content:
+                    tar.add(f"{fields['key']}.json", posts.record_json(fields))
+                    for n, picture in enumerate(pictures):
+                        tar.add(f"{fields['key']}.{n}.jpg", picture)
+                tar.close()
+                unit.table(f"{name}.parquet", posts.records_table([fields for fields, _ in content]))
+                unit.counts.update(posts=len(content))
+        return run
+
+    return make
+
+
+@pytest.fixture
+def make_record() -> Callable[..., dict[str, Any]]:
+    return record
+
+
+@pytest.fixture
+def make_jpeg() -> Callable[..., bytes]:
+    return jpeg
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of test data beside the project; tests that need it are skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder ../shared with the test data is absent")
+    return SHARED.resolve()
