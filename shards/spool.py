@@ -1,0 +1,135 @@
+"""The spool: entries set aside on the first pass, those of one post shard lying together.
+
+Layout, all numbers little-endian: the magic; the pieces, one for each post shard in ascending order, each a row of
+records; the index, one row for each piece; the trailer. A record is a header and the entry's bytes as they lie in the
+archive (still compressed), or, for an entry that could not be taken, the reason and detail as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from shards.errors import PostmillError
+from shards.publish import HashingFile
+
+MAGIC = b"PMSPOOL1"
+FAULT_METHOD = 0xFFFF
+_RECORD = struct.Struct("<IhHIQQ")  # row, image, method, crc32, size, bytes that follow
+_INDEX = struct.Struct("<IIQQ")  # post shard, records, offset, length
+_TRAILER = struct.Struct("<QQ8s")  # offset of the index, number of its rows, magic
+_FLUSH_RECORDS = 512
+
+
+class SpoolEntry(NamedTuple):
+    """One entry on its way to a post shard.
+
+    Attributes:
+        row: Row in the post shard.
+        image: Place in the mapping's list of pictures, or :data:`shards.plan.METADATA_IMAGE`.
+        method: Zip compression method of ``data``, or FAULT_METHOD.
+        crc32: Of the plain bytes, as the central directory states it.
+        size: Of the plain bytes, likewise.
+        data: The compressed bytes; of a fault, its JSON.
+    """
+
+    row: int
+    image: int
+    method: int
+    crc32: int
+    size: int
+    data: bytes | memoryview
+
+    def fault(self) -> tuple[str, str]:
+        """Return the reason and the detail of a fault."""
+        value = json.loads(bytes(self.data))
+        return value["reason"], value["detail"]
+
+
+def faulty(row: int, image: int, reason: str, detail: str) -> SpoolEntry:
+    """Return the entry that stands for one that could not be taken."""
+    return SpoolEntry(row, image, FAULT_METHOD, 0, 0, json.dumps({"reason": reason, "detail": detail}).encode())
+
+
+def write(file: HashingFile, entries: Iterable[tuple[int, SpoolEntry]]) -> int:
+    """Write pairs of post shard and entry, ascending by post shard, to ``file``; return how many there were.
+
+    Raises:
+        ValueError: The post shards do not ascend.
+    """
+    file.write(MAGIC)
+    index: list[list[int]] = []
+    buffers: list[bytes | bytearray | memoryview] = []
+    at = len(MAGIC)
+    for shard, entry in entries:
+        if not index or index[-1][0] != shard:
+            if index and index[-1][0] > shard:
+                raise ValueError(f"post shard {shard} after {index[-1][0]}")
+            index.append([shard, 0, at, 0])
+        length = len(entry.data)
+        buffers += (
+            _RECORD.pack(entry.row, entry.image, entry.method, entry.crc32, entry.size, length),
+            entry.data,
+        )
+        at += _RECORD.size + length
+        index[-1][1] += 1
+        index[-1][3] += _RECORD.size + length
+        if len(buffers) >= 2 * _FLUSH_RECORDS:
+            file.writev(buffers)
+            buffers.clear()
+    buffers += [_INDEX.pack(*row) for row in index]
+    buffers.append(_TRAILER.pack(at, len(index), MAGIC))
+    file.writev(buffers)
+    return sum(row[1] for row in index)
+
+
+def read_piece(path: Path, shard: int) -> Iterator[SpoolEntry]:
+    """Yield the entries that the spool ``path`` holds for post shard ``shard``: one contiguous read.
+
+    Raises:
+        PostmillError: The file is damaged.
+    """
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        piece = _piece(fd, shard)
+    except (struct.error, ValueError) as error:
+        raise PostmillError(
+            f"is damaged: {error}", place=path, hint="delete it and its manifest, then ingest again"
+        ) from error
+    finally:
+        os.close(fd)
+    at = 0
+    while at < len(piece):
+        row, image, method, crc32, size, length = _RECORD.unpack_from(piece, at)
+        at += _RECORD.size
+        yield SpoolEntry(row, image, method, crc32, size, piece[at : at + length])
+        at += length
+
+
+def _piece(fd: int, shard: int) -> memoryview:
+    size = os.fstat(fd).st_size
+    at, rows, magic = _TRAILER.unpack(_read(fd, max(size - _TRAILER.size, 0), _TRAILER.size))
+    if magic != MAGIC or at + rows * _INDEX.size + _TRAILER.size != size:
+        raise ValueError("its trailer does not fit its size")
+    for number, _, offset, length in _INDEX.iter_unpack(_read(fd, at, rows * _INDEX.size)):
+        if number == shard:
+            if offset + length > at:
+                raise ValueError("its index points behind its pieces")
+            return memoryview(_read(fd, offset, length))
+    return memoryview(b"")
+
+
+def _read(fd: int, offset: int, length: int) -> bytes:
+    parts = []
+    while length:
+        part = os.pread(fd, length, offset)
+        if not part:
+            raise ValueError("it ends too early")
+        parts.append(part)
+        offset += len(part)
+        length -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
