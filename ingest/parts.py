@@ -21,6 +21,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import fsspec
@@ -124,7 +125,7 @@ def _from_local(source: Source) -> list[tuple[str, int]]:
         if not found:
             raise UsageError("no file matches", place=source, hint="quote the pattern, and check the folder")
         return _measure(_only_set(path, found), _local_size)
-    raise UsageError("there is no such file or folder", place=source, hint="name any part of the archive, or its folder")
+    raise UsageError("there is no such file or folder", place=source, hint="name a part of the archive, or its folder")
 
 
 def _only_set(place: Path, files: list[Path]) -> list[str]:
@@ -132,12 +133,12 @@ def _only_set(place: Path, files: list[Path]) -> list[str]:
     names = [str(each) for each in files if each.is_file()]
     sets: dict[tuple[_Kind, str], str] = {}
     for name in names:
-        if (where := _place(name, names)) is not None:
+        if (where := _place(name)) is not None:
             sets.setdefault((where.kind, where.stem), name)
     if not sets:
         if names and _GLOB.search(place.name):
             return sorted(names, key=_natural)  # the user's own naming: `xaa xab`
-        raise UsageError("no archive here", place=place, hint="expected NAME.zip with NAME.z01 ..., or NAME.zip.001 ...")
+        raise UsageError("no archive here", place=place, hint="expected NAME.zip and NAME.z01 ..., or NAME.zip.001 ...")
     if len(sets) > 1:
         listed = ", ".join(sorted(_name(each) for each in sets.values()))
         raise UsageError(f"more than one archive here: {listed}", place=place, hint="name one part of the one you mean")
@@ -146,27 +147,29 @@ def _only_set(place: Path, files: list[Path]) -> list[str]:
 
 def _set_of(path: str, siblings: list[str]) -> list[str]:
     """All of ``siblings`` that belong to the archive of ``path``, in order."""
-    where = _place(path, siblings)
+    where = _place(path)
     if where is None:
         return [path]
-    same = [each for each in siblings if (at := _place(each, siblings)) and (at.kind, at.stem) == (where.kind, where.stem)]
-    return _ordered(same)
+    places = [(each, _place(each)) for each in siblings]
+    return _ordered([each for each, at in places if at and (at.kind, at.stem) == (where.kind, where.stem)])
 
 
 def _ordered(paths: list[str]) -> list[str]:
     """Put ``paths`` in order and refuse gaps and doubles."""
-    places = [_place(path, paths) for path in paths]
+    places = [_place(path) for path in paths]
     known = [place for place in places if place is not None]
     if len(known) < len(paths) or len({(place.kind, place.stem) for place in known}) > 1:
         if len(known) == len(paths) and len(paths) > 1:
-            raise PostmillError("parts of different archives", place=", ".join(sorted({_name(place.stem) for place in known})))
+            stems = ", ".join(sorted({_name(place.stem) for place in known}))
+            raise UsageError(f"parts of different archives: {stems}", place=_parent(paths[0]), hint="name those of one")
         return paths  # no scheme in the names: the order is the user's
     if len(paths) == 1 and known[0].kind.last is None and not known[0].stem.lower().endswith((".zip", ".zipx")):
         return paths  # a whole archive with a number for a suffix, such as a year
     numbered = sorted(zip((place.number for place in known), paths, strict=True))
-    twice = [f"{_name(a)} and {_name(b)}" for (m, a), (n, b) in zip(numbered, numbered[1:], strict=False) if m == n]
+    twice = [f"{_name(a)} and {_name(b)}" for (m, a), (n, b) in pairwise(numbered) if m == n]
     if twice:
-        raise PostmillError(f"the same part twice: {'; '.join(twice)}", place=_parent(paths[0]), hint="move one of each away")
+        where = _parent(paths[0])
+        raise PostmillError(f"the same part twice: {'; '.join(twice)}", place=where, hint="move one of each away")
     _refuse_gaps([number for number, _ in numbered], known[0], numbered[0][1])
     return [path for _, path in numbered]
 
@@ -183,12 +186,12 @@ def _refuse_gaps(numbers: list[int], where: _Place, example: str) -> None:
         raise PostmillError(
             f"{len(missing)} part{'s' if len(missing) > 1 else ''} missing: {', '.join(names)}{more}",
             place=folder,
-            hint=f"fetch what is missing into {folder}; {len(counted)} numbered parts are there and are kept as they are",
+            hint=f"fetch what is missing into {folder}; the {len(counted)} numbered parts there can stay as they are",
         )
 
 
-def _place(path: str, siblings: Sequence[str]) -> _Place | None:
-    """Read the number out of a file name; ``siblings`` decide what a bare ``.zip`` is the end of."""
+def _place(path: str) -> _Place | None:
+    """Read the number out of a file name."""
     name, folder = _name(path), path[: len(path) - len(_name(path))]
     for kind in _KINDS:
         if match := kind.part.fullmatch(name):
@@ -224,7 +227,7 @@ def _spell(where: _Place, number: int, example: str) -> str:
 
 def _from_url(url: str) -> list[tuple[str, int]]:
     """Probe for the neighbours of ``url``: not every server lists a folder."""
-    where = _place(url, ())
+    where = _place(url)
     if where is None:
         return _measure([url], _url_size)
     name = _name(url)

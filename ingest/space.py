@@ -19,6 +19,7 @@ thread at a time; threads and processes open their own.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -56,7 +57,9 @@ class AddressSpace:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -172,12 +175,8 @@ def _fetch(part: Part, at: int, into: memoryview) -> None:
 
 def _network_errors() -> tuple[type[Exception], ...]:
     """What a range request can fail with; fsspec lets aiohttp's own errors through."""
-    try:
-        import aiohttp
-    except ImportError:  # only http(s) needs it
-        return (OSError,)
-    client_error: Any = aiohttp.ClientError
-    return (OSError, client_error)
+    aiohttp: Any = sys.modules.get("aiohttp")  # there if fsspec needed it
+    return (OSError,) if aiohttp is None else (OSError, aiohttp.ClientError)
 
 
 def _ends_early(part: Part, at: int, wanted: int) -> PartError:

@@ -1,0 +1,122 @@
+"""Decompress one entry, and believe nothing that it declares.
+
+Stored (0), deflate (8), deflate64 (9) and Zstandard (93). Memory is bounded by what the compressed
+bytes can become at all, by the declared size and by the caller's limit, whichever is least; length
+and CRC-32 are always checked.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterator
+
+import deflate
+import inflate64
+import zstandard
+
+from ingest.reasons import EntryFault, Reason
+
+STORED, DEFLATE, DEFLATE64, ZSTANDARD = 0, 8, 9, 93
+METHODS = (STORED, DEFLATE, DEFLATE64, ZSTANDARD)
+MAX_ENTRY = 256 << 20  # bytes; pictures and posts are far below a hundredth of it
+
+# The most that n compressed bytes can become, bytes for a byte. Deflate: 258 bytes in two 1-bit codes.
+# Deflate64: 65,538 in 18 bits. Zstandard: a block of 128 KiB in 4 bytes.
+_MOST = {STORED: 1, DEFLATE: 1032, DEFLATE64: 29_200, ZSTANDARD: 32_768}
+_SLACK = 131_072  # one block of any of them
+_WHOLE = 64 << 20  # up to this size a buffer is allocated at once
+_STEP = 1 << 20
+_STEP64 = 1 << 10  # inflate64 has no output limit: 1 KiB at a time cannot become more than 30 MB
+_WINDOW = 1 << 27  # Zstandard's own default limit
+
+
+def inflate(
+    method: int, data: bytes | bytearray | memoryview, size: int, crc32: int, max_entry: int = MAX_ENTRY
+) -> bytes | bytearray | memoryview:
+    """Return the decompressed data of one entry; for a stored one ``data`` itself.
+
+    Args:
+        method: Compression method, one of :data:`METHODS`.
+        data: All compressed bytes.
+        size: Declared size of the result, bytes.
+        crc32: Declared checksum of the result.
+        max_entry: Largest size to accept, bytes.
+
+    Raises:
+        EntryFault: Another method, too large, corrupt, or not of the declared size or checksum.
+    """
+    if size > max_entry:
+        raise EntryFault(Reason.TOO_LARGE, f"declares {size} bytes; the limit is {max_entry}")
+    most = _MOST.get(method)
+    if most is None:
+        raise EntryFault(Reason.METHOD_UNSUPPORTED, f"method {method}")
+    if size > len(data) * most + _SLACK:
+        raise EntryFault(Reason.SIZE_LIE, f"declares {size} bytes, which {len(data)} compressed bytes cannot become")
+    plain: bytes | bytearray | memoryview
+    if method == STORED:
+        plain = data
+    elif method == DEFLATE and size <= _WHOLE:
+        try:
+            plain = deflate.deflate_decompress(data, size)
+        except deflate.DeflateError as error:
+            raise _deflate_fault(data, size) from error
+    else:
+        plain = _bounded(method, data, size)
+    if len(plain) != size:
+        raise EntryFault(Reason.SIZE_LIE, f"declares {size} bytes and has {len(plain)}")
+    found = deflate.crc32(plain)
+    if found != crc32:
+        raise EntryFault(Reason.CRC_WRONG, f"declares {crc32:#010x} and has {found:#010x}")
+    return plain
+
+
+def _deflate_fault(data: bytes | bytearray | memoryview, size: int) -> EntryFault:
+    """Tell corrupt data from an output beyond ``size``; libdeflate says only that it failed."""
+    try:
+        got = zlib.decompressobj(-15).decompress(data, size + 1)
+    except zlib.error as error:
+        return EntryFault(Reason.DATA_CORRUPT, str(error))
+    if len(got) > size:
+        return EntryFault(Reason.SIZE_LIE, f"declares {size} bytes and has more")
+    return EntryFault(Reason.DATA_CORRUPT, f"the data stop after {len(got)} of {size} bytes")
+
+
+def _bounded(method: int, data: bytes | bytearray | memoryview, size: int) -> bytearray:
+    """Decompress in pieces and stop as soon as there is more than ``size``."""
+    plain = bytearray()
+    pieces = {DEFLATE: _pieces_deflate, DEFLATE64: _pieces_deflate64, ZSTANDARD: _pieces_zstandard}[method]
+    try:
+        for piece in pieces(data):
+            plain += piece
+            if len(plain) > size:
+                raise EntryFault(Reason.SIZE_LIE, f"declares {size} bytes and has more")
+    except (zlib.error, zstandard.ZstdError, ValueError) as error:
+        raise EntryFault(Reason.DATA_CORRUPT, str(error)) from error
+    return plain
+
+
+def _pieces_deflate(data: bytes | bytearray | memoryview) -> Iterator[bytes]:
+    stream = zlib.decompressobj(-15)
+    left: bytes | bytearray | memoryview = data
+    while not stream.eof:
+        piece = stream.decompress(left, _STEP)
+        if not piece and not stream.eof:
+            return
+        yield piece
+        left = stream.unconsumed_tail
+
+
+def _pieces_deflate64(data: bytes | bytearray | memoryview) -> Iterator[bytes]:
+    stream = inflate64.Inflater()
+    for at in range(0, len(data), _STEP64):
+        yield stream.inflate(bytes(data[at : at + _STEP64]))
+        if stream.eof:
+            return
+
+
+def _pieces_zstandard(data: bytes | bytearray | memoryview) -> Iterator[bytes]:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+    reader = decompressor.stream_reader(io.BytesIO(data), read_across_frames=True)
+    while piece := reader.read(_STEP):
+        yield piece
