@@ -36,7 +36,7 @@ class Reason(StrEnum):
 
 
 MEANING: dict[Reason, str] = {
-    Reason.NAME_HOSTILE: "the name could lead out of a folder: '..', absolute, backslash; or has a control byte, or is over-long",
+    Reason.NAME_HOSTILE: "the name could lead out of a folder: '..', absolute, backslash; or has a control byte; or is too long",
     Reason.NAME_UNDECODABLE: "the name is not text in the encoding its record declares",
     Reason.NAME_MISMATCH: "directory and local header give different names",
     Reason.DUPLICATE_NAME: "an earlier entry of the directory has this name; the first one wins",

@@ -19,22 +19,60 @@ thread at a time; threads and processes open their own.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import fsspec
 
-from ingest.parts import Part, is_url
+from ingest.naming import file_name
 from shards.errors import PostmillError
 
 BLOCK = 8 << 20
 _MOST_OPEN = 128  # descriptors; the usual limit is 1,024 for the whole process
 _TRIES = 4  # of one range of a URL
 _PREADV_MOST = 1 << 30  # Linux moves at most 2 GiB - 4 KiB in one call
+
+
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of an archive, at ``start`` of its address space (bytes)."""
+
+    name: str  # for messages: the last component of the path
+    path: str  # local path or URL
+    start: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The first offset after the part."""
+        return self.start + self.size
+
+
+def is_url(path: object) -> bool:
+    """Tell whether ``path`` goes through fsspec rather than the local file system."""
+    return isinstance(path, str) and _URL.match(path) is not None
+
+
+def lay_out(files: Iterable[tuple[str, int]]) -> tuple[Part, ...]:
+    """Return the parts for ``files``, (path or URL, size in bytes) in order.
+
+    Nothing is looked at, so this also serves where a listing is all one has.
+    """
+    parts: list[Part] = []
+    start = 0
+    for path, size in files:
+        parts.append(Part(file_name(path), path, start, size))
+        start += size
+    return tuple(parts)
 
 
 class PartError(PostmillError, OSError):
