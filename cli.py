@@ -1,0 +1,382 @@
+"""The command line: parses, calls, prints. No logic."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ingest.prepare import MAX_ENTRY, SHARD_BYTES, prepare
+from ingest.source import Source, discover
+from ingest.stages import Stage
+from ingest.stages import ingest as ingest_stages
+from shards import run as runs
+from shards.errors import EXIT_FAULTS, PostmillError, UsageError
+from shards.interrupt import interruptible
+from shards.progress import Progress, for_console
+from shards.run import Run
+from shards.tasks import Task, from_environment, parse_task
+from shards.verify import check_counts, count_faults, verify_files
+
+app = typer.Typer(
+    name="postmill",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Stream split zips of social-media posts into WebDataset shards, encode them, and train engagement models "
+    "that are judged honestly. Nothing is ever unpacked; every command can be killed and run again.",
+    epilog="Start here: `postmill sample data` writes a small dataset; `postmill run data run --models light` does "
+    "everything on it.",
+)
+out = Console()
+err = Console(stderr=True)
+
+SourceArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="SOURCE", help="Folder with influencers.txt, the mapping file, Post_metadata/ and Post_images/."
+    ),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
+MetadataOption = Annotated[str | None, typer.Option("--metadata", help="Any part of the metadata archive.")]
+ImagesOption = Annotated[str | None, typer.Option("--images", help="Any part of the picture archive.")]
+MappingOption = Annotated[str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst.")]
+InfluencersOption = Annotated[str | None, typer.Option("--influencers", help="The influencers file.")]
+ShardSizeOption = Annotated[
+    int, typer.Option("--shard-size", min=1, help="Picture bytes of a post shard, in MiB; a worker holds one.")
+]
+MaxEntryOption = Annotated[int, typer.Option("--max-entry", min=1, help="Largest entry that is taken, in MiB.")]
+RawOption = Annotated[bool, typer.Option("--raw/--no-raw", help="Keep the original metadata bytes in the shards.")]
+MaxFaultsOption = Annotated[
+    int | None, typer.Option("--max-faults", min=0, help="Exit with 3 if there are more faults than this.")
+]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Processes that work at once.")]
+TaskOption = Annotated[
+    str | None, typer.Option("--task", metavar="K/N", help="Do share K (from 0) of N; default: the array task's.")
+]
+EncodersOption = Annotated[str | None, typer.Option("--encoders", help="Comma-separated; default: all.")]
+ModelsOption = Annotated[
+    str, typer.Option("--models", help="paper: the study's models; light: small packaged stand-ins.")
+]
+ModelOption = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="ENCODER=MODEL", help="Hub id or local folder for one encoder; repeatable."),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", help="postmill: trained with care; paper: the study's own settings.")
+]
+FeaturesOption = Annotated[
+    str, typer.Option("--features", help="default: what exists before publication; paper: with comments, which leak.")
+]
+SplitOption = Annotated[list[str] | None, typer.Option("--split", help="random or influencer; default: both.")]
+
+
+@app.command(epilog="Example: `postmill sample data --posts 2000 --influencers 60`")
+def sample(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    posts: Annotated[int, typer.Option("--posts", help="How many posts.")] = 2000,
+    influencers: Annotated[int, typer.Option("--influencers", help="How many accounts.")] = 60,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 0,
+) -> None:
+    """Write a small invented dataset in the real layout, with known truth planted."""
+    from ingest.sample import write_sample
+
+    with progress() as shown:
+        made = write_sample(folder, posts, influencers, seed, progress=shown)
+    out.print(
+        f"{folder}: {made.posts} posts of {made.influencers} accounts, {made.metadata_parts} metadata parts and "
+        f"{made.image_parts} picture parts, {made.size / 1e6:.1f} MB; the planted truth is in truth.json"
+    )
+
+
+@app.command("run", epilog="Example: `postmill run data run --models light`")
+def run_all(
+    source: SourceArgument,
+    folder: RunArgument,
+    models: ModelsOption = "paper",
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = 1,
+    shard_size: ShardSizeOption = SHARD_BYTES >> 20,
+    max_entry: MaxEntryOption = MAX_ENTRY >> 20,
+    raw: RawOption = True,
+    max_faults: MaxFaultsOption = None,
+) -> None:
+    """Do everything on this machine: plan, ingest, encode, train, report."""
+    from encode.models import check_models
+
+    check_models(models, overrides(model))
+    with progress() as shown:
+        opened = planned(discover(source), folder, shard_size, max_entry, raw, shown)
+        ingested(opened, tuple(Stage), Task(0, 1), workers, shown)
+        encoded(opened, None, models, model, device, Task(0, 1), shown)
+        trained(opened, models, "postmill", "default", None, 1.0, shown)
+        reported(opened, shown)
+    end(opened, max_faults)
+
+
+@app.command(epilog="Example: `postmill plan data run` or `postmill plan --images a.zip ... run`")
+def plan(
+    source: SourceArgument,
+    folder: RunArgument,
+    metadata: MetadataOption = None,
+    images: ImagesOption = None,
+    mapping: MappingOption = None,
+    influencers: InfluencersOption = None,
+    shard_size: ShardSizeOption = SHARD_BYTES >> 20,
+    max_entry: MaxEntryOption = MAX_ENTRY >> 20,
+    raw: RawOption = True,
+    max_faults: MaxFaultsOption = None,
+) -> None:
+    """Join the archives' directories with the mapping and decide which entry goes where. Reads no picture."""
+    with progress() as shown:
+        found = discover(source, metadata, images, mapping, influencers)
+        opened = planned(found, folder, shard_size, max_entry, raw, shown)
+    end(opened, max_faults)
+
+
+@app.command(epilog="Example: `postmill ingest run --workers 4`; one array task of 8: `postmill ingest run --task 3/8`")
+def ingest(
+    folder: RunArgument,
+    stage: Annotated[list[Stage] | None, typer.Option("--stage", help="Only this stage; repeatable.")] = None,
+    workers: WorkersOption = 1,
+    task: TaskOption = None,
+    max_faults: MaxFaultsOption = None,
+) -> None:
+    """Stream the archives into post shards: stages metadata, windows, spanning."""
+    opened = runs.open_run(folder)
+    with progress() as shown:
+        ingested(opened, tuple(stage) if stage else tuple(Stage), chosen(task), workers, shown)
+    end(opened, max_faults)
+
+
+@app.command(epilog="Example: `postmill encode run --models light --encoders text,image`")
+def encode(
+    folder: RunArgument,
+    encoders: EncodersOption = None,
+    models: ModelsOption = "paper",
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+    task: TaskOption = None,
+) -> None:
+    """Turn post shards into embedding shards."""
+    opened = runs.open_run(folder)
+    with progress() as shown:
+        encoded(opened, encoders, models, model, device, chosen(task), shown)
+
+
+@app.command(epilog="Example: `postmill train run` or, as in the study, `postmill train run --recipe paper`")
+def train(
+    folder: RunArgument,
+    models: Annotated[str | None, typer.Option("--models", help="Which embeddings, where there are several.")] = None,
+    recipe: RecipeOption = "postmill",
+    features: FeaturesOption = "default",
+    split: SplitOption = None,
+    comment_weight: Annotated[float, typer.Option("--comment-weight", min=0.0, help="w in log1p(likes + w * c).")] = 1,
+) -> None:
+    """Train the ladder of baselines and the fusion, and judge them on held-out posts and accounts."""
+    opened = runs.open_run(folder)
+    with progress() as shown:
+        trained(opened, models, recipe, features, split, comment_weight, shown)
+    print_results(opened)
+
+
+@app.command(epilog="Example: `postmill report run`")
+def report(folder: RunArgument) -> None:
+    """Write the report: one self-contained HTML page."""
+    opened = runs.open_run(folder)
+    with progress() as shown:
+        reported(opened, shown)
+
+
+@app.command(epilog="Example: `postmill faults run`, or `postmill faults run --csv > faults.csv`")
+def faults(
+    folder: RunArgument,
+    csv: Annotated[bool, typer.Option("--csv", help="Every fault as a row of CSV.")] = False,
+) -> None:
+    """Show what was wrong with the input, by reason."""
+    from shards.verify import faults_csv
+
+    opened = runs.open_run(folder)
+    if csv:
+        for piece in faults_csv(opened):
+            sys.stdout.write(piece)
+        return
+    table = Table("reason", "faults", "posts lost", "meaning", title=f"Faults of {escape(str(folder))}")
+    for row in count_faults(opened):
+        table.add_row(row.reason, str(row.faults), str(row.lost), row.meaning)
+    out.print(table if table.rows else "no faults")
+
+
+@app.command(epilog="Example: `postmill verify run`")
+def verify(folder: RunArgument) -> None:
+    """Check every file against its manifest (SHA-256) and the counts against each other."""
+    opened = runs.open_run(folder)
+    with progress() as shown:
+        wrong = [*verify_files(opened, shown), *check_counts(opened)]
+    for sentence in wrong:
+        err.print(escape(sentence), style="red", highlight=False)
+    if wrong:
+        raise PostmillError(
+            f"{len(wrong)} things are wrong",
+            place=folder,
+            hint="delete the damaged files and run the same commands again: they are made anew, with the same bytes",
+        )
+    out.print(f"{escape(str(folder))}: every file is as its manifest says, and the counts add up")
+
+
+def planned(source: Source, folder: Path, shard_size: int, max_entry: int, raw: bool, shown: Progress) -> Run:
+    """Pin and plan, and say what the plan holds."""
+    opened, manifest = prepare(source, folder, shard_size << 20, max_entry << 20, raw, shown)
+    counts = manifest.counts
+    out.print(
+        f"plan: {counts['planned_posts']:,} of {counts['mapped_posts']:,} mapped posts with "
+        f"{counts['planned_images']:,} pictures in {counts['shards']:,} shards; {counts['lost']:,} lost, "
+        f"{counts['faults']:,} faults; {counts['spanning_posts']:,} posts span windows "
+        f"({counts['spool_bytes'] / 1e6:,.1f} MB written twice)"
+    )
+    return opened
+
+
+def ingested(run: Run, stages: tuple[Stage, ...], task: Task, workers: int, shown: Progress) -> None:
+    """Run the stages of ingest, and say what each did."""
+    for summary in ingest_stages(run, stages, task, workers, shown):
+        out.print(f"ingest {summary.stage.value}: {did(summary.done, summary.skipped)}")
+
+
+def encoded(
+    run: Run, encoders: str | None, models: str, model: list[str] | None, device: str, task: Task, shown: Progress
+) -> None:
+    """Run the encoders, and say what each did."""
+    from encode.encode import ENCODERS, encode_run
+
+    wanted = tuple(encoders.split(",")) if encoders else ENCODERS
+    summary = encode_run(
+        run, encoders=wanted, models=models, model_overrides=overrides(model), device=device, task=task, progress=shown
+    )
+    for each in summary.encoders:
+        out.print(f"encode {each.folder}: {did(each.done, each.skipped)}")
+
+
+def trained(
+    run: Run,
+    models: str | None,
+    recipe: str,
+    features: str,
+    split: list[str] | None,
+    comment_weight: float,
+    shown: Progress,
+) -> None:
+    """Train, and say what was done."""
+    from train.train import SPLITS, train_run
+
+    summary = train_run(
+        run,
+        models=models,
+        recipe=recipe,
+        features=features,
+        splits=tuple(split) if split else SPLITS,
+        comment_weight=comment_weight,
+        progress=shown,
+    )
+    out.print(f"train: {did(summary.done, summary.skipped)}")
+
+
+def reported(run: Run, shown: Progress) -> None:
+    """Write the report, show the results, and say where the report lies."""
+    from train.report import write_report
+
+    path = write_report(run, shown)
+    print_results(run)
+    out.print(f"report: {escape(str(path))}", soft_wrap=True)
+
+
+def print_results(run: Run) -> None:
+    """Print the table of models."""
+    from train.report import results_table
+
+    table = Table("model", "split", "MSE", "MAE", "R²", "Spearman", title="Results on held-out posts")
+    for row in results_table(run):
+        numbers = (row.mse, row.mae, row.r2, row.spearman)
+        table.add_row(row.model, row.split, *("–" if n is None else f"{n:.3f}" for n in numbers))
+    out.print(table)
+
+
+def end(run: Run, max_faults: int | None) -> None:
+    """Exit with 3 if the run has more faults than the user allows."""
+    total = sum(row.faults for row in count_faults(run))
+    if total:
+        out.print(f"faults: {total}; see them with: postmill faults {escape(str(run.folder))}", soft_wrap=True)
+    if max_faults is not None and total > max_faults:
+        raise typer.Exit(EXIT_FAULTS)
+
+
+def did(done: int, skipped: int) -> str:
+    """Say in words what was done and what was found done."""
+    if not done:
+        return f"nothing to do, all {skipped} done before" if skipped else "nothing to do"
+    return f"{done} done" + (f", {skipped} done before" if skipped else "")
+
+
+def chosen(task: str | None) -> Task:
+    """Return the share of ``--task``, or the scheduler's."""
+    return parse_task(task) if task is not None else from_environment()
+
+
+def overrides(pairs: list[str] | None) -> dict[str, str]:
+    """Read ``--model ENCODER=MODEL`` options."""
+    chosen_models: dict[str, str] = {}
+    for pair in pairs or []:
+        encoder, equals, model = pair.partition("=")
+        if not equals or not encoder or not model:
+            raise UsageError(f"{pair!r} names no model", place="--model", hint="write --model text=/path/to/folder")
+        chosen_models[encoder] = model
+    return chosen_models
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show progress on standard error, and let signals end the work in order."""
+    with interruptible():
+        yield for_console(err)
+
+
+@app.callback()
+def options(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Take the options that stand before a command."""
+    if show_version:
+        out.print(version("postmill"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is shown without a traceback."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    for noisy in ("httpx", "huggingface_hub", "sentence_transformers", "transformers", "fsspec"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        app()
+    except PostmillError as error:
+        err.print("[bold red]error:[/] " + escape(error.cause), highlight=False, soft_wrap=True)
+        if error.place:
+            err.print("  where: " + escape(error.place), highlight=False, soft_wrap=True)
+        if error.hint:
+            err.print("  next:  " + escape(error.hint), highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ingest.textfile import blocks
 from shards.errors import PostmillError
-from shards.faults import Fault, Reason
+from shards.faults import Fault
+from shards.reasons import Reason
 
 HEADER = "Username\tCategory\t#Followers\t#Followees\t#Posts"
 # Two rows of the dataset have a mistyped category; both are of fashion accounts.

@@ -15,7 +15,8 @@ import pyarrow.csv as csv
 
 from ingest.textfile import blocks
 from shards.errors import PostmillError
-from shards.faults import Fault, Reason
+from shards.faults import Fault
+from shards.reasons import Reason
 
 ROWS = pa.schema(
     [

@@ -27,7 +27,7 @@ class NotAPost(ValueError):
     """The bytes are no post; the message says why."""
 
 
-def parse_info(data: bytes | memoryview) -> dict[str, Any]:
+def parse_info(data: bytes | bytearray | memoryview) -> dict[str, Any]:
     """Return the record fields that the bytes of an ``.info`` file hold (see :data:`shards.posts.SCHEMA`).
 
     Raises:
@@ -89,7 +89,7 @@ def complete(
     }
 
 
-def _load(data: bytes | memoryview) -> Any:
+def _load(data: bytes | bytearray | memoryview) -> Any:
     if not len(data):
         raise NotAPost("the file is empty")
     try:

@@ -167,6 +167,8 @@ def unit(folder: Path, name: str, run: str) -> Iterator[Unit]:
         _sync_folder(folder)
         manifest = Manifest(name, run, states, work.counts, work.info)
         put_json(folder / f"{name}.json", to_json(manifest))
+    except PostmillError:  # some are an OSError too: of a part that cannot be read, say
+        raise
     except OSError as error:
         raise PostmillError(
             f"cannot write: {error.strerror or error}",

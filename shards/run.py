@@ -110,6 +110,9 @@ def create_or_check(
             hint="use the same sources and options as before, or start afresh in a new run folder: "
             "postmill run SOURCE NEW_RUN",
         )
+    if dict(run.locations) != dict(locations):  # the same dataset in another place
+        publish.put_json(path, {**wanted, "locations": dict(locations)})
+        run = open_run(folder)
     return run
 
 

@@ -1,0 +1,126 @@
+"""From a shard's planned posts, their metadata and their pictures to one finished post shard."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import deflate
+
+from ingest.inflate import DEFLATE, inflate
+from ingest.influencers import Influencer
+from ingest.metadata import NotAPost, complete, parse_info
+from ingest.reasons import EntryFault
+from shards import faults, plan, posts, publish
+from shards.faults import Fault
+from shards.reasons import Reason
+from shards.run import Run
+from shards.spool import FAULT_METHOD, SpoolEntry
+from shards.tar import Buffer, TarWriter
+
+# RFC 1952: deflate, no name, no time, unknown system. A deflated zip entry is this and a trailer away from gzip.
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_GZIP_TRAILER = struct.Struct("<II")  # CRC-32 and size of the plain bytes
+_LEVEL = 6
+
+Place = tuple[int, int]  # row in the post shard, and place in the list of pictures or METADATA_IMAGE
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """One post as it goes into the shard: its record and the members that follow ``KEY.json``."""
+
+    record: dict[str, Any]
+    pictures: list[Buffer]
+    raw: tuple[Buffer, ...]
+
+
+def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dict[str, int]:
+    """Write post shard ``shard`` from its ``entries``; return its counts of posts, images, faults and lost posts.
+
+    Raises:
+        PostmillError: The shard cannot be written.
+    """
+    name = posts.shard_name(shard)
+    max_entry = int(run.options["max_entry"])
+    found: list[Fault] = []
+    records: list[dict[str, Any]] = []
+    images = 0
+    with publish.unit(run.posts, name, run.fingerprint) as unit:
+        tar = TarWriter(unit.file(f"{name}.tar"))
+        for post in plan.posts(run, shard).to_pylist():
+            packed = _pack(post, entries, max_entry, bool(run.options["raw"]), found)
+            if packed is None:
+                continue
+            key = packed.record["key"]
+            tar.add(f"{key}.json", posts.record_json(packed.record))
+            for number, picture in enumerate(packed.pictures):
+                tar.add(f"{key}.{number}.jpg", picture)
+            if packed.raw:
+                tar.add(f"{key}.raw.json.gz", *packed.raw)
+            records.append(packed.record)
+            images += len(packed.pictures)
+        tar.close()
+        unit.table(f"{name}.parquet", posts.records_table(records))
+        if found:
+            unit.table(f"{name}.{faults.FILE}", faults.table(found))
+        unit.counts.update(
+            posts=len(records), images=images, faults=len(found), lost=sum(fault.post_lost for fault in found)
+        )
+        return dict(unit.counts)
+
+
+def _pack(
+    post: Mapping[str, Any], entries: Mapping[Place, SpoolEntry], max_entry: int, keep_raw: bool, found: list[Fault]
+) -> _Packed | None:
+    """Put one planned post together, or say in ``found`` why it is lost and return None."""
+    who = {"influencer": post["influencer"], "post_id": post["post_id"]}
+    metadata = entries[post["row"], plan.METADATA_IMAGE]
+    try:
+        info = _plain(metadata, max_entry)
+        fields = parse_info(info)
+    except EntryFault as fault:
+        found.append(Fault(fault.reason, True, **who, archive="metadata", detail=fault.detail))
+        return None
+    except NotAPost as error:
+        found.append(Fault(Reason.METADATA_UNREADABLE, True, **who, archive="metadata", detail=str(error)))
+        return None
+    taken: list[str] = []
+    missing: list[str] = []
+    pictures: list[Buffer] = []
+    for place, (image, there) in enumerate(zip(post["images"], post["found"], strict=True)):
+        if there:
+            try:
+                pictures.append(_plain(entries[post["row"], place], max_entry))
+                taken.append(image)
+                continue
+            except EntryFault as fault:
+                entry = f"{post['influencer']}-{image}"
+                found.append(Fault(fault.reason, **who, archive="images", entry=entry, detail=fault.detail))
+        missing.append(image)
+    if not pictures:
+        found.append(Fault(Reason.NO_IMAGE, True, **who, line=post["line"], detail=f"{len(missing)} listed"))
+        return None
+    account = None
+    if post["category"] is not None:
+        account = Influencer(
+            post["influencer"], post["category"], post["followers"], post["followees"], post["influencer_posts"]
+        )
+    record = complete(fields, post["key"], post["post_id"], post["influencer"], account, taken, missing)
+    return _Packed(record, pictures, tuple(_gzip(metadata, info)) if keep_raw else ())
+
+
+def _plain(entry: SpoolEntry, max_entry: int) -> Buffer:
+    if entry.method == FAULT_METHOD:
+        reason, detail = entry.fault()
+        raise EntryFault(Reason(reason), detail)
+    return inflate(entry.method, memoryview(entry.data), entry.size, entry.crc32, max_entry)
+
+
+def _gzip(entry: SpoolEntry, plain: Buffer) -> Iterator[Buffer]:
+    """Yield the entry as gzip: its own deflated bytes where it has such, else compressed anew."""
+    yield _GZIP_HEADER
+    yield entry.data if entry.method == DEFLATE else deflate.deflate_compress(plain, _LEVEL)
+    yield _GZIP_TRAILER.pack(entry.crc32, entry.size & 0xFFFFFFFF)

@@ -1,0 +1,266 @@
+"""The plan: both central directories and the mapping, joined on disk, cut into windows and post shards."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingest import geometry, plan_sql
+from ingest.directory import Directory, batches, read_directory
+from ingest.influencers import read_influencers
+from ingest.mapping import ROWS, read_mapping
+from ingest.source import Source
+from ingest.space import AddressSpace
+from shards import faults, plan, publish
+from shards.errors import PostmillError
+from shards.plan import ARCHIVES, IMAGES
+from shards.progress import Progress, Silent
+from shards.publish import Manifest, Unit
+from shards.reasons import Reason
+from shards.run import Run
+
+MEMORY_LIMIT = "2GB"  # of the joins; what does not fit goes to disk
+_ROW_GROUP = 1 << 17
+_FETCH = 1 << 16
+
+
+def make_plan(
+    run: Run, source: Source, metadata: AddressSpace, images: AddressSpace, progress: Progress | None = None
+) -> Manifest:
+    """Make the plan of ``run`` unless it is there; return its manifest.
+
+    Args:
+        run: A pinned run.
+        source: Where the text files lie.
+        metadata: The metadata archive.
+        images: The picture archive.
+        progress: Told of the rows and entries read.
+
+    Raises:
+        PostmillError: A source cannot be read, or nothing of the mapping is in the archives.
+    """
+    done = publish.done(run.plan, plan.NAME, run.fingerprint)
+    if done is not None:
+        return done
+    progress = progress or Silent()
+    run.plan.mkdir(parents=True, exist_ok=True)
+    publish.sweep(run.plan)
+    scratch = Path(tempfile.mkdtemp(prefix=publish.TEMPORARY, dir=run.plan))
+    try:
+        with duckdb.connect(str(scratch / "plan.duckdb")) as db:
+            db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET preserve_insertion_order = false")
+            db.execute("SET temp_directory = ?", [str(scratch)])
+            db.execute(plan_sql.TABLES)
+            counts = _load(db, run, source, (metadata, images), progress)
+            with progress.track("plan: join", len(plan_sql.STEPS), "steps") as advance:
+                for step in plan_sql.STEPS:
+                    _execute(db, step, {"shard_bytes": run.options["shard_bytes"]})
+                    advance(1)
+            return _publish(db, run, counts, (metadata, images), progress)
+    except duckdb.Error as error:
+        raise PostmillError(
+            f"the plan's join failed: {error}",
+            place=run.plan,
+            hint="it needs about 5 GB of disk there for 10 million posts; free some and run the command again",
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _load(
+    db: duckdb.DuckDBPyConnection, run: Run, source: Source, spaces: Sequence[AddressSpace], progress: Progress
+) -> dict[str, int]:
+    """Fill the tables of :data:`ingest.plan_sql.TABLES`; return how many rows of each source there were."""
+    counts: dict[str, int] = {}
+    accounts, found = read_influencers(source.influencers)
+    _insert(db, "influencers", pa.Table.from_pylist([_account(each) for each in accounts]))
+    with progress.track("plan: mapping", None, "rows") as advance:
+        rows = bad = 0
+        for batch, malformed in read_mapping(source.mapping):
+            _insert(db, "mapping", pa.Table.from_batches([batch], schema=ROWS))
+            found += malformed
+            rows, bad = rows + batch.num_rows, bad + len(malformed)
+            advance(batch.num_rows + len(malformed))
+            _insert_faults(db, found)
+    counts.update(mapping_rows=rows + bad, influencers=len(accounts))
+    for archive, space in enumerate(spaces):
+        directory = read_directory(space)
+        for warning in directory.warnings:
+            progress.note(f"{ARCHIVES[archive]} archive: {warning}")
+        counts[f"{ARCHIVES[archive]}_entries"] = _load_entries(db, run, archive, space, directory, progress)
+    return counts
+
+
+def _load_entries(
+    db: duckdb.DuckDBPyConnection, run: Run, archive: int, space: AddressSpace, directory: Directory, progress: Progress
+) -> int:
+    """Insert the records of one central directory, placed; return how many files there are, folders not counted."""
+    names: list[np.ndarray[Any, Any]] = []
+    files = 0
+    db.execute('CREATE OR REPLACE TEMP TABLE records AS SELECT * EXCLUDE ("end", "window") FROM entries LIMIT 0')
+    with progress.track(f"plan: {ARCHIVES[archive]} directory", directory.count, "entries") as advance:
+        for batch in batches(space, directory):
+            advance(batch.num_rows)
+            table = pa.Table.from_batches([batch])
+            table = table.filter(pa.compute.invert(table["is_dir"]))
+            files += table.num_rows
+            rows = pa.table(
+                {
+                    "archive": pa.array(np.full(table.num_rows, archive, dtype=np.int8)),
+                    "position": table["index"].cast(pa.int64()),
+                    **{name: table[name] for name in ("name", "raw_name")},
+                    **{name: table[name].cast(pa.int64(), safe=False) for name in _BYTES},
+                    **{name: table[name] for name in ("crc32", "method", "flags")},
+                    "fault": table["fault"].cast(pa.string()),
+                    "detail": table["detail"].cast(pa.string()),
+                }
+            )
+            _insert(db, "records", rows)
+            usable = table.filter(pa.compute.is_null(table["fault"]))
+            names.append(
+                np.stack([usable[name].to_numpy().astype(np.int64) for name in _GEOMETRY])
+                if usable.num_rows
+                else np.empty((len(_GEOMETRY), 0), dtype=np.int64)
+            )
+    position, offset, length, compressed = np.concatenate(names, axis=1) if names else np.empty((4, 0), np.int64)
+    parts = [(part.start, part.size) for part in space.parts]
+    placed = geometry.place(offset, length, compressed, directory.start, parts, int(run.options["shard_bytes"]))
+    where = pa.table(
+        {
+            "position": position,
+            "end": placed.end,
+            "window": placed.window,
+            "overlaps": placed.overlaps,
+        }
+    )
+    db.register("placed", where)
+    db.execute(
+        """
+        INSERT INTO entries BY NAME
+        SELECT r.* EXCLUDE (fault, detail), p."end", p."window",
+               CASE WHEN r.fault IS NOT NULL THEN r.fault WHEN p.overlaps THEN $overlap
+                    WHEN greatest(r.size, r.compressed_size) > $most THEN $large END AS fault,
+               CASE WHEN r.fault IS NOT NULL THEN r.detail WHEN p.overlaps THEN 'at ' || "offset"
+                    WHEN greatest(r.size, r.compressed_size) > $most
+                    THEN greatest(r.size, r.compressed_size) || ' bytes, the limit is ' || $most END AS detail
+        FROM records r LEFT JOIN placed p USING (position)
+        """,
+        {"overlap": Reason.OVERLAP.value, "large": Reason.TOO_LARGE.value, "most": run.options["max_entry"]},
+    )
+    db.unregister("placed")
+    db.execute("DROP TABLE records")
+    return files
+
+
+_BYTES = ("offset", "compressed_size", "size")
+_GEOMETRY = ("index", "offset", "name_length", "compressed_size")
+
+
+def _publish(
+    db: duckdb.DuckDBPyConnection,
+    run: Run,
+    counts: dict[str, int],
+    spaces: Sequence[AddressSpace],
+    progress: Progress,
+) -> Manifest:
+    """Write the plan's tables and manifest."""
+    windows = _parts_needed(db.execute(plan_sql.SELECT_WINDOWS).to_arrow_table(), spaces)
+    shards = db.execute(plan_sql.SELECT_SHARDS).to_arrow_table()
+    last = [spaces[IMAGES].part_at(end - 1) for end in shards["last_end"].to_pylist()]
+    shards = shards.drop_columns("last_end").append_column("last_part", pa.array(last, pa.int32())).cast(plan.SHARDS)
+    counts.update(_totals(db))
+    counts.update(shards=shards.num_rows)
+    for archive, name in enumerate(ARCHIVES):
+        counts[f"{name}_windows"] = windows.filter(pa.compute.equal(windows["archive"], archive)).num_rows
+    if not counts["planned_posts"]:
+        raise PostmillError(
+            f"none of the {counts['mapped_posts']} mapped posts has its metadata and a picture in the archives",
+            place=run.folder,
+            hint="check that mapping and archives belong together: entries are named info/USER-POST.info and "
+            "image/USER-IMAGE.jpg",
+        )
+    with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
+        with progress.track("plan: write", counts["planned_posts"] + counts["uses"], "rows") as advance:
+            for name, schema, query in (
+                ("posts", plan.POSTS, plan_sql.SELECT_POSTS),
+                ("entries", plan.ENTRIES, plan_sql.SELECT_ENTRIES),
+                ("faults", faults.SCHEMA, plan_sql.SELECT_FAULTS),
+            ):
+                for rows in _stream(unit, f"{name}.parquet", schema, db.execute(query)):
+                    advance(rows if name != "faults" else 0)
+        unit.table("windows.parquet", windows)
+        unit.table("shards.parquet", shards)
+        del counts["uses"]
+        unit.counts.update(counts)
+    return plan.manifest(run)
+
+
+def _stream(unit: Unit, name: str, schema: pa.Schema, result: duckdb.DuckDBPyConnection) -> Iterator[int]:
+    """Write a query's rows in row groups of fixed size, so that the bytes do not depend on how they arrive."""
+    reader = result.to_arrow_reader(_FETCH)
+    with pq.ParquetWriter(unit.file(name), schema, compression="zstd", version="2.6") as writer:
+        held: list[pa.RecordBatch] = []
+        rows = 0
+        for batch in reader:
+            held.append(batch)
+            rows += batch.num_rows
+            while rows >= _ROW_GROUP:
+                table = pa.Table.from_batches(held)
+                writer.write_table(table.slice(0, _ROW_GROUP).cast(schema), row_group_size=_ROW_GROUP)
+                held = table.slice(_ROW_GROUP).to_batches()
+                rows -= _ROW_GROUP
+                yield _ROW_GROUP
+        table = pa.Table.from_batches(held, schema=reader.schema).cast(schema)
+        writer.write_table(table, row_group_size=_ROW_GROUP)
+        yield rows
+
+
+def _parts_needed(windows: pa.Table, spaces: Sequence[AddressSpace]) -> pa.Table:
+    """Return the windows with the first and last part that each needs."""
+    rows = []
+    for row in windows.to_pylist():
+        space = spaces[row["archive"]]
+        row["first_part"], row["last_part"] = space.part_at(row["start"]), space.part_at(row["end"] - 1)
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=plan.WINDOWS)
+
+
+def _totals(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    row = db.execute(plan_sql.SELECT_TOTALS).fetchone()
+    if row is None:
+        raise PostmillError("the plan's totals are empty")
+    return dict(zip(plan_sql.TOTALS, map(int, row), strict=True))
+
+
+def _account(account: Any) -> dict[str, Any]:
+    return asdict(account)
+
+
+def _execute(db: duckdb.DuckDBPyConnection, script: str, values: dict[str, Any]) -> None:
+    """Run the statements of ``script``, giving each the named values that it uses."""
+    for statement in duckdb.extract_statements(script):
+        wanted = {name: values[name] for name in statement.named_parameters}
+        db.execute(statement, wanted)
+
+
+def _insert(db: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    db.register("incoming", rows)
+    db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+    db.unregister("incoming")
+
+
+def _insert_faults(db: duckdb.DuckDBPyConnection, found: list[faults.Fault]) -> None:
+    """Move ``found`` into the faults table."""
+    if found:
+        rank = pa.array([6] * len(found), pa.int8())
+        _insert(db, "faults", faults.table(found).append_column("rank", rank))
+        found.clear()

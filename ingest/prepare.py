@@ -1,0 +1,61 @@
+"""From the user's words for a dataset to a pinned run with a plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ingest.parts import find_parts
+from ingest.plan import make_plan
+from ingest.source import Source, fingerprints
+from ingest.space import AddressSpace
+from shards import run as runs
+from shards.progress import Progress
+from shards.publish import Manifest
+from shards.run import Run
+
+SHARD_BYTES = 256 << 20
+MAX_ENTRY = 64 << 20
+
+
+def prepare(
+    source: Source,
+    folder: Path,
+    shard_bytes: int = SHARD_BYTES,
+    max_entry: int = MAX_ENTRY,
+    raw: bool = True,
+    progress: Progress | None = None,
+) -> tuple[Run, Manifest]:
+    """Pin the run ``folder`` to ``source`` and these options, and make its plan unless it is there.
+
+    Args:
+        source: The dataset.
+        folder: The run folder, new or of the same dataset and options.
+        shard_bytes: Picture bytes of a window and so, about, of a post shard.
+        max_entry: Largest entry that is taken, bytes.
+        raw: Whether post shards keep the original metadata bytes.
+        progress: Told of what is read.
+
+    Raises:
+        UsageError: ``folder`` belongs to another dataset or has other options.
+        PostmillError: A source is incomplete or cannot be read.
+    """
+    with (
+        AddressSpace(find_parts(source.metadata)) as metadata,
+        AddressSpace(find_parts(source.images)) as images,
+    ):
+        run = runs.create_or_check(
+            folder,
+            fingerprints(source, metadata, images),
+            {"shard_bytes": shard_bytes, "max_entry": max_entry, "raw": raw},
+            {
+                "metadata": _absolute(source.metadata),
+                "images": _absolute(source.images),
+                "mapping": _absolute(source.mapping),
+                "influencers": _absolute(source.influencers),
+            },
+        )
+        return run, make_plan(run, source, metadata, images, progress)
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else str(Path(path).resolve())
