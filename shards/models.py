@@ -19,10 +19,10 @@ PREDICTIONS_FILE = "predictions.parquet"
 
 PREDICTIONS = pa.schema(
     [
-        ("key", pa.string()),
-        ("split", pa.string()),  # random, influencer, ...
-        ("part", pa.string()),  # train or test
+        ("split", pa.string()),  # random, influencer
         ("seed", pa.int32()),
+        ("key", pa.string()),  # of a post of this split's and seed's test part
+        ("account", pa.string()),  # keyed hash of the account, the same within a run
         ("true", pa.float64()),  # log1p(likes + w * comments)
         ("predicted", pa.float64()),
     ]

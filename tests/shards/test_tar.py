@@ -1,0 +1,74 @@
+"""Tars that every reader takes, with the same bytes for the same content."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shards import publish
+from shards.tar import RECORD, TarWriter
+
+NAMES = st.text("abcdefXYZ0189_-.", min_size=1, max_size=100)
+
+
+def write(folder: Path, members: list[tuple[str, bytes]]) -> Path:
+    with publish.unit(folder, "unit", "r") as unit:
+        tar = TarWriter(unit.file("a.tar"))
+        starts = [tar.add(name, content[:3], content[3:]) for name, content in members]
+        tar.close()
+    data = (folder / "a.tar").read_bytes()
+    assert tar.size == len(data)
+    for start, (_, content) in zip(starts, members, strict=True):
+        assert data[start : start + len(content)] == content
+    return folder / "a.tar"
+
+
+@given(members=st.lists(st.tuples(NAMES, st.binary(max_size=2000)), max_size=12))
+def test_what_goes_in_comes_out(tmp_path_factory: pytest.TempPathFactory, members: list[tuple[str, bytes]]) -> None:
+    path = write(tmp_path_factory.mktemp("tar"), members)
+    assert path.stat().st_size % RECORD == 0
+    with tarfile.open(path) as tar:
+        read = [(each.name, tar.extractfile(each).read()) for each in tar]  # type: ignore[union-attr]
+        assert read == members
+
+
+def test_gnu_tar_lists_it_without_complaint(tmp_path: Path) -> None:
+    path = write(tmp_path, [("a.json", b"{}"), ("a.0.jpg", bytes(600)), ("n" * 100, b"")])
+    done = subprocess.run(["tar", "-tvf", str(path)], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert [line.split()[-1] for line in done.stdout.splitlines()] == ["a.json", "a.0.jpg", "n" * 100]
+    assert "-rw-r--r--" in done.stdout
+
+
+def test_no_close_leaves_no_end(tmp_path: Path) -> None:
+    with publish.unit(tmp_path, "unit", "r") as unit:
+        TarWriter(unit.file("a.tar")).add("a.json", bytes(9 << 20))
+    assert (tmp_path / "a.tar").stat().st_size == 512 + (9 << 20)
+
+
+@pytest.mark.parametrize("name", ["", "n" * 101, "é.json"])
+def test_a_name_that_does_not_fit_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError), publish.unit(tmp_path, "unit", "r") as unit:
+        TarWriter(unit.file("a.tar")).add(name, b"")
+
+
+def test_golden_bytes(tmp_path: Path) -> None:
+    """The format is a contract: one member of three bytes, byte by byte as the standard library writes it."""
+    path = write(tmp_path, [("2912775343045501476.json", b"{} ")])
+    expected = io.BytesIO()
+    with tarfile.open(fileobj=expected, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        member = tarfile.TarInfo("2912775343045501476.json")
+        member.size, member.mode = 3, 0o644
+        tar.addfile(member, io.BytesIO(b"{} "))
+    ours, theirs = bytearray(path.read_bytes()), bytearray(expected.getvalue())
+    # The two device numbers of a regular file mean nothing: the standard library writes zeros in octal, and the
+    # checksum counts them.
+    theirs[329:345] = bytes(16)
+    theirs[148:156] = ours[148:156]
+    assert ours == theirs
