@@ -127,6 +127,42 @@ _EMOJI = (
     ("😊", "🌸", "☀️"),
     ("😍", "🎉", "❤️", "🥳"),
 )
+# What sets one caption apart from the next and bears on nothing: who, where, when.
+_ASIDES = (
+    (
+        "With {who} in {where}.",
+        "{where}, {when}.",
+        "Thanks to {who} for the company.",
+        "Number {n} of the {where} series.",
+        "{when}, {n} minutes from {where}.",
+        "{who} took the picture.",
+    ),
+    ("Con {who} en {where}.", "{where}, foto número {n}.", "A {n} minutos de {where}."),
+)
+_WHO = (
+    "Milo",
+    "Aunt Dora",
+    "Jonas",
+    "Priya",
+    "Tess and Omar",
+    "Wen",
+    "my neighbour",
+    "Lucía",
+    "the twins",
+    "Bram",
+    "Ada",
+)
+_WHERE = (
+    "Port Elvin",
+    "Casterly Lane",
+    "Lake Onsa",
+    "Valdemora",
+    "the north side",
+    "Old Brenn",
+    "Mirador Alto",
+    "Hollis",
+)
+_WHEN = ("Monday", "the second of May", "early", "around noon", "late October", "after work", "on the way back")
 _BRANDS = ("studio.luma", "casa_verano", "norrlund.co", "tinta.and.twine", "halden_works", "petitmarlow", "okko.daily")
 _COMMON_TAGS = ("photooftheday", "life", "weekend", "instadaily", "mood", "today", "love", "inspiration", "goodmorning")
 
@@ -148,7 +184,7 @@ _COMMENTS: tuple[tuple[str, ...], ...] = (
         "I cannot stop looking at it, incredible, I love you so much!!! 😭❤️",
     ),
 )
-_EDITS = (" 🙌", " #repost", " (again)", " .")
+_EDITS = (" 🙌", " #repost", " …", " .")
 
 
 def caption(rng: Random, category: str, mood: int | None, topic: int, language: str) -> str:
@@ -166,6 +202,11 @@ def caption(rng: Random, category: str, mood: int | None, topic: int, language: 
     english, spanish, tag = TOPICS[category][topic]
     sentences, subject = (_SPANISH, spanish) if language == "es" else (_ENGLISH, english)
     text = " ".join(_sentence(template, subject) for template in rng.sample(sentences[mood], rng.choice((1, 1, 2))))
+    if rng.random() < 0.6:
+        aside = rng.choice(_ASIDES[language == "es"])
+        text += " " + aside.format(
+            who=rng.choice(_WHO), where=rng.choice(_WHERE), when=rng.choice(_WHEN), n=rng.randrange(2, 90)
+        )
     if rng.random() < 0.4:
         text += " " + rng.choice(_EMOJI[mood]) * rng.choice((1, 1, 2))
     if rng.random() < 0.15:
