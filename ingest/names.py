@@ -1,0 +1,112 @@
+"""Names of entries: decode them, and tell the hostile ones.
+
+A name is UTF-8 if bit 11 of the flags says so, else cp437, unless a Unicode Path extra (0x7075) whose
+checksum fits carries a better one (APPNOTE 6.3.10, 4.4.4, 4.6.9 and appendix D). A hostile name never becomes a
+path: it is only ever shown, escaped.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import unicodedata
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ingest.reasons import Reason
+
+UTF8 = 1 << 11
+UNICODE_PATH = 0x7075
+_MOST_COMPONENT = 255  # bytes, of a file name on every file system in use
+_MOST_NAME = 4096  # bytes, of a path on Linux
+_MOST_SHOWN = 200
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def decode(raw: bytes, flags: int, extra: bytes) -> tuple[str, Reason | None, str | None]:
+    """Return an entry's name, and what is wrong with it: a reason and a detail.
+
+    A name with a fault comes back escaped and shortened, fit for showing only.
+    """
+    encoding = "utf-8" if flags & UTF8 else "cp437"
+    source = raw
+    unicode_path = _unicode_path(raw, extra)
+    if unicode_path is not None:
+        source, encoding = unicode_path, "utf-8"
+    try:
+        name = source.decode(encoding)
+    except UnicodeDecodeError as error:
+        shown = escaped(source.decode("latin-1"))
+        return shown, Reason.NAME_UNDECODABLE, f"not {encoding} at byte {error.start}"
+    if (why := hostile(name)) is not None:
+        return escaped(name), Reason.NAME_HOSTILE, why
+    return name, None, None
+
+
+def hostile(name: str) -> str | None:
+    """Return why ``name`` must not be used as a path, or None if it may."""
+    if not name:
+        return "empty"
+    length = len(name.encode("utf-8", "surrogatepass"))
+    if length > _MOST_NAME:
+        return f"{length} bytes long"
+    for character in name:
+        if character == "\\":
+            return "a backslash"
+        if not " " <= character <= "~" and unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+            return f"the control character U+{ord(character):04X}"
+    if name.startswith("/"):
+        return "an absolute path"
+    if _DRIVE.match(name):
+        return "a drive letter"
+    for component in name.removesuffix("/").split("/"):
+        if component in ("", ".", ".."):
+            return f"the path component {component!r}"
+        if len(component.encode("utf-8")) > _MOST_COMPONENT:
+            return f"a path component of {len(component.encode('utf-8'))} bytes"
+    return None
+
+
+def escaped(name: str) -> str:
+    """Return ``name`` in printable ASCII, shortened."""
+    text = name[: _MOST_SHOWN + 1].encode("unicode_escape").decode("ascii")
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}... ({len(name)} characters)"
+
+
+def suspicious(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
+    """Return the rows whose names need :func:`decode`; the others are plain ASCII and harmless as they are.
+
+    Args:
+        data: All names one after the other.
+        offsets: Where each begins, and the end: one more than there are names.
+    """
+    lengths = np.diff(offsets)
+    rows = (lengths == 0) | (lengths > _MOST_COMPONENT)
+    if len(data):
+        slash = data == ord("/")
+        begins = np.zeros(len(data), dtype=bool)
+        begins[1:] = slash[:-1]
+        begins[offsets[:-1][lengths > 0]] = True
+        # Outside 0x20..0x7E in one comparison: the subtraction wraps around.
+        bad = (data - np.uint8(0x20)) > np.uint8(0x5E)
+        bad |= data == ord("\\")
+        bad |= data == ord(":")
+        bad |= begins & (slash | (data == ord(".")))
+        hits = np.flatnonzero(bad)
+        rows[np.searchsorted(offsets, hits, side="right") - 1] = True
+    return np.flatnonzero(rows)
+
+
+def _unicode_path(raw: bytes, extra: bytes) -> bytes | None:
+    """Return the name in a Unicode Path extra that was made for ``raw``."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, at)
+        body = extra[at + 4 : at + 4 + length]
+        if kind == UNICODE_PATH and body[:1] == b"\x01" and body[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
+            return body[5:]
+        at += 4 + length
+    return None
