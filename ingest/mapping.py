@@ -148,12 +148,10 @@ def _decoded(value: bytes) -> str:
 
 def _names(images: pa.Array) -> pa.Array:
     """Return the lists that the texts ``['a.jpg', 'b.jpg']`` stand for."""
-    inner = pc.utf8_trim(pc.utf8_trim_whitespace(images), "[]")
-    names = pc.split_pattern_regex(inner, ", ?")
-    flat = pc.utf8_trim(names.flatten(), "'")
-    lists = pa.ListArray.from_arrays(names.offsets, flat)
+    inner = pc.replace_substring_regex(images, r"^\['?|'?\] *$", "")
+    names = pc.split_pattern_regex(inner, "', ?'")
     empty = pc.equal(inner, "")
-    return pc.if_else(empty, pa.scalar([], pa.list_(pa.string())), lists) if pc.any(empty).as_py() else lists
+    return pc.if_else(empty, pa.scalar([], pa.list_(pa.string())), names) if pc.any(empty).as_py() else names
 
 
 def _what(influencer: str, info: str, images: str) -> str:

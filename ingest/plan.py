@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingest import geometry, plan_sql
-from ingest.directory import Directory, batches, read_directory
+from ingest.directory import Directory, read_directory
 from ingest.influencers import read_influencers
 from ingest.mapping import ROWS, read_mapping
+from ingest.records import batches
 from ingest.source import Source
 from ingest.space import AddressSpace
 from shards import faults, plan, publish
@@ -107,7 +108,7 @@ def _load_entries(
     names: list[np.ndarray[Any, Any]] = []
     files = 0
     db.execute('CREATE OR REPLACE TEMP TABLE records AS SELECT * EXCLUDE ("end", "window") FROM entries LIMIT 0')
-    with progress.track(f"plan: {ARCHIVES[archive]} directory", directory.count, "entries") as advance:
+    with progress.track(f"plan: {ARCHIVES[archive]} directory", directory.entries, "entries") as advance:
         for batch in batches(space, directory):
             advance(batch.num_rows)
             table = pa.Table.from_batches([batch])

@@ -14,6 +14,8 @@ from shards.errors import PostmillError
 
 BLOCK = 8 << 20
 MAX_LINE = 1 << 20
+_COMPRESSED_BLOCK = 1 << 17  # one block of a frame can become 128 KiB for every 4 bytes
+_GZIP, _ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 def blocks(path: str, block: int = BLOCK) -> Iterator[bytes]:
@@ -26,9 +28,9 @@ def blocks(path: str, block: int = BLOCK) -> Iterator[bytes]:
             over 1 MiB (it is then not one of the dataset's text files).
     """
     try:
-        with fsspec.open(path, "rb") as raw, _decompressed(cast(BinaryIO, raw)) as file:
+        with fsspec.open(path, "rb") as file:
             rest = b""
-            while piece := file.read(block):
+            for piece in _pieces(cast(BinaryIO, file), block):
                 piece = rest + piece
                 end = piece.rfind(b"\n") + 1
                 rest = piece[end:]
@@ -46,11 +48,30 @@ def blocks(path: str, block: int = BLOCK) -> Iterator[bytes]:
         ) from error
 
 
-def _decompressed(raw: BinaryIO) -> BinaryIO:
-    magic = raw.read(4)
-    raw.seek(0)
-    if magic[:2] == b"\x1f\x8b":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    if magic == b"\x28\xb5\x2f\xfd":
-        return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
-    return raw
+def _pieces(file: BinaryIO, block: int) -> Iterator[bytes]:
+    """Yield the decompressed content of ``file`` in pieces; raise EOFError if its compression ends too early."""
+    magic = file.read(4)
+    file.seek(0)
+    if magic == _ZSTANDARD:
+        yield from _zstandard(file)
+        return
+    plain = gzip.GzipFile(fileobj=file) if magic[:2] == _GZIP else file
+    while piece := plain.read(block):
+        yield piece
+
+
+def _zstandard(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the content of the frames of ``file``; the library's own stream reader is silent on a cut."""
+    frames = zstandard.ZstdDecompressor()
+    frame = frames.decompressobj()
+    held = False  # whether a frame has begun and not ended
+    while compressed := file.read(_COMPRESSED_BLOCK):
+        while compressed:
+            held = True
+            yield frame.decompress(compressed)
+            compressed = b""
+            if frame.eof:
+                held, compressed = False, frame.unused_data
+                frame = frames.decompressobj()
+    if held:
+        raise EOFError("it ends in the middle of a Zstandard frame")

@@ -9,12 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from shards import plan, posts, publish
 from shards import run as runs
 from shards.run import Run
 from shards.tar import TarWriter
+
+# A slow machine is no failure: tests never judge time.
+settings.register_profile("postmill", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("postmill")
 
 Post = tuple[dict[str, Any], Sequence[bytes]]
 

@@ -1,0 +1,44 @@
+# Everything needs Python 3.11 or later and make; the first call sets up .venv from the package registry.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test lint types unit simd clean
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: .venv/.ready  ## make a sample dataset and run the whole job on it
+	rm -rf demo
+	$(BIN)/postmill sample demo/data --posts 2000 --influencers 60
+	$(BIN)/postmill run demo/data demo/run --models light
+
+test: lint types unit  ## everything: lint, types, tests
+
+lint: .venv/.ready  ## ruff, rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.ready  ## mypy --strict
+	$(BIN)/mypy
+
+unit: .venv/.ready  ## pytest; needs zip, unzip and 7z
+	@for tool in zip unzip 7z; do command -v $$tool >/dev/null || \
+		{ echo "the tests need $$tool: apt-get install zip unzip p7zip-full"; exit 1; }; done
+	$(BIN)/python -m pytest -n auto
+
+# pillow-simd is a drop-in for pillow that resizes faster on AVX2 machines; it is built from source, which needs a C
+# compiler and the headers of libjpeg and zlib (apt-get install gcc python3-dev libjpeg-dev zlib1g-dev).
+simd: .venv/.ready  ## replace pillow by pillow-simd, built for AVX2
+	CC="cc -mavx2" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-binary :all: --no-deps \
+		--force-reinstall --no-cache-dir pillow-simd
+	$(BIN)/python -m pip uninstall --quiet --yes pillow
+	CC="cc -mavx2" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-binary :all: --no-deps \
+		--force-reinstall pillow-simd
+	$(BIN)/python -c 'import PIL; print("pillow-simd", PIL.__version__)'
+
+clean:  ## remove the environment and the demo
+	rm -rf .venv demo
