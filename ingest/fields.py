@@ -60,6 +60,14 @@ def at_every_byte(buffer: bytearray, filled: int, dtype: Any) -> Array:
     return np.ndarray((max(filled - dtype.itemsize + 1, 0),), dtype, buffer, strides=(1,))
 
 
+def gather(buffer: bytearray, filled: int, dtype: Any, starts: Array) -> Array:
+    """Copy the values of the structured ``dtype`` that begin at ``starts``."""
+    dtype = np.dtype(dtype)
+    # As plain bytes: numpy copies structured values field by field, ten times slower.
+    values: Array = at_every_byte(buffer, filled, f"V{dtype.itemsize}")[starts].view(dtype)
+    return values
+
+
 def find_extras(buffer: bytearray, filled: int, at: Array, end: Array) -> tuple[Array, Array, Array]:
     """Walk all extra areas at once.
 

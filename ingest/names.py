@@ -86,16 +86,14 @@ def suspicious(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int32]) -> n
     lengths = np.diff(offsets)
     rows = (lengths == 0) | (lengths > _MOST_COMPONENT)
     if len(data):
-        slash = data == ord("/")
-        begins = np.zeros(len(data), dtype=bool)
-        begins[1:] = slash[:-1]
-        begins[offsets[:-1][lengths > 0]] = True
         # Outside 0x20..0x7E in one comparison: the subtraction wraps around.
         bad = (data - np.uint8(0x20)) > np.uint8(0x5E)
         bad |= data == ord("\\")
         bad |= data == ord(":")
-        bad |= begins & (slash | (data == ord(".")))
-        hits = np.flatnonzero(bad)
+        after_slash = np.flatnonzero(data[:-1] == ord("/")) + 1
+        begins = np.concatenate([offsets[:-1][lengths > 0], after_slash])
+        first = data[begins]
+        hits = np.concatenate([np.flatnonzero(bad), begins[(first == ord("/")) | (first == ord("."))]])
         rows[np.searchsorted(offsets, hits, side="right") - 1] = True
     return np.flatnonzero(rows)
 

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.directory import RECORD_SIGNATURE, RECORD_SIZE, Directory
-from ingest.fields import NOWHERE, Faults, at_every_byte, check_fields, find_extras, place_entries, zip64_values
+from ingest.fields import NOWHERE, Faults, check_fields, find_extras, gather, place_entries, zip64_values
 from ingest.names import decode, suspicious
 from ingest.reasons import Reason
 from ingest.space import BLOCK, AddressSpace
@@ -149,7 +149,7 @@ def _starts(buffer: bytearray, filled: int) -> tuple[Array, int]:
     words = [np.flatnonzero(np.frombuffer(buffer, "<u4", (filled - k) // 4, k) == _SIGNATURE) * 4 + k for k in range(4)]
     starts = np.sort(np.concatenate(words), kind="stable")
     starts = starts[starts <= filled - RECORD_SIZE]
-    fixed = at_every_byte(buffer, filled, _RECORD)[starts]
+    fixed = gather(buffer, filled, _RECORD, starts)
     ends = starts + RECORD_SIZE + fixed["name_length"] + fixed["extra_length"] + fixed["comment_length"]
     if not np.array_equal(ends[:-1], starts[1:]):
         return _walk(buffer, filled)
@@ -172,7 +172,7 @@ def _walk(buffer: bytearray, filled: int) -> tuple[Array, int]:
 def _batch(
     buffer: bytearray, filled: int, starts: Array, index: int, space: AddressSpace, directory: Directory
 ) -> pa.RecordBatch:
-    fixed = at_every_byte(buffer, filled, _RECORD)[starts]
+    fixed = gather(buffer, filled, _RECORD, starts)
     lengths = fixed["name_length"].astype(np.int64)
     named = starts + RECORD_SIZE
     extra = named + lengths
