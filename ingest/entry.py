@@ -2,7 +2,7 @@
 
 The entry's bytes stand in a buffer that may hold a whole window of the archive::
 
-    start, end = locate(buffer, at, limit, name, method, flags, compressed_size, size, crc32)
+    start, end = locate(buffer, at, limit, name, method, flags, crc32, compressed_size, size)
     data = inflate(method, memoryview(buffer)[start:end], size, crc32)
 
 ``locate`` runs once for each of tens of millions of entries, so it takes plain columns of the
@@ -40,9 +40,9 @@ def locate(
     name: bytes | None,
     method: int,
     flags: int,
+    crc32: int,
     compressed_size: int,
     size: int,
-    crc32: int,
 ) -> tuple[int, int]:
     """Return where in ``buffer`` the entry's compressed data begin and end.
 
@@ -54,9 +54,9 @@ def locate(
         name: The name's raw bytes in the directory, or None to leave it unchecked.
         method: As the directory has it, like all that follow.
         flags: General purpose bits.
+        crc32: Of the data when decompressed.
         compressed_size: Bytes.
         size: Bytes when decompressed.
-        crc32: Of the data when decompressed.
 
     Raises:
         EntryFault: The header is not there, contradicts the directory, or the data pass ``limit``.
