@@ -1,0 +1,178 @@
+"""Runs with planted truth: posts and embedding shards made of random numbers, no pictures and no encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shards import embeddings, plan, posts, publish
+from shards import run as runs
+from shards.embeddings import Encoder
+from shards.run import Run
+
+TEXT_WIDTH, IMAGE_WIDTH = 24, 16
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What bears on the target: weights of the account's own level and of one direction of each modality."""
+
+    accounts: int = 40
+    posts: int = 600
+    shards: int = 2
+    account: float = 0.0
+    text: float = 0.0
+    image: float = 0.0
+    metadata: float = 0.0
+    sentiment: float = 0.0
+    comments: float = 0.0  # how much the comments' text knows of the target
+    noise: float = 0.3
+    seed: int = 0
+    no_text: float = 0.0
+    no_image: float = 0.0
+    record: dict[str, Any] = field(default_factory=dict)
+    extra_metadata: tuple[str, ...] = ()
+
+
+def encoder(name: str, width: int, **fields: Any) -> Encoder:
+    base: dict[str, Any] = dict(
+        encoder=name,
+        models="light",
+        model=f"tiny-{name}",
+        revision="1",
+        weights_sha256="",
+        precision="float32",
+        dimensions=width,
+        dtype="float16",
+        scalars=(),
+        features=(),
+        available_before_publication=True,
+        stand_in_for=f"all-{name}",
+        preprocessing={},
+    )
+    return Encoder(**{**base, **fields})
+
+
+def write_posts(folder: Any, records: Sequence[dict[str, Any]], shards: int) -> Run:
+    """A run folder with finished post shards that hold records alone."""
+    run = runs.create_or_check(folder, {"test": 1}, {}, {})
+    pieces = np.array_split(np.arange(len(records)), shards)
+    with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
+        unit.counts.update(shards=shards, mapped_posts=len(records))
+    for number, piece in enumerate(pieces):
+        name = posts.shard_name(number)
+        with publish.unit(run.posts, name, run.fingerprint) as unit:
+            unit.table(f"{name}.parquet", posts.records_table([records[n] for n in piece]))
+            unit.counts.update(posts=len(piece))
+    return run
+
+
+def write_embeddings(
+    run: Run, made: Encoder, vectors: Any, present: Any, scalars: dict[str, Any] | None = None
+) -> None:
+    """The embedding shards of one encoder for all posts of the run, in order."""
+    embeddings.pin(run, made)
+    start = 0
+    for shard in range(plan.manifest(run).counts["shards"]):
+        keys = posts.read_records(run, shard, ["key"])["key"].to_pylist()
+        rows = slice(start, start + len(keys))
+        embeddings.write(
+            run,
+            made,
+            shard,
+            keys,
+            [None if here else "absent" for here in present[rows]],
+            None if vectors is None else vectors[rows],
+            {name: values[rows] for name, values in (scalars or {}).items()},
+        )
+        start += len(keys)
+
+
+@pytest.fixture
+def planted_run(tmp_path: Any, make_record: Callable[..., dict[str, Any]]) -> Callable[..., Run]:
+    """Write a run of ``Planted`` truth with embeddings of every encoder."""
+
+    def make(name: str = "run", **fields: Any) -> Run:
+        truth = Planted(**fields)
+        random = np.random.default_rng(truth.seed)
+        n = truth.posts
+        account = random.integers(truth.accounts, size=n) if truth.accounts < n else np.arange(n)
+        text = random.normal(size=(n, TEXT_WIDTH)).astype(np.float32)
+        image = random.normal(size=(n, IMAGE_WIDTH)).astype(np.float32)
+        metadata = random.normal(size=(n, 4)).astype(np.float32)
+        score = random.uniform(0.5, 1, size=n)
+        positive = random.random(n) < 0.5
+        # Content also tells the account apart, as real captions and pictures do.
+        level = random.normal(size=truth.accounts)
+        own = random.normal(size=(truth.accounts, TEXT_WIDTH)).astype(np.float32)
+        text += 2 * own[account] if truth.account else 0
+        y = (
+            6
+            + truth.account * level[account]
+            + truth.text * text[:, 0]
+            + truth.image * image[:, 0]
+            + truth.metadata * metadata[:, 0]
+            + truth.sentiment * np.where(positive, score, -score)
+            + truth.noise * random.normal(size=n)
+        )
+        likes = np.maximum(0, np.round(np.expm1(y) - 3)).astype(int)
+        records = [
+            make_record(
+                f"p{row:06d}",
+                **{
+                    "influencer": f"account{account[row]:04d}",
+                    "owner_id": str(1000 + account[row]),
+                    "caption": f"a caption of post {row}",
+                    "likes": int(likes[row]),
+                    "comment_count": 3,
+                    "images": [f"{row}.jpg"],
+                    **{key: value(row) if callable(value) else value for key, value in truth.record.items()},
+                },
+            )
+            for row in range(n)
+        ]
+        run = write_posts(tmp_path / name, records, truth.shards)
+        has_text, has_image = random.random(n) >= truth.no_text, random.random(n) >= truth.no_image
+        everyone = np.ones(n, dtype=bool)
+        write_embeddings(run, encoder("text", TEXT_WIDTH), text, has_text)
+        write_embeddings(run, encoder("image", IMAGE_WIDTH), image, has_image)
+        told = text.copy()
+        told[:, 1] = truth.comments * (y - y.mean()) + (1 - truth.comments) * text[:, 1]
+        write_embeddings(
+            run,
+            encoder("text-with-comments", TEXT_WIDTH, available_before_publication=False),
+            told,
+            everyone,
+        )
+        names = ("log_followers", "width", "is_video", "caption_length", *truth.extra_metadata)
+        columns = np.column_stack([metadata, *(np.log1p(likes) for _ in truth.extra_metadata)])
+        write_embeddings(
+            run,
+            encoder("metadata", len(names), models="paper", features=names, dtype="float32", stand_in_for=""),
+            columns,
+            everyone,
+        )
+        labels = np.where(positive, "POSITIVE", "NEGATIVE").tolist()
+        write_embeddings(
+            run,
+            encoder(
+                "sentiment",
+                0,
+                scalars=("caption_sentiment", "caption_score", "comment_sentiment", "comment_score"),
+            ),
+            None,
+            everyone,
+            {
+                "caption_sentiment": labels,
+                "caption_score": score.tolist(),
+                "comment_sentiment": labels,
+                "comment_score": score.tolist(),
+            },
+        )
+        return run
+
+    return make

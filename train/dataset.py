@@ -1,0 +1,156 @@
+"""The posts of a run as training sees them: targets, accounts and groups of near-duplicates, but no text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from shards import plan, posts
+from shards.errors import UsageError
+from shards.run import Run
+from train import splits, target
+from train.splits import Units
+
+MIN_POSTS = 10
+"""With fewer posts there is no test part worth the name."""
+
+_COLUMNS = ("key", "influencer", "owner_id", "caption", "images", "missing_images", "likes", "comment_count")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The N posts of the finished post shards that have a target, in the order of the shards.
+
+    Attributes:
+        shards: Numbers of the post shards they come from.
+        planned_shards: How many post shards the plan has.
+        posts: Number of posts in those shards, with and without a target.
+        rows: Shape (N,): where each post stands among all ``posts`` rows, which is how features are addressed.
+        keys: N keys.
+        target: Shape (N,): log1p(likes + w * comments).
+        accounts: Shape (N,): id of the account; two names with one owner id are one account.
+        groups: Shape (N,): id of the group of near-duplicates.
+        left_out: Posts without a target, by reason.
+    """
+
+    shards: tuple[int, ...]
+    planned_shards: int
+    posts: int
+    rows: npt.NDArray[np.int64]
+    keys: pa.Array
+    target: target.Floats
+    accounts: Units
+    groups: Units
+    left_out: Mapping[str, int]
+
+    def units(self, split: str) -> Units:
+        """Return the ids of what the split ``split`` keeps together."""
+        return self.groups if split == splits.RANDOM else self.accounts
+
+    @property
+    def account_count(self) -> int:
+        """Number of accounts."""
+        return len(np.unique(self.accounts))
+
+
+def load(run: Run, comment_weight: float) -> Dataset:
+    """Read what training needs of the records of every finished post shard.
+
+    Raises:
+        UsageError: No shard is finished, too few posts have a target, or all targets are equal.
+        PostmillError: A shard cannot be read.
+    """
+    planned = plan.manifest(run).counts["shards"]
+    shards = tuple(posts.done_shards(run, planned))
+    if not shards:
+        raise UsageError(
+            "has no finished post shard to train on", place=run.folder, hint=f"make them: postmill ingest {run.folder}"
+        )
+    tables, links = [], _Links()
+    for shard in shards:
+        table = posts.read_records(run, shard, _COLUMNS)
+        links.add(table)
+        tables.append(table.select(["key", "influencer", "likes", "comment_count"]))
+    records = pa.concat_tables(tables)
+    found = target.engagement(records["likes"], records["comment_count"], comment_weight)
+    rows = np.flatnonzero(~np.isnan(found.values))
+    _check(run, records.num_rows, found, rows)
+    keys = records["key"].combine_chunks()
+    accounts, groups = links.units(keys, records["influencer"])
+    return Dataset(
+        shards=shards,
+        planned_shards=planned,
+        posts=records.num_rows,
+        rows=rows,
+        keys=keys.take(pa.array(rows)),
+        target=found.values[rows],
+        accounts=accounts[rows],
+        groups=groups[rows],
+        left_out=found.left_out,
+    )
+
+
+class _Links:
+    """Which posts belong together, gathered shard by shard as hashes so that no text stays in memory."""
+
+    def __init__(self) -> None:
+        self.posts = 0
+        self._chunks: dict[str, list[tuple[npt.NDArray[np.int64], Units]]] = {"account": [], "duplicate": []}
+
+    def add(self, table: pa.Table) -> None:
+        """Take the posts of the next shard."""
+        for kind, pairs in (("account", _account_tokens(table)), ("duplicate", _duplicate_tokens(table))):
+            flat = np.array([(row, token) for row, token in pairs], dtype=np.uint64).reshape(-1, 2)
+            self._chunks[kind].append((flat[:, 0].astype(np.int64) + self.posts, flat[:, 1]))
+        self.posts += table.num_rows
+
+    def units(self, keys: pa.Array, influencers: pa.ChunkedArray) -> tuple[Units, Units]:
+        """Return the account id and the group id of each post."""
+        return (
+            splits.unit_ids(self._labels("account"), influencers.to_pylist()),
+            splits.unit_ids(self._labels("duplicate"), keys.to_pylist()),
+        )
+
+    def _labels(self, kind: str) -> npt.NDArray[np.int64]:
+        chunks = self._chunks[kind]
+        rows, tokens = (np.concatenate([chunk[n] for chunk in chunks]) for n in (0, 1))
+        return splits.components(self.posts, rows.astype(np.int64), tokens.astype(np.uint64))
+
+
+def _account_tokens(table: pa.Table) -> Iterator[tuple[int, int]]:
+    """Yield each post's account name and owner id: a renamed account has two names and one id."""
+    for row, (name, owner) in enumerate(
+        zip(table["influencer"].to_pylist(), table["owner_id"].to_pylist(), strict=True)
+    ):
+        yield row, splits.hash64("influencer", name)
+        if owner:
+            yield row, splits.hash64("owner", owner)
+
+
+def _duplicate_tokens(table: pa.Table) -> Iterator[tuple[int, int]]:
+    columns = (table[name].to_pylist() for name in ("influencer", "images", "missing_images", "caption"))
+    for row, (account, images, missing, caption) in enumerate(zip(*columns, strict=True)):
+        for token in splits.near_duplicate_tokens(account, [*images, *missing], caption):
+            yield row, token
+
+
+def _check(run: Run, total: int, found: target.Target, rows: npt.NDArray[np.int64]) -> None:
+    if len(rows) < MIN_POSTS:
+        reasons = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in found.left_out.items())
+        raise UsageError(
+            f"{len(rows)} of {total} posts have a target"
+            + (f" (left out: {reasons})" if reasons else "")
+            + f"; training needs {MIN_POSTS}",
+            place=run.folder,
+            hint="ingest more of the archive: postmill status shows what is missing",
+        )
+    if np.ptp(found.values[rows]) < 1e-9:
+        raise UsageError(
+            f"all {len(rows)} posts have the same engagement, so there is nothing to learn",
+            place=run.folder,
+            hint="check likes and comment_count in the records: postmill export RUN --to csv DIR",
+        )

@@ -1,0 +1,164 @@
+"""What a model sees of a post: modalities assembled from embedding shards, never copied as a whole into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shards import embeddings, posts
+from shards.embeddings import EmbeddingShard, Encoder
+from shards.errors import PostmillError, UsageError
+from shards.run import Run
+from train import leaks
+
+Rows = npt.NDArray[np.int64]
+Matrix = npt.NDArray[np.float32]
+
+DEFAULT, PAPER = "default", "paper"
+FEATURE_SETS = (DEFAULT, PAPER)
+
+TEXT, IMAGE, SENTIMENT, METADATA = "text", "image", "sentiment", "metadata"
+TEXT_WITH_COMMENTS = "text-with-comments"
+MODALITIES = (TEXT, IMAGE, SENTIMENT, METADATA)
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One modality of N posts, kept in the pieces it has on disk.
+
+    Attributes:
+        name: ``text``, ``image``, ``sentiment`` or ``metadata``.
+        encoder: The encoder it comes from.
+        columns: Name of each component where components have names, else empty.
+        width: Number of components, D.
+        blocks: One array a shard, shape (posts of the shard, D), memory-mapped where it is large.
+        starts: Shape (shards + 1,): row at which each block begins, and N.
+        present: Shape (N,): False where the post lacks the modality; its row is then zero.
+    """
+
+    name: str
+    encoder: Encoder
+    columns: tuple[str, ...]
+    width: int
+    blocks: tuple[npt.NDArray[Any], ...]
+    starts: Rows
+    present: npt.NDArray[np.bool_]
+
+    @property
+    def is_embedding(self) -> bool:
+        """Whether the components are an encoder's coordinates rather than numbers with a meaning each."""
+        return not self.columns
+
+    def take(self, rows: Rows) -> Matrix:
+        """Return the vectors of ``rows``, shape (len(rows), D)."""
+        taken = np.empty((len(rows), self.width), dtype=np.float32)
+        block_of = np.searchsorted(self.starts, rows, side="right") - 1
+        for block in np.unique(block_of):
+            where = np.flatnonzero(block_of == block)
+            taken[where] = self.blocks[block][rows[where] - self.starts[block]]
+        return taken
+
+
+def gather(
+    run: Run, shards: Sequence[int], names: Sequence[str], feature_set: str, models: str | None
+) -> dict[str, Modality]:
+    """Open the modalities ``names`` for all posts of ``shards``, in that order.
+
+    Args:
+        run: The run.
+        shards: Numbers of finished post shards.
+        names: Some of :data:`MODALITIES`.
+        feature_set: ``default`` leaves out what exists only after publication; ``paper`` takes the text with the
+            comments merged in, and the sentiment of the comments.
+        models: ``light`` or ``paper``, where the run has embeddings of both.
+
+    Raises:
+        UsageError: An encoder's embeddings are missing or ambiguous, or a feature may not be used.
+        PostmillError: An embedding shard is missing, damaged, or does not fit its post shard.
+    """
+    available = embeddings.encoders(run)
+    found = {}
+    for name in names:
+        wanted = TEXT_WITH_COMMENTS if (name, feature_set) == (TEXT, PAPER) else name
+        encoder = choose(run, available, wanted, models)
+        leaks.check_availability(encoder, after_publication_allowed=feature_set == PAPER)
+        found[name] = _open(run, shards, name, encoder, feature_set)
+    return found
+
+
+def choose(run: Run, available: Sequence[Encoder], name: str, models: str | None) -> Encoder:
+    """Return the one encoder called ``name`` among ``available``.
+
+    Raises:
+        UsageError: There is none, or there are several and ``models`` does not tell them apart.
+    """
+    named = [encoder for encoder in available if encoder.encoder == name]
+    fitting = [encoder for encoder in named if models in (None, encoder.models)]
+    if not fitting and len(named) == 1:
+        fitting = named  # one set of models has no encoder of its own here: metadata is the same in both
+    command = f"postmill encode {run.folder} --encoders {name}"
+    if not fitting:
+        raise UsageError(
+            f"has no embeddings of the encoder {name}" + (f" from the models {models}" if named else ""),
+            place=run.embeddings,
+            hint=f"make them: {command}" + (f" --models {models}" if models else ""),
+        )
+    if len(fitting) > 1:
+        raise UsageError(
+            f"has embeddings of the encoder {name} from several models: "
+            + ", ".join(f"{encoder.model} ({encoder.models})" for encoder in fitting),
+            place=run.embeddings,
+            hint="say which to train on with --models paper or --models light, or move a folder away",
+        )
+    return fitting[0]
+
+
+def _open(run: Run, shards: Sequence[int], name: str, encoder: Encoder, feature_set: str) -> Modality:
+    blocks, present, columns = [], [], encoder.features
+    for shard in shards:
+        held = embeddings.read(run, encoder, shard)
+        if not held.keys.equals(posts.read_records(run, shard, ["key"])["key"].combine_chunks()):
+            raise PostmillError(
+                f"embedding shard {posts.shard_name(shard)} is of other posts than the post shard",
+                place=run.embeddings / encoder.folder,
+                hint=f"delete the folder and encode again: postmill encode {run.folder}",
+            )
+        if name == SENTIMENT:
+            columns, block = signed_sentiment(held, with_comments=feature_set == PAPER)
+            here = held.present & block[:, 1::2].any(axis=1)
+        elif held.vectors is None:
+            raise UsageError(
+                f"the encoder {encoder.encoder} has no vectors to train on",
+                place=run.embeddings / encoder.folder,
+                hint="name another encoder's modality",
+            )
+        else:
+            block, here = held.vectors, held.present
+        blocks.append(block)
+        present.append(here)
+    starts = np.cumsum([0, *map(len, present)], dtype=np.int64)
+    width = len(columns) if name == SENTIMENT else encoder.dimensions
+    return Modality(name, encoder, columns, width, tuple(blocks), starts, np.concatenate(present))
+
+
+def signed_sentiment(shard: EmbeddingShard, *, with_comments: bool) -> tuple[tuple[str, ...], Matrix]:
+    """Return names and values, shape (N, 2 or 4), of the sentiment of each text and of whether it has one.
+
+    The value is the label's confidence, from 0 to 1, with the sign of the label: POSITIVE +, NEGATIVE -, NEUTRAL 0.
+    """
+    names, values = [], []
+    for text in ("caption", "comment") if with_comments else ("caption",):
+        labels = shard.scalars[f"{text}_sentiment"].to_pylist()
+        scores = shard.scalars[f"{text}_score"].to_numpy().astype(np.float64)
+        signs = np.array([_SIGNS.get(label, 0.0) for label in labels])
+        has = np.array([label is not None for label in labels]) & np.isfinite(scores)
+        names += [f"{text}_sentiment", f"has_{text}_sentiment"]
+        values += [np.where(has, signs * np.nan_to_num(scores), 0.0), has]
+    return tuple(names), np.column_stack(values).astype(np.float32)
+
+
+_SIGNS: Mapping[str | None, float] = {"POSITIVE": 1.0, "NEGATIVE": -1.0}

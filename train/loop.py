@@ -1,0 +1,178 @@
+"""The training loop: batches from shuffled blocks, a step, a look at the validation part, the best weights kept."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from train.features import Modality, Rows
+from train.networks import Batch
+from train.recipes import Recipe
+
+Floats = npt.NDArray[np.float64]
+
+POOL = 65_536
+"""Rows shuffled together in memory; with 1,280 numbers a row that is 320 MiB."""
+
+STRETCH = 4_096
+"""Rows read from disk in one piece when there are more rows than a pool holds."""
+
+CHUNK = 8_192
+"""Rows predicted at a time."""
+
+
+@dataclass(frozen=True)
+class History:
+    """How a training went.
+
+    Attributes:
+        epochs: Epochs trained.
+        best_epoch: The epoch whose weights were kept; 0 is the untrained network, which predicts the mean.
+        training_loss: Mean squared error of standardised targets in the last epoch, dropout on.
+        validation_loss: Best mean squared error of standardised targets; None without a validation part.
+    """
+
+    epochs: int
+    best_epoch: int
+    training_loss: float | None
+    validation_loss: float | None
+
+
+@contextmanager
+def deterministic(seed: int, threads: int) -> Iterator[None]:
+    """Make everything torch does in the block a function of ``seed``; put its settings back afterwards.
+
+    The order in which threads add numbers up shows in the last bits, so their number is fixed too.
+    """
+    were_threads, was_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(was_deterministic)
+            torch.set_num_threads(were_threads)
+
+
+def fit(
+    network: nn.Module,
+    modalities: Mapping[str, Modality],
+    rows: Rows,
+    target: Floats,
+    validation: npt.NDArray[np.bool_] | None,
+    recipe: Recipe,
+    seed: int,
+) -> History:
+    """Train ``network`` in place and leave it with its best weights.
+
+    Args:
+        network: Maps a batch to standardised targets.
+        modalities: What it is shown.
+        rows: Shape (N,), the training posts' rows in the modalities.
+        target: Shape (N,), standardised.
+        validation: Shape (N,), which posts decide when to stop; None trains for all epochs of the recipe.
+        recipe: Optimiser, batch size, epochs.
+        seed: Of the shuffling.
+    """
+    if len(rows) <= POOL:
+        modalities, rows = hold(modalities, rows), np.arange(len(rows))
+    learn = np.arange(len(rows)) if validation is None else np.flatnonzero(~validation)
+    judge = None if validation is None else np.flatnonzero(validation)
+    steps = math.ceil(len(learn) / recipe.batch) * recipe.epochs
+    optimiser = recipe.optimiser(network.parameters())
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: recipe.rate_at(step, steps))
+    random = np.random.default_rng(seed)
+    best_loss = None if judge is None else _loss(network, modalities, rows[judge], target[judge])
+    best_epoch, best_weights = 0, copy.deepcopy(network.state_dict())
+    loss_sum, epoch = 0.0, 0
+    for epoch in range(1, recipe.epochs + 1):
+        network.train()
+        loss_sum = 0.0
+        for batch, wanted in batches(modalities, rows[learn], target[learn], recipe.batch, random):
+            loss = nn.functional.mse_loss(network(batch), wanted)
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            if recipe.clip is not None:
+                nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
+            optimiser.step()
+            schedule.step()
+            loss_sum += float(loss.detach()) * len(wanted)
+        if judge is None or best_loss is None:
+            continue
+        now = _loss(network, modalities, rows[judge], target[judge])
+        if now < best_loss:
+            best_loss, best_epoch, best_weights = now, epoch, copy.deepcopy(network.state_dict())
+        elif recipe.patience is not None and epoch - best_epoch >= recipe.patience:
+            break
+    if judge is None:
+        best_epoch = epoch
+    else:
+        network.load_state_dict(best_weights)
+    return History(epoch, best_epoch, loss_sum / len(learn) if epoch else None, best_loss)
+
+
+def batches(
+    modalities: Mapping[str, Modality], rows: Rows, target: Floats, size: int, random: np.random.Generator
+) -> Iterator[tuple[Batch, Tensor]]:
+    """Yield all of ``rows``, each once, in random order, as batches of at most ``size`` with their targets.
+
+    Up to :data:`POOL` rows are shuffled as one. More are cut into stretches of :data:`STRETCH`, which are shuffled,
+    pooled and shuffled again: the disk reads stretches, and batches are mixed all the same.
+    """
+    stretches = np.split(np.arange(len(rows)), range(STRETCH, len(rows), STRETCH))
+    order = random.permutation(len(stretches))
+    per_pool = POOL // STRETCH
+    for first in range(0, len(order), per_pool):
+        pool = np.concatenate([stretches[n] for n in sorted(order[first : first + per_pool])])
+        shown = modalities if len(rows) <= POOL else hold(modalities, rows[pool])
+        mixed = random.permutation(len(pool))
+        for at in range(0, len(pool), size):
+            some = mixed[at : at + size]
+            where = rows[pool[some]] if len(rows) <= POOL else some
+            yield show(shown, where), torch.from_numpy(target[pool[some]].astype(np.float32))
+
+
+def hold(modalities: Mapping[str, Modality], rows: Rows) -> dict[str, Modality]:
+    """Return the modalities of ``rows`` alone, in memory; row n of them is ``rows[n]`` of the given ones."""
+    return {
+        name: replace(
+            modality,
+            blocks=(modality.take(rows),),
+            starts=np.array([0, len(rows)], dtype=np.int64),
+            present=modality.present[rows],
+        )
+        for name, modality in modalities.items()
+    }
+
+
+def show(modalities: Mapping[str, Modality], rows: Rows) -> Batch:
+    """Return the batch of ``rows``."""
+    return {
+        name: (torch.from_numpy(modality.take(rows)), torch.from_numpy(modality.present[rows]))
+        for name, modality in modalities.items()
+    }
+
+
+def predict(network: nn.Module, modalities: Mapping[str, Modality], rows: Rows) -> Floats:
+    """Return the standardised predictions for ``rows``, shape (N,)."""
+    network.eval()
+    predicted = np.empty(len(rows))
+    with torch.no_grad():
+        for at in range(0, len(rows), CHUNK):
+            out: Tensor = network(show(modalities, rows[at : at + CHUNK]))
+            predicted[at : at + CHUNK] = out.numpy()
+    return predicted
+
+
+def _loss(network: nn.Module, modalities: Mapping[str, Modality], rows: Rows, target: Floats) -> float:
+    return float(np.mean((predict(network, modalities, rows) - target) ** 2))

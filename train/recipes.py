@@ -1,0 +1,115 @@
+"""How networks are trained: the paper's settings by name, and ours, sized by the number of posts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.nn import Parameter
+
+POSTMILL, PAPER = "postmill", "paper"
+RECIPES = (POSTMILL, PAPER)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of one training.
+
+    Attributes:
+        name: ``paper`` or ``postmill``.
+        adamw: AdamW (Loshchilov and Hutter, 2019) where True, else Adam without weight decay.
+        rate: Highest learning rate.
+        weight_decay: Of AdamW.
+        batch: Posts in a batch.
+        epochs: At most this many.
+        warm_up: Share of all steps in which the rate rises from 0, before a half cosine takes it to 0 again; None
+            keeps the rate constant.
+        patience: Epochs without improvement on the validation part before training stops; None trains all epochs
+            and takes no validation part.
+        clip: Largest norm of a gradient; None does not clip.
+        standardise: Whether vectors are standardised with training statistics.
+        hidden: Width of the hidden layer of the two-layer MLP, and of fusion's MLP.
+        token: Width of a modality's token in fusion.
+        dropout: Of hidden units.
+        modality_dropout: Probability that fusion is not shown a modality of a training post.
+        threads: Threads of torch; part of the recipe because it shows in the last bits.
+    """
+
+    name: str
+    adamw: bool
+    rate: float
+    weight_decay: float
+    batch: int
+    epochs: int
+    warm_up: float | None
+    patience: int | None
+    clip: float | None
+    standardise: bool
+    hidden: int
+    token: int
+    dropout: float
+    modality_dropout: float
+    threads: int
+
+    def optimiser(self, parameters: Iterator[Parameter]) -> torch.optim.Optimizer:
+        """Return the optimiser for ``parameters``."""
+        if self.adamw:
+            return torch.optim.AdamW(parameters, lr=self.rate, weight_decay=self.weight_decay, fused=True)
+        return torch.optim.Adam(parameters, lr=self.rate, fused=True)
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """Return the factor on the learning rate at ``step`` (from 0) of ``steps``."""
+        if self.warm_up is None:
+            return 1.0
+        rising = max(1, round(self.warm_up * steps))
+        if step < rising:
+            return (step + 1) / rising
+        return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+def paper() -> Recipe:
+    """Return the paper's settings: MSE, Adam, learning rate 1e-4, batches of 64, 3 epochs, no early stopping.
+
+    The paper does not state the width of the hidden layer; 256 is ours.
+    """
+    return Recipe(
+        name=PAPER,
+        adamw=False,
+        rate=1e-4,
+        weight_decay=0.0,
+        batch=64,
+        epochs=3,
+        warm_up=None,
+        patience=None,
+        clip=None,
+        standardise=False,
+        hidden=256,
+        token=0,
+        dropout=0.0,
+        modality_dropout=0.0,
+        threads=1,
+    )
+
+
+def postmill(posts: int) -> Recipe:
+    """Return our settings for ``posts`` training posts: narrow, slow and much regularised where posts are few."""
+    few, many = posts < 2_000, posts >= 20_000
+    return Recipe(
+        name=POSTMILL,
+        adamw=True,
+        rate=1e-3,
+        weight_decay=0.3 if few else 0.05 if not many else 0.01,
+        batch=min(1_024, max(16, 2 ** round(math.log2(max(1, posts) / 16)))),
+        epochs=60 if few else 30,
+        warm_up=0.1,
+        patience=12 if few else 5,
+        clip=1.0,
+        standardise=True,
+        hidden=64 if few else 256,
+        token=16 if few else 128 if many else 48,
+        dropout=0.3 if few else 0.1 if many else 0.2,
+        modality_dropout=0.15,
+        threads=1 if not many else 4,
+    )
