@@ -103,7 +103,7 @@ def _motif(
 ) -> None:
     """Draw the thing that the picture is of, a little off the middle."""
     width, height = size
-    x, y = (int(side * (0.5 + 0.08 * rng.normal())) for side in size)
+    x, y = (int(side * rng.uniform(0.38, 0.62)) for side in size)
     r = int(min(size) * rng.uniform(0.16, 0.26))
     one, two, three = colours
     if motif == "horizon":
