@@ -67,7 +67,7 @@ def make_plan(
                     _execute(db, step, {"shard_bytes": run.options["shard_bytes"]})
                     advance(1)
             return _publish(db, run, counts, (metadata, images), progress)
-    except duckdb.Error as error:
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise PostmillError(
             f"the plan's join failed: {error}",
             place=run.plan,
@@ -174,8 +174,8 @@ def _publish(
     progress: Progress,
 ) -> Manifest:
     """Write the plan's tables and manifest."""
-    windows = _parts_needed(db.execute(plan_sql.SELECT_WINDOWS).to_arrow_table(), spaces)
-    shards = db.execute(plan_sql.SELECT_SHARDS).to_arrow_table()
+    windows = _parts_needed(db.sql(plan_sql.SELECT_WINDOWS).to_arrow_table(), spaces)
+    shards = db.sql(plan_sql.SELECT_SHARDS).to_arrow_table()
     last = [spaces[IMAGES].part_at(end - 1) for end in shards["last_end"].to_pylist()]
     shards = shards.drop_columns("last_end").append_column("last_part", pa.array(last, pa.int32())).cast(plan.SHARDS)
     counts.update(_totals(db))
@@ -196,7 +196,7 @@ def _publish(
                 ("entries", plan.ENTRIES, plan_sql.SELECT_ENTRIES),
                 ("faults", faults.SCHEMA, plan_sql.SELECT_FAULTS),
             ):
-                for rows in _stream(unit, f"{name}.parquet", schema, db.execute(query)):
+                for rows in _stream(unit, f"{name}.parquet", schema, db.sql(query)):
                     advance(rows if name != "faults" else 0)
         unit.table("windows.parquet", windows)
         unit.table("shards.parquet", shards)
@@ -205,7 +205,7 @@ def _publish(
     return plan.manifest(run)
 
 
-def _stream(unit: Unit, name: str, schema: pa.Schema, result: duckdb.DuckDBPyConnection) -> Iterator[int]:
+def _stream(unit: Unit, name: str, schema: pa.Schema, result: duckdb.DuckDBPyRelation) -> Iterator[int]:
     """Write a query's rows in row groups of fixed size, so that the bytes do not depend on how they arrive."""
     reader = result.to_arrow_reader(_FETCH)
     with pq.ParquetWriter(unit.file(name), schema, compression="zstd", version="2.6") as writer:
@@ -236,9 +236,7 @@ def _parts_needed(windows: pa.Table, spaces: Sequence[AddressSpace]) -> pa.Table
 
 
 def _totals(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    row = db.execute(plan_sql.SELECT_TOTALS).fetchone()
-    if row is None:
-        raise PostmillError("the plan's totals are empty")
+    (row,) = db.execute(plan_sql.SELECT_TOTALS).fetchall()
     return dict(zip(plan_sql.TOTALS, map(int, row), strict=True))
 
 

@@ -44,7 +44,7 @@ CREATE TABLE named AS
            count(*) AS copies
     FROM entries GROUP BY 1, 2;
 INSERT INTO faults
-    SELECT 4, 'duplicate_name', false, NULL, NULL, if(archive = 0, 'metadata', 'images'), e.name, NULL,
+    SELECT 4, 'duplicate_name', false, NULL, NULL, if(e.archive = 0, 'metadata', 'images'), e.name, NULL,
            'another entry of this name comes first in the directory'
     FROM entries e JOIN named n
         ON e.archive = n.archive AND parse_filename(e.name, false, 'forward_slash') = n.base
@@ -188,10 +188,11 @@ WITH used AS (
     SELECT 1, i."window", i."offset", i."end", r.shard
     FROM rows r JOIN pictures i USING (line) WHERE i.position IS NOT NULL AND i.fault IS NULL
 )
-SELECT archive, "window", min("offset") AS start, max("end") AS "end", count(DISTINCT "offset") AS entries,
-       any_value(l.shard) AS shard, bool_or(l.shard IS NULL OR l.shard <> u.shard) AS spools
+SELECT u.archive, u."window", min(u."offset") AS start, max(u."end") AS "end",
+       count(DISTINCT u."offset") AS entries, any_value(l.shard) AS shard,
+       bool_or(l.shard IS NULL OR l.shard <> u.shard) AS spools
 FROM used u LEFT JOIN local_shards l ON u.archive = 1 AND l."window" = u."window"
-GROUP BY archive, u."window" ORDER BY archive, u."window"
+GROUP BY ALL ORDER BY u.archive, u."window"
 """
 
 SELECT_SHARDS = """
@@ -212,7 +213,7 @@ SELECT_TOTALS = """
 SELECT (SELECT count(*) FROM posts), (SELECT count(*) FROM rows),
        (SELECT sum(found) FROM outcomes WHERE lost IS NULL), (SELECT count(*) FROM outcomes WHERE lost IS NOT NULL),
        (SELECT count(*) FROM faults),
-       (SELECT count(*) FROM spanning), (SELECT coalesce(sum(bytes), 0) FROM outcomes JOIN spanning USING (line)),
+       (SELECT count(*) FROM spanning), (SELECT coalesce(sum(bytes), 0) FROM spanning),
        (SELECT count(*) FROM rows) + (SELECT sum(found) FROM outcomes WHERE lost IS NULL)
 """
 
