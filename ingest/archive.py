@@ -1,0 +1,259 @@
+"""Read a split zip in place.
+
+::
+
+    from ingest.archive import Archive
+
+    with Archive.open("Post_images/posts_image.z07") as archive:   # any part, the folder, a glob, a URL
+        print(archive.kind, len(archive.parts))                     # "disks" 95
+        for entry in archive.entries():                             # in the directory's order
+            if entry.name.endswith(".jpg") and entry.fault is None:
+                picture = archive.read(entry)                       # one entry, anywhere
+                break
+        for entry, data in archive.stream():                        # all, in order of place, read once
+            if isinstance(data, EntryFault):
+                print(entry.name, data)
+
+An archive is hostile until shown otherwise. What is wrong with one entry is a fault of that entry and leaves the
+others alone; what concerns the whole archive is an error or a warning in ``archive.directory.warnings``. With
+``strict`` all of it is an error. The archive is never held whole: memory is one block and one entry,
+and, once entries have been asked for, 8 bytes for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest import records
+from ingest.conflicts import Conflicts, find_conflicts
+from ingest.directory import Directory, Kind, read_directory
+from ingest.entry import LOCAL_HEADER, MOST_DESCRIPTOR, MOST_HEADER, locate
+from ingest.inflate import MAX_ENTRY, inflate
+from ingest.parts import Source, find_parts
+from ingest.reasons import EntryFault, Reason
+from ingest.space import BLOCK, AddressSpace, Part
+from shards.errors import PostmillError
+
+__all__ = ["Archive", "Entry", "EntryFault", "Reason"]
+
+_AT_ONCE = 1_000_000  # entries to sort by place at a time, where the directory is in another order
+_EXTRA = 1024  # bytes: longer local extra fields cost a second read
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of an archive, as the directory has it. Offsets and sizes in bytes."""
+
+    index: int  # position in the directory, from 0
+    name: str  # escaped and shortened, for showing only, if the fault is about the name
+    raw_name: bytes
+    offset: int  # of the local header in the address space
+    limit: int  # where the next record begins
+    compressed_size: int
+    size: int
+    crc32: int
+    method: int
+    flags: int
+    is_dir: bool
+    fault: Reason | None
+    detail: str | None
+
+
+class Archive:
+    """All parts of one zip. Open it with :meth:`open`; it is a context manager."""
+
+    def __init__(self, space: AddressSpace, directory: Directory, *, strict: bool, max_entry: int) -> None:
+        self.space = space
+        self.directory = directory
+        self.strict = strict
+        self.max_entry = max_entry
+
+    @classmethod
+    def open(cls, source: Source | Sequence[Source], *, strict: bool = False, max_entry: int = MAX_ENTRY) -> Self:
+        """Find the parts and the central directory. Reads only the archive's last 64 KiB or so.
+
+        Args:
+            source: Any part, a glob, a folder with one archive in it, a URL, or a list of parts.
+            strict: Raise for every contradiction, also those that only one entry has.
+            max_entry: Largest entry to decompress, bytes.
+
+        Raises:
+            PostmillError: A part is missing, doubled, empty or of another archive, or there is no directory.
+        """
+        space = AddressSpace(find_parts(source))
+        try:
+            directory = read_directory(space, strict=strict)
+        except PostmillError:
+            space.close()
+            raise
+        return cls(space, directory, strict=strict, max_entry=max_entry)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        self.space.close()
+
+    @property
+    def kind(self) -> Kind:
+        """``single``; ``disks``, a PKWARE split; or ``bytes``, one file cut into slices."""
+        return self.directory.kind
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All parts in order."""
+        return self.space.parts
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the directory as record batches of :data:`ingest.records.SCHEMA`, overlaps and duplicates marked.
+
+        Raises:
+            PostmillError: The directory is damaged, or with ``strict`` any fault.
+        """
+        conflicts = self._conflicts
+        yield from map(conflicts.mark, self._records())
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all entries in the directory's order.
+
+        Raises:
+            PostmillError: As :meth:`batches`.
+        """
+        for batch in self.batches():
+            yield from self._entries(batch)
+
+    def read(self, entry: Entry) -> bytes:
+        """Return the decompressed data of ``entry``.
+
+        Raises:
+            EntryFault: The entry has a fault, or its header, length or checksum is wrong.
+            PartError: A part cannot be read.
+        """
+        return bytes(inflate(entry.method, self.raw(entry), entry.size, entry.crc32, self.max_entry))
+
+    def raw(self, entry: Entry) -> bytes:
+        """Return the compressed data of ``entry`` as they lie in the archive.
+
+        Raises:
+            EntryFault: The entry has a fault, or its local header contradicts the directory.
+            PartError: A part cannot be read.
+        """
+        self._refuse(entry)
+        most = entry.limit - entry.offset
+        data = self.space.read(entry.offset, min(most, _extent(entry) + _EXTRA))
+        if len(data) >= LOCAL_HEADER:
+            names, extras = int.from_bytes(data[26:28], "little"), int.from_bytes(data[28:30], "little")
+            whole = LOCAL_HEADER + names + extras + entry.compressed_size + MOST_DESCRIPTOR
+            if len(data) < min(most, whole):
+                data = self.space.read(entry.offset, min(most, whole))
+        start, end = _locate(data, 0, len(data), entry)
+        return data[start:end]
+
+    def stream(self, start: int = 0, end: int | None = None) -> Iterator[tuple[Entry, bytes | EntryFault]]:
+        """Yield the entries whose local headers lie from ``start`` to ``end``, with their data, in order of place.
+
+        Every byte is read once and in order. Entries whose fault is that they have no place are not met here.
+
+        Raises:
+            PostmillError: A part cannot be read; with ``strict`` any fault.
+        """
+        end = self.directory.start if end is None else min(end, self.directory.start)
+        buffer, base = bytearray(), start  # `base` is the offset of the buffer's first byte
+        for entry in self._placed(start, end):
+            try:
+                self._refuse(entry)
+                need = min(entry.limit, entry.offset + MOST_HEADER + entry.compressed_size + MOST_DESCRIPTOR)
+                if base + len(buffer) < need:
+                    held = max(base + len(buffer), entry.offset)
+                    buffer = buffer[entry.offset - base :] if entry.offset < held else bytearray()
+                    base = entry.offset
+                    buffer += self.space.read(held, max(min(held + BLOCK, end), need) - held)
+                begin, stop = _locate(buffer, entry.offset - base, entry.limit - base, entry)
+                data = inflate(entry.method, buffer[begin:stop], entry.size, entry.crc32, self.max_entry)
+            except EntryFault as fault:
+                if self.strict:
+                    raise PostmillError(f"{entry.name}: {fault}", place=self.parts[-1].path) from fault
+                yield entry, fault
+            else:
+                yield entry, bytes(data)
+
+    @cached_property
+    def _conflicts(self) -> Conflicts:
+        found = find_conflicts(self._records)
+        if self.strict and (conflict := found.first()) is not None:
+            raise PostmillError(conflict, place=self.parts[-1].path)
+        return found
+
+    def _records(self) -> Iterator[pa.RecordBatch]:
+        return records.batches(self.space, self.directory, strict=self.strict)
+
+    def _entries(self, batch: pa.RecordBatch) -> Iterator[Entry]:
+        offsets = self._conflicts.offsets
+        after = np.searchsorted(offsets, batch["offset"].to_numpy(), side="right")
+        limits = np.append(offsets, np.uint64(self.directory.start))[after].tolist()
+        columns = (batch[name].to_pylist() for name in records.SCHEMA.names if name != "name_length")
+        for limit, (index, name, raw, offset, packed, size, crc32, method, flags, is_dir, fault, detail) in zip(
+            limits, zip(*columns, strict=True), strict=True
+        ):
+            reason = None if fault is None else Reason(fault)
+            yield Entry(index, name, raw, offset, limit, packed, size, crc32, method, flags, is_dir, reason, detail)
+
+    def _placed(self, start: int, end: int) -> Iterator[Entry]:
+        """Yield the entries from ``start`` to ``end`` in order of place, a million at a time if need be."""
+        offsets = self._conflicts.offsets
+        inside = offsets[np.searchsorted(offsets, start) : np.searchsorted(offsets, end)]
+        step = len(inside) if self._conflicts.in_order else _AT_ONCE
+        cuts = [start, *(int(inside[at]) for at in range(step, len(inside), max(step, 1))), end]
+        for low, high in pairwise(cuts):
+            pieces = (_between(batch, low, high) for batch in self.batches())
+            if self._conflicts.in_order:
+                for piece in pieces:
+                    yield from self._entries(piece)
+            else:
+                yield from self._entries(pa.Table.from_batches(list(pieces), records.SCHEMA).sort_by("offset"))
+
+    def _refuse(self, entry: Entry) -> None:
+        if entry.fault is not None:
+            raise EntryFault(entry.fault, entry.detail or "")
+        if entry.size > self.max_entry or entry.compressed_size > self.max_entry + BLOCK:
+            most = max(entry.size, entry.compressed_size)
+            raise EntryFault(Reason.TOO_LARGE, f"declares {most} bytes; the limit is {self.max_entry}")
+
+
+def _extent(entry: Entry) -> int:
+    return LOCAL_HEADER + len(entry.raw_name) + entry.compressed_size + MOST_DESCRIPTOR
+
+
+def _locate(buffer: bytes | bytearray, at: int, limit: int, entry: Entry) -> tuple[int, int]:
+    return locate(
+        buffer,
+        at,
+        min(limit, len(buffer)),
+        entry.raw_name,
+        entry.method,
+        entry.flags,
+        entry.crc32,
+        entry.compressed_size,
+        entry.size,
+    )
+
+
+def _between(batch: pa.RecordBatch, low: int, high: int) -> pa.RecordBatch:
+    offset = batch["offset"]
+    after = pc.greater_equal(offset, pa.scalar(low, pa.uint64()))
+    return batch.filter(pc.and_(after, pc.less(offset, pa.scalar(high, pa.uint64()))))
