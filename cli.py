@@ -42,7 +42,7 @@ out = Console()
 err = Console(stderr=True)
 
 SourceArgument = Annotated[
-    str | None,
+    str,
     typer.Argument(
         metavar="SOURCE", help="Folder with influencers.txt, the mapping file, Post_metadata/ and Post_images/."
     ),
@@ -126,10 +126,12 @@ def run_all(
     end(opened, max_faults)
 
 
-@app.command(epilog="Example: `postmill plan data run` or `postmill plan --images a.zip ... run`")
+@app.command(epilog="Example: `postmill plan data run`; a source that lies elsewhere: `--images /mnt/posts_image.zip`")
 def plan(
-    source: SourceArgument,
-    folder: RunArgument,
+    places: Annotated[
+        list[str],
+        typer.Argument(metavar="[SOURCE] RUN", help="The dataset's folder, unless every source is named; the run."),
+    ],
     metadata: MetadataOption = None,
     images: ImagesOption = None,
     mapping: MappingOption = None,
@@ -140,9 +142,12 @@ def plan(
     max_faults: MaxFaultsOption = None,
 ) -> None:
     """Join the archives' directories with the mapping and decide which entry goes where. Reads no picture."""
+    if len(places) > 2:
+        raise UsageError("takes SOURCE and RUN, or RUN alone", place="postmill plan", hint="postmill plan --help")
+    source, folder = (None, *places)[-2:]
     with progress() as shown:
         found = discover(source, metadata, images, mapping, influencers)
-        opened = planned(found, folder, shard_size, max_entry, raw, shown)
+        opened = planned(found, Path(str(folder)), shard_size, max_entry, raw, shown)
     end(opened, max_faults)
 
 
