@@ -41,6 +41,7 @@ from ingest.inflate import MAX_ENTRY, inflate
 from ingest.parts import Source, find_parts
 from ingest.reasons import EntryFault, Reason
 from ingest.space import BLOCK, AddressSpace, Part
+from ingest.witness import check_parts
 from shards.errors import PostmillError
 
 __all__ = ["Archive", "Entry", "EntryFault", "Reason"]
@@ -155,7 +156,8 @@ class Archive:
         """
         self._refuse(entry)
         most = entry.limit - entry.offset
-        data = self.space.read(entry.offset, min(most, _extent(entry) + _EXTRA))
+        least = LOCAL_HEADER + len(entry.raw_name) + entry.compressed_size + MOST_DESCRIPTOR
+        data = self.space.read(entry.offset, min(most, least + _EXTRA))
         if len(data) >= LOCAL_HEADER:
             names, extras = int.from_bytes(data[26:28], "little"), int.from_bytes(data[28:30], "little")
             whole = LOCAL_HEADER + names + extras + entry.compressed_size + MOST_DESCRIPTOR
@@ -194,7 +196,8 @@ class Archive:
 
     @cached_property
     def _conflicts(self) -> Conflicts:
-        found = find_conflicts(self._records)
+        looked_at = check_parts(self.space, self.directory, self._records(), strict=self.strict)
+        found = find_conflicts(looked_at, self._records)
         if self.strict and (conflict := found.first()) is not None:
             raise PostmillError(conflict, place=self.parts[-1].path)
         return found
@@ -235,22 +238,10 @@ class Archive:
             raise EntryFault(Reason.TOO_LARGE, f"declares {most} bytes; the limit is {self.max_entry}")
 
 
-def _extent(entry: Entry) -> int:
-    return LOCAL_HEADER + len(entry.raw_name) + entry.compressed_size + MOST_DESCRIPTOR
-
-
 def _locate(buffer: bytes | bytearray, at: int, limit: int, entry: Entry) -> tuple[int, int]:
-    return locate(
-        buffer,
-        at,
-        min(limit, len(buffer)),
-        entry.raw_name,
-        entry.method,
-        entry.flags,
-        entry.crc32,
-        entry.compressed_size,
-        entry.size,
-    )
+    limit = min(limit, len(buffer))
+    sizes = entry.crc32, entry.compressed_size, entry.size
+    return locate(buffer, at, limit, entry.raw_name, entry.method, entry.flags, *sizes)
 
 
 def _between(batch: pa.RecordBatch, low: int, high: int) -> pa.RecordBatch:

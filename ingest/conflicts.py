@@ -76,18 +76,19 @@ class Conflicts:
         return _KINDS[int(self.kind[at])][1].format(int(self.other[at]))
 
 
-def find_conflicts(batches: Callable[[], Iterable[pa.RecordBatch]]) -> Conflicts:
+def find_conflicts(batches: Iterable[pa.RecordBatch], again: Callable[[], Iterable[pa.RecordBatch]]) -> Conflicts:
     """Look for overlapping entries and duplicate names.
 
     Both sides of an overlap are at fault. Of equal names the first in the directory keeps it, whatever else is
     wrong with it; names that differ in case or Unicode form are different names.
 
     Args:
-        batches: Starts a pass over the directory (of :data:`ingest.records.SCHEMA`).
+        batches: The directory (of :data:`ingest.records.SCHEMA`).
+        again: Starts another pass over it.
     """
     places: list[Array] = [np.empty((3, 0), np.uint64)]
     hashes: list[Array] = [np.empty(0, np.int64)]
-    for batch in batches():
+    for batch in batches:
         offset = batch["offset"].to_numpy()
         reach = batch["name_length"].to_numpy().astype(np.uint64) + batch["compressed_size"].to_numpy()
         fine = batch["fault"].is_null().to_numpy(zero_copy_only=False)
@@ -100,7 +101,7 @@ def find_conflicts(batches: Callable[[], Iterable[pa.RecordBatch]]) -> Conflicts
     if not in_order:
         order = np.argsort(start, kind="stable")
         start, end, index = start[order], end[order], index[order]
-    found = [*_overlaps(start, end, index), _duplicates(batches, np.concatenate(hashes))]
+    found = [*_overlaps(start, end, index), _duplicates(again, np.concatenate(hashes))]
     kinds = np.repeat(np.arange(len(found), dtype=np.int8), [len(rows) for rows, _ in found])
     rows, first = np.unique(np.concatenate([rows for rows, _ in found]), return_index=True)
     return Conflicts(start, in_order, rows, kinds[first], np.concatenate([other for _, other in found])[first])
@@ -114,14 +115,14 @@ def _overlaps(start: Array, end: Array, index: Array) -> tuple[tuple[Array, Arra
     return (index[1:][inside], reached[inside]), (index[:-1][over], start[1:][over])
 
 
-def _duplicates(batches: Callable[[], Iterable[pa.RecordBatch]], hashes: Array) -> tuple[Array, Array]:
+def _duplicates(again: Callable[[], Iterable[pa.RecordBatch]], hashes: Array) -> tuple[Array, Array]:
     """Find equal hashes, then compare the names themselves."""
     ordered = np.sort(hashes)
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     later: list[int] = []
     owners: list[int] = []
     first: dict[str, int] = {}
-    for batch in batches() if len(repeated) else ():
+    for batch in again() if len(repeated) else ():
         index = int(batch["index"][0].as_py())
         suspects = np.isin(hashes[index : index + batch.num_rows], repeated)
         # Such a name is shown escaped, and may look like another.

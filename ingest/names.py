@@ -53,6 +53,8 @@ def hostile(name: str) -> str | None:
     length = len(name.encode("utf-8", "surrogatepass"))
     if length > _MOST_NAME:
         return f"{length} bytes long"
+    if _DRIVE.match(name):
+        return "a drive letter"
     for character in name:
         if character == "\\":
             return "a backslash"
@@ -60,8 +62,6 @@ def hostile(name: str) -> str | None:
             return f"the control character U+{ord(character):04X}"
     if name.startswith("/"):
         return "an absolute path"
-    if _DRIVE.match(name):
-        return "a drive letter"
     for component in name.removesuffix("/").split("/"):
         if component in ("", ".", ".."):
             return f"the path component {component!r}"
