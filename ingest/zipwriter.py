@@ -95,10 +95,13 @@ def write_zip(
     Raises:
         UsageError: Files of that name are there already, ``part_size`` is less than one record, or a member has a
             name or a method that cannot be written.
+        OSError: The folder is not there or cannot be written.
 
     Nothing is left in the folder when an exception passes through, be it from ``members``.
     """
     with _Sink(target, part_size, split) as sink:
+        if sink.disks:
+            sink.write(SPLIT_MARKER)
         directory = bytearray()
         lengths = array("I")
         for member in members:
@@ -154,34 +157,35 @@ def _compress(member: Member, level: int) -> tuple[int, bytes | bytearray]:
 
 def _write_directory(sink: _Sink, directory: bytearray, lengths: array[int], zip64: bool) -> None:
     """Write the directory's records, none of them cut by a part, and the record or records that end the zip."""
+    entries, size = len(lengths), len(directory)
+    disk, offset = sink.here
+    # The number of the last disk is not known yet; it cannot be more than this.
+    long = zip64 or max(size, offset) >= _MAX32 or entries + disk >= _MAX16 - 1
+    end_size = _EOCD.size + (_EOCD64.size + _LOCATOR64.size if long else 0)
+
     records = memoryview(directory)
     start: tuple[int, int] | None = None
-    last_disk, on_last_disk, at = -1, 0, 0
-    for length in lengths:
-        disk, offset = sink.place(length)
-        start = start or (disk, offset)
-        on_last_disk = on_last_disk + 1 if disk == last_disk else 1
-        last_disk = disk
+    here, at = 0, 0
+    for i, length in enumerate(lengths, 1):
+        # The end is one piece with the last record: `zip -s 0` refuses a set whose last part holds nothing else.
+        # It also keeps the end records on one disk, so what they call "this disk" is the same.
+        place = sink.place(length + (end_size if i == entries else 0))
+        start = start or place
+        here = here + 1 if place[0] == disk else 1
+        disk = place[0]
         sink.write(records[at : at + length])
         at += length
-
-    entries = len(lengths)
+    start_disk, start_offset = start or sink.place(end_size)
     disk, end = sink.here
-    start_disk, start_offset = start or (disk, end)
-    long = zip64 or entries >= _MAX16 or max(at, start_offset) >= _MAX32 or disk + 1 >= _MAX16
-    # One piece, so that no part boundary comes between them: "this disk" is then the same in both end records.
-    disk, end = sink.place(_EOCD.size + (_EOCD64.size + _LOCATOR64.size if long else 0))
-    if not entries:
-        start_disk, start_offset = disk, end
-    here = on_last_disk if disk == last_disk else 0
+
     if long:
-        counts = (disk, start_disk, here, entries, at, start_offset)
+        counts = (disk, start_disk, here, entries, size, start_offset)
         sink.write(_EOCD64.pack(b"PK\x06\x06", _EOCD64.size - 12, _MADE_BY, 45, *counts))
         sink.write(_LOCATOR64.pack(b"PK\x06\x07", disk, end, disk + 1))
     # Info-ZIP takes a whole zip for a split one where this field is all ones, so it is forced in a split one alone.
     disks = (_MAX16, _MAX16) if zip64 and disk else (min(disk, _MAX16), min(start_disk, _MAX16))
     counts16 = (_MAX16, _MAX16) if zip64 else (min(here, _MAX16), min(entries, _MAX16))
-    sizes = (_MAX32, _MAX32) if zip64 else (min(at, _MAX32), min(start_offset, _MAX32))
+    sizes = (_MAX32, _MAX32) if zip64 else (min(size, _MAX32), min(start_offset, _MAX32))
     sink.write(_EOCD.pack(b"PK\x05\x06", *disks, *counts16, *sizes, 0))
 
 
@@ -194,14 +198,12 @@ class _Sink:
         self.target = target
         self.size = 0
         self._limit = part_size
-        self._disks = split == "disks" and part_size is not None
+        self.disks = split == "disks" and part_size is not None
         self._token = secrets.token_hex(4)
         self._refuse_existing()
-        self._temporary: list[Path] = []
+        self._written: list[Path] = []  # what to remove, should the set not be published
         self._used = 0
         self._file = self._open()
-        if self._disks:
-            self.write(SPLIT_MARKER)
 
     def __enter__(self) -> _Sink:
         return self
@@ -210,17 +212,17 @@ class _Sink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        for path in self._temporary:
+        for path in self._written:
             path.unlink(missing_ok=True)
 
     @property
     def here(self) -> tuple[int, int]:
         """The disk and the offset from its start, as the format counts them, of the next byte."""
-        return (len(self._temporary) - 1, self._used) if self._disks else (0, self.size)
+        return (len(self._written) - 1, self._used) if self.disks else (0, self.size)
 
     def place(self, length: int) -> tuple[int, int]:
         """Make room for a record of ``length`` bytes that must not be cut (8.5.2); return its disk and offset."""
-        if self._disks and self._limit is not None and self._used + length > self._limit:
+        if self.disks and self._limit is not None and self._used + length > self._limit:
             if length > self._limit:
                 raise UsageError(
                     f"a part of {self._limit} bytes cannot hold a record of {length}",
@@ -243,16 +245,10 @@ class _Sink:
     def publish(self) -> tuple[Path, ...]:
         """Give the parts their names, the ``.zip`` of a set of disks last, and return them in order."""
         self._file.close()
-        paths = tuple(self._name(i) for i in range(len(self._temporary)))
-        renamed: list[Path] = []
-        try:
-            for source, path in zip(self._temporary, paths, strict=True):
-                source.rename(path)
-                renamed.append(path)
-        except OSError:
-            for path in renamed:
-                path.unlink()
-            raise
+        paths = tuple(self._name(i) for i in range(len(self._written)))
+        for i, path in enumerate(paths):
+            self._written[i] = self._written[i].rename(path)
+        self._written.clear()
         return paths
 
     def _put(self, view: memoryview) -> None:
@@ -266,16 +262,16 @@ class _Sink:
         self._used = 0
 
     def _open(self) -> IO[bytes]:
-        path = self.target.with_name(f"{TEMPORARY}{self.target.name}-{self._token}.{len(self._temporary):05d}")
+        path = self.target.with_name(f"{TEMPORARY}{self.target.name}-{self._token}.{len(self._written):05d}")
         file = path.open("xb")
-        self._temporary.append(path)
+        self._written.append(path)
         return file
 
     def _name(self, index: int) -> Path:
-        if self._limit is None or (self._disks and index == len(self._temporary) - 1):
+        if self._limit is None or (self.disks and index == len(self._written) - 1):
             return self.target
-        suffix = f"z{index + 1:02d}" if self._disks else f"{index + 1:03d}"
-        return self.target.with_suffix(f".{suffix}") if self._disks else Path(f"{self.target}.{suffix}")
+        suffix = f"z{index + 1:02d}" if self.disks else f"{index + 1:03d}"
+        return self.target.with_suffix(f".{suffix}") if self.disks else Path(f"{self.target}.{suffix}")
 
     def _refuse_existing(self) -> None:
         # A part left over from an earlier, longer set would be taken for one of this set.
