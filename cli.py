@@ -314,7 +314,7 @@ def print_results(run: Run) -> None:
     table = Table("model", "split", "MSE", "MAE", "R²", "Spearman", title="Results on held-out posts")
     for row in results_table(run):
         numbers = (row.mse, row.mae, row.r2, row.spearman)
-        table.add_row(row.model, row.split, *("–" if n is None else f"{n:.3f}" for n in numbers))
+        table.add_row(row.model, row.split, *("-" if n is None else f"{n:.3f}" for n in numbers))
     out.print(table)
 
 

@@ -211,10 +211,10 @@ FROM faults ORDER BY rank, line, archive, entry, reason, detail
 TOTALS = ("mapped_posts", "planned_posts", "planned_images", "lost", "faults", "spanning_posts", "spool_bytes", "uses")
 SELECT_TOTALS = """
 SELECT (SELECT count(*) FROM posts), (SELECT count(*) FROM rows),
-       (SELECT sum(found) FROM outcomes WHERE lost IS NULL), (SELECT count(*) FROM outcomes WHERE lost IS NOT NULL),
+       (SELECT coalesce(sum(found), 0) FROM outcomes WHERE lost IS NULL), (SELECT count(*) FROM outcomes WHERE lost IS NOT NULL),
        (SELECT count(*) FROM faults),
        (SELECT count(*) FROM spanning), (SELECT coalesce(sum(bytes), 0) FROM spanning),
-       (SELECT count(*) FROM rows) + (SELECT sum(found) FROM outcomes WHERE lost IS NULL)
+       (SELECT count(*) FROM rows) + (SELECT coalesce(sum(found), 0) FROM outcomes WHERE lost IS NULL)
 """
 
 STEPS = (POSTS, NAMES, USES, OUTCOMES, SHARDS, KEYS)
