@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ingest.sample_accounts import Accounts, draw_accounts
 from ingest.sample_captions import MOODS
 from ingest.sample_faults import FAULTS, choose_faults
+from ingest.sample_posts import draw_groups, draw_images, draw_times
 from shards.errors import UsageError
 
 Floats = NDArray[np.float64]
@@ -34,17 +35,8 @@ TOPIC_WORTH = np.array([-0.6, -0.2, 0.2, 0.6])
 LEAK_NOISE = 0.35  # standard deviations of y
 EMPTY_CAPTIONS = 0.04
 SECOND_LANGUAGE = 0.08
-CAROUSELS = 0.06
-NEAR_DUPLICATES = 0.02
-OTHER_IMAGE_ID = 0.05  # single pictures that do not bear their post's id
+EDITS = ("reencoded", "cropped")  # what is done to the picture of a near-duplicate
 SHARED_NOISE = 0.8  # correlation of the noise of a near-duplicate with that of its original
-
-_FIRST, _LAST = 1_451_606_400, 1_561_852_800  # 2016-01-01 and 2019-06-30, both 00:00 UTC
-_DAY = 86_400
-_ID_EPOCH_MS = 1_314_220_021_721  # an Instagram id is milliseconds since this moment, shifted by 23 bits
-# Width and height of the original picture in px, and how often.
-FRAMES = np.array([(1080, 1080), (1080, 1350), (1080, 810), (1080, 1440), (1080, 720)])
-_FRAME_ODDS = np.array([0.42, 0.3, 0.12, 0.08, 0.08])
 
 SCHEMA = pa.schema(
     [
@@ -105,40 +97,19 @@ def draw_truth(posts: int, influencers: int, seed: int) -> Truth:
     rng = np.random.default_rng(seed)
     accounts = draw_accounts(rng, posts, influencers)
     owner = np.repeat(np.arange(len(accounts.names)), accounts.posts)
-    post_ids, taken_at = _draw_times(rng, accounts.posts, owner)
-    group = _draw_groups(rng, owner)
+    post_ids, taken_at = draw_times(rng, accounts.posts, owner)
+    group = draw_groups(rng, owner)
     copied = group != np.arange(posts)
 
-    mood = rng.choice(len(MOODS), posts, p=MOOD_ODDS)
-    topic = rng.integers(0, len(TOPIC_WORTH), posts)
-    empty = rng.random(posts) < EMPTY_CAPTIONS
-    text = np.where(empty, 0.0, MOOD_WORTH[mood] + TOPIC_WORTH[topic])[group]
-    quality = rng.normal(0.0, 1.0, posts)[group]
-    own_noise = rng.normal(0.0, 1.0, posts)
-    noise = np.where(copied, SHARED_NOISE * own_noise[group] + np.sqrt(1 - SHARED_NOISE**2) * own_noise, own_noise)
-
-    reach = np.log(accounts.followers.astype(np.float64))[owner]
-    level = _without(rng.normal(0.0, 1.0, len(accounts.names))[owner], reach)
-    effects = {
-        "followers": _scaled(reach, FOLLOWER_SHARE * VARIANCE),
-        "own_level": _scaled(level, (SHARES["account"] - FOLLOWER_SHARE) * VARIANCE),
-        "text": _scaled(text, SHARES["text"] * VARIANCE),
-        "image": _scaled(quality, SHARES["image"] * VARIANCE),
-        "noise": _scaled(noise, SHARES["noise"] * VARIANCE),
-    }
+    content = _draw_content(rng, group)
+    effects, coefficients = _draw_effects(rng, accounts, owner, group, content)
     total = np.rint(np.expm1(np.maximum(INTERCEPT + sum(effects.values()), 0.0)))
     y = np.log1p(total)
     rate = np.clip(rng.lognormal(np.log(0.025), 0.5, posts), 0.0, 0.3)
     comments = np.rint(total * rate).astype(np.int64)
-    leak = _scaled(y, 1.0) + LEAK_NOISE * rng.normal(0.0, 1.0, posts)
-
-    frame = FRAMES[rng.choice(len(FRAMES), posts, p=_FRAME_ODDS)][group]
-    carousel = rng.random(posts) < CAROUSELS
-    image_count = np.where(carousel, np.clip(1 + rng.geometric(0.4, posts), 2, 10), 1)[group]
-    images = _image_ids(rng, post_ids, image_count)
     account_effect = effects["followers"] + effects["own_level"]
-    edits = np.array(["reencoded", "cropped"])[rng.integers(0, 2, posts)]
-    spanish = (rng.random(posts) < SECOND_LANGUAGE)[group]
+    frame, image_count, images = draw_images(rng, post_ids, group)
+    edits = np.array(EDITS)[rng.integers(0, len(EDITS), posts)]
     faults = choose_faults(rng, owner, busy=copied | np.isin(np.arange(posts), group[copied]))
     columns = {
         "influencer": np.array(accounts.names, dtype=object)[owner],
@@ -153,14 +124,14 @@ def draw_truth(posts: int, influencers: int, seed: int) -> Truth:
         "text_effect": effects["text"],
         "image_effect": effects["image"],
         "noise": y - INTERCEPT - account_effect - effects["text"] - effects["image"],
-        "leak": leak,
+        "leak": _scaled(y, 1.0) + LEAK_NOISE * rng.normal(0.0, 1.0, posts),
         "y": y,
         "likes": total.astype(np.int64) - comments,
         "comments": comments,
-        "image_quality": quality,
-        "mood": pa.array(np.array(MOODS)[mood[group]], mask=empty[group]),
-        "topic": topic[group],
-        "language": np.where(spanish, "es", "en"),
+        "image_quality": content.quality,
+        "mood": pa.array(np.array(MOODS)[content.mood], mask=content.empty),
+        "topic": content.topic,
+        "language": np.where(content.spanish, "es", "en"),
         "width": frame[:, 0],
         "height": frame[:, 1],
         "image_count": image_count,
@@ -168,6 +139,48 @@ def draw_truth(posts: int, influencers: int, seed: int) -> Truth:
         "fault": pa.array(np.array(FAULTS)[np.maximum(faults, 0)], mask=faults < 0),
     }
     table = pa.table({name: pa.array(values) for name, values in columns.items()}).cast(SCHEMA)
+    return Truth(accounts, table, coefficients)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What each post shows and says; a near-duplicate the same as its original."""
+
+    mood: Ints
+    topic: Ints
+    empty: NDArray[np.bool_]
+    spanish: NDArray[np.bool_]
+    quality: Floats
+
+
+def _draw_content(rng: np.random.Generator, group: Ints) -> _Content:
+    posts = len(group)
+    return _Content(
+        mood=rng.choice(len(MOODS), posts, p=MOOD_ODDS)[group],
+        topic=rng.integers(0, len(TOPIC_WORTH), posts)[group],
+        empty=(rng.random(posts) < EMPTY_CAPTIONS)[group],
+        spanish=(rng.random(posts) < SECOND_LANGUAGE)[group],
+        quality=rng.normal(0.0, 1.0, posts)[group],
+    )
+
+
+def _draw_effects(
+    rng: np.random.Generator, accounts: Accounts, owner: Ints, group: Ints, content: _Content
+) -> tuple[dict[str, Floats], dict[str, Any]]:
+    """Return the parts of ``y`` for each post, each of exactly its planned variance, and the coefficients."""
+    posts = len(owner)
+    reach = np.log(accounts.followers.astype(np.float64))[owner]
+    level = _without(rng.normal(0.0, 1.0, len(accounts.names))[owner], reach)
+    text = np.where(content.empty, 0.0, MOOD_WORTH[content.mood] + TOPIC_WORTH[content.topic])
+    own = rng.normal(0.0, 1.0, posts)
+    noise = np.where(group == np.arange(posts), own, SHARED_NOISE * own[group] + math.sqrt(1 - SHARED_NOISE**2) * own)
+    effects = {
+        "followers": _scaled(reach, FOLLOWER_SHARE * VARIANCE),
+        "own_level": _scaled(level, (SHARES["account"] - FOLLOWER_SHARE) * VARIANCE),
+        "text": _scaled(text, SHARES["text"] * VARIANCE),
+        "image": _scaled(content.quality, SHARES["image"] * VARIANCE),
+        "noise": _scaled(noise, SHARES["noise"] * VARIANCE),
+    }
     coefficients = {
         "intercept": INTERCEPT,
         "follower_slope": _slope(effects["followers"], reach),
@@ -175,11 +188,11 @@ def draw_truth(posts: int, influencers: int, seed: int) -> Truth:
         "text_slope": _slope(effects["text"], text),
         "mood_worth": dict(zip(MOODS, MOOD_WORTH.tolist(), strict=True)),
         "topic_worth": TOPIC_WORTH.tolist(),
-        "image_slope": _slope(effects["image"], quality),
+        "image_slope": _slope(effects["image"], content.quality),
         "noise_sd": float(effects["noise"].std()),
         "leak_noise_sd": LEAK_NOISE,
     }
-    return Truth(accounts, table, coefficients)
+    return effects, coefficients
 
 
 def realised(table: pa.Table) -> dict[str, Any]:
@@ -234,39 +247,3 @@ def _without(values: Floats, other: Floats) -> Floats:
 def _slope(values: Floats, other: Floats) -> float:
     variance = float(other.var())
     return float(((values - values.mean()) * (other - other.mean())).mean()) / variance if variance > 1e-12 else 0.0
-
-
-def _draw_times(rng: np.random.Generator, posts: Ints, owner: Ints) -> tuple[Ints, Ints]:
-    """Return ids and times (seconds UTC) of all posts, ascending within each account."""
-    begin = rng.integers(_FIRST, _LAST - 180 * _DAY, len(posts))[owner]
-    seconds = begin + (rng.random(len(owner)) ** 0.8 * (_LAST - begin)).astype(np.int64)
-    order = np.lexsort((seconds, owner))
-    milliseconds = seconds[order] * 1000 + rng.integers(0, 1000, len(owner)) - _ID_EPOCH_MS
-    ids = (milliseconds << 23) + rng.integers(0, 1 << 23, len(owner))
-    # Two equal ids would be one post: the chance is one in 10 million for 10 million posts, but then it must not be.
-    for place in np.argsort(ids)[1:][np.diff(np.sort(ids)) == 0]:
-        ids[place] += 1
-    return ids, seconds[order]
-
-
-def _draw_groups(rng: np.random.Generator, owner: Ints) -> Ints:
-    """Return for each post the row of its original: itself, or one of the ten posts before it in its account."""
-    rows = np.arange(len(owner))
-    place = rows - np.searchsorted(owner, owner)
-    copies = (rng.random(len(owner)) < NEAR_DUPLICATES) & (place > 0)
-    back = 1 + (rng.random(len(owner)) * np.minimum(place, 10)).astype(np.int64)
-    group = np.where(copies, rows - back, rows)
-    while not np.array_equal(group, group[group]):  # a copy of a copy belongs to the first
-        group = group[group]
-    return group
-
-
-def _image_ids(rng: np.random.Generator, post_ids: Ints, counts: Ints) -> pa.Array:
-    """Return a list of image ids for each post: its own, or, as for all carousels, ids from the minute before."""
-    ends = np.cumsum(counts)
-    post = np.repeat(np.arange(len(counts)), counts)
-    to_last = ends[post] - 1 - np.arange(len(post))
-    own = (counts == 1) & (rng.random(len(counts)) >= OTHER_IMAGE_ID)
-    earlier = ((to_last + 1) * 3000 + rng.integers(0, 3000, len(post))) << 23
-    ids = post_ids[post] - np.where(own[post], 0, earlier)
-    return pa.ListArray.from_arrays(pa.array(np.concatenate([[0], ends]), pa.int32()), pa.array(ids.astype(str)))
