@@ -62,7 +62,9 @@ def locate(
         EntryFault: The header is not there, contradicts the directory, or the data pass ``limit``.
     """
     if at < 0 or at + LOCAL_HEADER > limit:
-        raise EntryFault(Reason.TRUNCATED, f"local header cut off: {limit - at} of {LOCAL_HEADER} bytes")
+        raise EntryFault(
+            Reason.OVERLAP, f"{limit - at} bytes to the next record, and a local header has {LOCAL_HEADER}"
+        )
     signature, _, own_flags, own_method, _, own_crc32, own_compressed, own_size, names, extras = _LOCAL(buffer, at)
     if signature != _LOCAL_SIGNATURE:
         raise EntryFault(Reason.HEADER_CORRUPT, f"no local header: found {signature:#010x}")
@@ -73,9 +75,7 @@ def locate(
         own = bytes(buffer[named : min(named + names, limit)])
         raise EntryFault(Reason.NAME_MISMATCH, f"directory {_shown(name)}, local header {_shown(own)}")
     if end > limit:
-        if end > len(buffer):
-            raise EntryFault(Reason.TRUNCATED, f"data end {end - len(buffer)} bytes past the end")
-        raise EntryFault(Reason.OVERLAP, f"data run {end - limit} bytes into the next record")
+        raise EntryFault(Reason.OVERLAP, f"the data run {end - limit} bytes into the next record")
     if own_method != method:
         raise EntryFault(Reason.METHOD_MISMATCH, f"directory {method}, local header {own_method}")
     if (own_flags | flags) & ENCRYPTED:

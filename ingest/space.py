@@ -90,6 +90,7 @@ class AddressSpace:
         self.parts = tuple(parts)
         self.size = self.parts[-1].end if self.parts else 0
         self._starts = [part.start for part in self.parts]
+        self._remote = [is_url(part.path) for part in self.parts]
         self._open: dict[int, int] = {}
 
     def __enter__(self) -> Self:
@@ -122,7 +123,8 @@ class AddressSpace:
             ValueError: The range leaves the address space.
             PartError: A part cannot be opened or read, or is shorter than it was.
         """
-        buffer = bytearray(self._checked(offset, length))
+        self._checked(offset, length)
+        buffer = bytearray(length)
         self.readinto(offset, memoryview(buffer))
         return bytes(buffer)
 
@@ -140,7 +142,7 @@ class AddressSpace:
             part = self.parts[index]
             take = min(left, part.end - offset)
             into = buffer[done : done + take]
-            if is_url(part.path):
+            if self._remote[index]:
                 _fetch(part, offset - part.start, into)
             else:
                 self._pread(index, offset - part.start, into)
