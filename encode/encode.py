@@ -1,0 +1,160 @@
+"""The stage: every finished post shard through every encoder, each pair once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from encode import device as devices
+from encode import image, metadata, models, sentiment, text
+from encode.encoders import ENCODERS, IMAGE, METADATA, SENTIMENT, TEXT, TEXT_WITH_COMMENTS, Recipe, Settings
+from shards import embeddings, plan, posts, publish, tasks
+from shards.embeddings import Encoder
+from shards.errors import UsageError
+from shards.posts import shard_name
+from shards.progress import Progress, Silent
+from shards.run import Run
+from shards.tasks import WHOLE, Task
+
+
+@dataclass(frozen=True)
+class EncoderSummary:
+    """What was done for one encoder.
+
+    Attributes:
+        encoder: Its description; ``encoder.folder`` names its folder.
+        done: Post shards encoded by this call.
+        skipped: Post shards that had been encoded before.
+        posts: Rows in all of them.
+        absent: Rows of them that are marked absent.
+    """
+
+    encoder: Encoder
+    done: int
+    skipped: int
+    posts: int
+    absent: int
+
+
+@dataclass(frozen=True)
+class EncodeSummary:
+    """What a call did.
+
+    Attributes:
+        encoders: One for each encoder, in the order in which they were asked for.
+        waiting: Post shards of this share that ingest has not finished, and that are therefore not encoded.
+    """
+
+    encoders: tuple[EncoderSummary, ...]
+    waiting: int
+
+
+def encode_run(
+    run: Run,
+    *,
+    encoders: Sequence[str] = ENCODERS,
+    models: str = models.PAPER,
+    model_overrides: Mapping[str, str] | None = None,
+    device: str = "auto",
+    task: Task = WHOLE,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> EncodeSummary:
+    """Encode what ingest has finished and no earlier call has encoded.
+
+    A call that is killed leaves only whole embedding shards, and the next one carries on. The bytes depend on the
+    post shards, the models and the kind of processor, not on the number of threads or on how often it was killed.
+
+    Args:
+        run: The run.
+        encoders: Some of :data:`encode.encoders.ENCODERS`.
+        models: ``paper`` or ``light``.
+        model_overrides: A folder or hub id by ``text``, ``sentiment`` or ``image``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        task: The share of the post shards that this process does.
+        workers: Threads; None: as many as this process has cores.
+        progress: Told of stand-ins, of the device, and of every shard.
+
+    Raises:
+        UsageError: An argument names something unknown, there is no plan, or an encoder's folder was made with
+            another model or setting.
+        PostmillError: A model cannot be had, a post shard is damaged, or the disk is full.
+    """
+    says = Silent() if progress is None else progress
+    overrides = dict(model_overrides or {})
+    check(encoders, models, overrides, device)
+    mine = tasks.share(range(plan.manifest(run).counts["shards"]), task)
+    finished = frozenset(posts.done_shards(run, mine[-1] + 1 if mine else 0))
+    ready = [shard for shard in mine if shard in finished]
+    if len(ready) < len(mine):
+        says.note(f"{len(mine) - len(ready)} of {len(mine)} post shards are not finished by ingest and wait")
+    compute = functools.cache(functools.partial(devices.choose, device, workers, says))
+    recipes = _recipes(list(dict.fromkeys(encoders)), Settings(models, overrides, compute))
+    for recipe in recipes:
+        _check_pin(run, recipe.encoder)
+        if recipe.encoder.stand_in_for:
+            says.note(f"{recipe.encoder.encoder}: {recipe.encoder.model} stands in for {recipe.encoder.stand_in_for}")
+    summaries = tuple(_encode(run, recipe, ready, says) for recipe in recipes)
+    return EncodeSummary(summaries, len(mine) - len(ready))
+
+
+def check(encoders: Sequence[str], models_set: str, overrides: Mapping[str, str], device: str) -> None:
+    """Refuse names that mean nothing here.
+
+    Raises:
+        UsageError: One of the arguments names something unknown; the hint lists what is known.
+    """
+    for name in encoders:
+        if name not in ENCODERS:
+            raise UsageError(f"{name!r} is no encoder", place="--encoders", hint=f"known are: {', '.join(ENCODERS)}")
+    if device not in devices.DEVICES:
+        raise UsageError(f"{device!r} is no device", place="--device", hint=f"known are: {', '.join(devices.DEVICES)}")
+    models.check_choice(models_set, overrides)
+
+
+def _recipes(names: Sequence[str], settings: Settings) -> list[Recipe]:
+    found: dict[str, Recipe] = {}
+    of_text = [name for name in names if name in (TEXT, TEXT_WITH_COMMENTS)]
+    if of_text:
+        found.update(zip(of_text, text.recipes(settings, of_text), strict=True))
+    for name, recipe in ((SENTIMENT, sentiment.recipe), (IMAGE, image.recipe), (METADATA, metadata.recipe)):
+        if name in names:
+            found[name] = recipe(settings)
+    return [found[name] for name in names]
+
+
+def _check_pin(run: Run, encoder: Encoder) -> None:
+    """Compare with what is pinned, if anything is, before hours are spent on other encoders."""
+    if (run.embeddings / encoder.folder / embeddings.ENCODER_FILE).exists():
+        embeddings.pin(run, encoder)
+
+
+def _encode(run: Run, recipe: Recipe, shards: Sequence[int], progress: Progress) -> EncoderSummary:
+    encoder = recipe.encoder
+    todo = [shard for shard in shards if not embeddings.is_done(run, encoder, shard)]
+    if todo:
+        with ExitStack() as stack:
+            if recipe.compute is not None:
+                stack.enter_context(devices.steady(recipe.compute))
+            encode = recipe.load()
+            publish.sweep(embeddings.pin(run, encoder))
+            advance = stack.enter_context(progress.track(f"encode {encoder.encoder}", len(todo), "shards"))
+            for shard in todo:
+                rows = encode(run, shard)
+                embeddings.write(run, encoder, shard, rows.keys, rows.reasons, rows.vectors, rows.scalars)
+                advance(1)
+    counts = [_counts(run, encoder, shard) for shard in shards]
+    return EncoderSummary(
+        encoder,
+        done=len(todo),
+        skipped=len(shards) - len(todo),
+        posts=sum(count.get("posts", 0) for count in counts),
+        absent=sum(count.get("absent", 0) for count in counts),
+    )
+
+
+def _counts(run: Run, encoder: Encoder, shard: int) -> Mapping[str, int]:
+    manifest = publish.read_manifest(run.embeddings / encoder.folder, shard_name(shard))
+    return {} if manifest is None else manifest.counts

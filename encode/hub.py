@@ -1,0 +1,61 @@
+"""Models of the Hugging Face hub: from the cache of this machine, else downloaded, else a quick and clear no."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shards.errors import PostmillError
+
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first is taken where a model has both
+_TIMEOUT_S = 10.0
+_SMALL = ["*.json", "*.txt", "[0-9]*_*/*"]  # configuration, tokenizer, and the modules of sentence-transformers
+
+
+def fetch(model: str, kind: str) -> Path:
+    """Return the folder of the hub's ``model`` on this machine, whose name is the commit; download it where needed.
+
+    Args:
+        model: Hub id, such as ``openai/clip-vit-base-patch32``.
+        kind: What it is for, as the option ``--model`` names it; for the error.
+
+    Raises:
+        PostmillError: It is not in the cache, and the hub cannot be reached or does not have it.
+    """
+    cached = _cached(model)
+    if cached is not None:
+        return cached
+    from huggingface_hub import HfApi, snapshot_download
+
+    # The client it uses, whatever that is called in this version; exported, but not in a way mypy can see.
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
+    try:
+        # Asked for first because it alone keeps to its timeout: a download tries again for minutes.
+        info = HfApi().model_info(model, timeout=_TIMEOUT_S)
+        files = {sibling.rfilename for sibling in info.siblings or ()}
+        weights = [name for name in WEIGHTS if name in files]
+        if not weights:
+            raise _unavailable(model, kind, f"it has neither {' nor '.join(WEIGHTS)}")
+        return Path(snapshot_download(model, revision=info.sha, allow_patterns=[*_SMALL, weights[0]]))
+    except (OSError, ValueError, httpx.HTTPError) as error:
+        raise _unavailable(model, kind, type(error).__name__) from error
+
+
+def _cached(model: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(model, allow_patterns=_SMALL, local_files_only=True))
+    except (OSError, ValueError):
+        return None
+    whole = (folder / "config.json").is_file() and any((folder / name).is_file() for name in WEIGHTS)
+    return folder if whole else None
+
+
+def _unavailable(model: str, kind: str, why: str) -> PostmillError:
+    return PostmillError(
+        f"the model {model} is not on this machine and the hub did not give it ({why})",
+        place=f"--models paper, {kind}",
+        hint=f"where there is a network: hf download {model} --local-dir FOLDER, then give --model {kind}=FOLDER here; "
+        "or take the packaged stand-ins with --models light",
+    )

@@ -1,0 +1,60 @@
+"""From the bytes of a picture to pixels, with every way in which that can fail given a name."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+from PIL import Image, UnidentifiedImageError
+
+from encode.encoders import Absence
+
+FORMATS = ("JPEG", "PNG", "WEBP")  # a name may lie, but nothing that needs a stranger decoder is opened
+MAX_PIXELS = 50_000_000  # 150 MB as RGB; the largest the service ever kept is a thirtieth of it
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+
+
+class NotAPicture(Exception):
+    """A picture that is left out, with one of :class:`Absence` as its reason."""
+
+    def __init__(self, reason: Absence) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+def open_picture(data: bytes, draft: int | None = None) -> Image.Image:
+    """Decode a JPEG, PNG or WebP to RGB.
+
+    The size that the header states is checked before anything is decoded. The orientation noted in EXIF is not
+    applied, as in the CLIP processor that the paper used.
+
+    Args:
+        data: The file.
+        draft: Where given, a JPEG may be decoded at a half, a quarter or an eighth of its size, as long as both
+            sides keep at least this many pixels.
+
+    Raises:
+        NotAPicture: It is none, is damaged or cut short, or states more than :data:`MAX_PIXELS`.
+    """
+    if not data:
+        raise NotAPicture(Absence.IMAGE_EMPTY)
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise NotAPicture(Absence.IMAGE_UNREADABLE) from error
+    except Image.DecompressionBombError as error:
+        raise NotAPicture(Absence.IMAGE_TOO_LARGE) from error
+    except _DAMAGE as error:
+        raise NotAPicture(Absence.IMAGE_DAMAGED) from error
+    with image:
+        if image.width * image.height > MAX_PIXELS:
+            raise NotAPicture(Absence.IMAGE_TOO_LARGE)
+        try:
+            if draft is not None:
+                image.draft("RGB", (draft, draft))
+            return image.convert("RGB")
+        except Image.DecompressionBombError as error:
+            raise NotAPicture(Absence.IMAGE_TOO_LARGE) from error
+        except _DAMAGE as error:
+            raise NotAPicture(Absence.IMAGE_DAMAGED) from error

@@ -1,0 +1,165 @@
+"""The sentiment encoder: a label and a score for the caption, and for the comments, in columns of their own."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from encode import models
+from encode.batches import Tokens, over_texts
+from encode.device import Compute
+from encode.encoders import MAX_CHARACTERS, SENTIMENT, Absence, Recipe, Rows, Settings, blank
+from encode.models import Source
+from shards import posts
+from shards.embeddings import Encoder
+from shards.run import Run
+
+BATCH = 32
+FIELDS = ("caption", "comments")
+TYPES: Mapping[str, pa.DataType] = {"label": pa.string(), "score": pa.float32(), "compound": pa.float32()}
+PAPER_COLUMNS, LIGHT_COLUMNS = ("label", "score"), ("label", "score", "compound")
+VADER_THRESHOLD = 0.05  # of the compound score, as the authors of VADER set it in their read-me
+
+Scores = Mapping[str, Sequence[Any]]  # column without the field's name -> one value a text
+Score = Callable[[Sequence[str]], Scores]
+
+
+def recipe(settings: Settings) -> Recipe:
+    """Return the sentiment encoder.
+
+    Its columns are ``caption_label``, ``caption_score``, ``comments_label``, ``comments_score``, null where the
+    field is absent, and with VADER ``caption_compound`` and ``comments_compound``. A score is the model's
+    confidence in the label, from 0 to 1. The columns of the comments exist only after publication.
+
+    Raises:
+        PostmillError: The model cannot be had.
+    """
+    override = settings.overrides.get(SENTIMENT)
+    if settings.models == models.LIGHT and override is None:
+        source = models.packaged(SENTIMENT, "vaderSentiment", "vaderSentiment", "vaderSentiment", "vader_lexicon.txt")
+        encoder = _encoder(source, "float64", LIGHT_COLUMNS, _vader_preprocessing(source))
+        return Recipe(encoder, lambda: functools.partial(encode, LIGHT_COLUMNS, _vader()))
+    source = models.transformers_model(SENTIMENT, override)
+    compute = settings.compute()
+    preprocessing = {
+        "truncation": "at the length the model was made for, as the pipeline with truncation=True",
+        "batch": BATCH * compute.batch_scale,
+        "configuration_sha256": source.configuration_sha256,
+    }
+    encoder = _encoder(source, compute.precision, PAPER_COLUMNS, preprocessing)
+    return Recipe(encoder, lambda: functools.partial(encode, PAPER_COLUMNS, load(source, compute)), compute)
+
+
+def encode(columns: Sequence[str], score: Score, run: Run, shard: int) -> Rows:
+    """Return the sentiment of the captions and comments of post shard ``shard``."""
+    table = posts.read_records(run, shard, ["key", *FIELDS])
+    scalars: dict[str, pa.Array] = {}
+    absent = np.ones(table.num_rows, dtype=bool)
+    for field in FIELDS:
+        texts = table[field].to_pylist()
+        present = np.array([not blank(text) for text in texts], dtype=bool)
+        absent &= ~present
+        read = [text for text in texts if not blank(text)]
+        scores = score(read) if read else dict.fromkeys(columns, ())
+        for column in columns:
+            values: list[Any] = [None] * len(texts)
+            for row, value in zip(np.flatnonzero(present).tolist(), scores[column], strict=True):
+                values[row] = value
+            scalars[f"{field}_{column}"] = pa.array(values, TYPES[column])
+    reasons = [Absence.NO_TEXT if is_absent else None for is_absent in absent.tolist()]
+    return Rows(table["key"].to_pylist(), reasons, None, scalars)
+
+
+def load(source: Source, compute: Compute) -> Score:
+    """Load a classifier; the function returned gives what the ``sentiment-analysis`` pipeline gives.
+
+    Raises:
+        PostmillError: The weights or the tokenizer cannot be used.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    with models.loading(source):
+        tokenizer = AutoTokenizer.from_pretrained(source.folder, **options)
+        network = AutoModelForSequenceClassification.from_pretrained(source.folder, weights_only=True, **options)
+    network.to(device=compute.device, dtype=torch.float16 if compute.device == "cuda" else torch.float32).eval()
+    longest = min(tokenizer.model_max_length, network.config.max_position_embeddings)
+    names = np.array([network.config.id2label[n] for n in range(network.config.num_labels)])
+
+    def lengths(batch: list[str]) -> list[int]:
+        return [len(ids) for ids in tokenizer(batch, truncation=True, max_length=longest).input_ids]
+
+    def tokenize(batch: list[str]) -> Tokens:
+        return tokenizer(batch, truncation=True, max_length=longest, padding=True, return_tensors="pt")
+
+    @torch.inference_mode()
+    def forward(tokens: Tokens) -> npt.NDArray[np.float32]:
+        logits = network(**tokens.to(compute.device)).logits.float()
+        probabilities: npt.NDArray[np.float32] = logits.softmax(dim=-1).cpu().numpy()
+        return probabilities
+
+    def score(texts: Sequence[str]) -> Scores:
+        found = over_texts(compute, texts, BATCH * compute.batch_scale, lengths, tokenize, forward)
+        return {"label": names[found.argmax(axis=1)].tolist(), "score": found.max(axis=1)}
+
+    return score
+
+
+def vader_label(compound: float) -> tuple[str, float]:
+    """Return label and score of a compound score from -1 to 1.
+
+    From 0.05 on it is POSITIVE, from -0.05 down NEGATIVE, between them NEUTRAL. The score is the distance from
+    what the label denies: the compound's size for the first two, one less that for NEUTRAL.
+    """
+    if compound >= VADER_THRESHOLD:
+        return "POSITIVE", compound
+    if compound <= -VADER_THRESHOLD:
+        return "NEGATIVE", -compound
+    return "NEUTRAL", 1 - abs(compound)
+
+
+def _vader() -> Score:
+    analyzer = models.import_light("vaderSentiment.vaderSentiment").SentimentIntensityAnalyzer()
+
+    def score(texts: Sequence[str]) -> Scores:
+        distinct = {text: analyzer.polarity_scores(text[:MAX_CHARACTERS])["compound"] for text in dict.fromkeys(texts)}
+        compounds = [distinct[text] for text in texts]
+        labels = [vader_label(compound) for compound in compounds]
+        return {"label": [n for n, _ in labels], "score": [s for _, s in labels], "compound": compounds}
+
+    return score
+
+
+def _vader_preprocessing(source: Source) -> dict[str, Any]:
+    emoji = hashlib.sha256((source.folder / "emoji_utf8_lexicon.txt").read_bytes()).hexdigest()
+    return {
+        "emoji_lexicon_sha256": emoji,
+        "label": f"POSITIVE where compound >= {VADER_THRESHOLD}, NEGATIVE where <= -{VADER_THRESHOLD}, else NEUTRAL",
+        "score": "|compound|; for NEUTRAL 1 - |compound|",
+        "characters": MAX_CHARACTERS,
+    }
+
+
+def _encoder(source: Source, precision: str, columns: Sequence[str], preprocessing: Mapping[str, Any]) -> Encoder:
+    return Encoder(
+        encoder=SENTIMENT,
+        models=source.models,
+        model=source.name,
+        revision=source.revision,
+        weights_sha256=source.weights_sha256,
+        precision=precision,
+        dimensions=0,
+        dtype="",
+        scalars=tuple(f"{field}_{column}" for field in FIELDS for column in columns),
+        features=(),
+        available_before_publication=False,
+        stand_in_for=source.stand_in_for,
+        preprocessing={"texts": "caption; comments: each apart", **preprocessing},
+    )
