@@ -56,7 +56,7 @@ class Entry(NamedTuple):
     A tuple, because a frozen dataclass takes ten times as long to make, and there are millions.
     """
 
-    index: int  # position in the directory, from 0
+    number: int  # position in the directory, from 0
     name: str  # escaped and shortened, for showing only, if the fault is about the name
     raw_name: bytes
     offset: int  # of the local header in the address space
@@ -208,7 +208,7 @@ class Archive:
         after = np.searchsorted(offsets, batch["offset"].to_numpy(), side="right")
         limits = np.append(offsets, np.uint64(self.directory.start))[after].tolist()
         columns = {name: _values(batch[name]) for name in records.SCHEMA.names}
-        columns["limit"] = limits
+        columns["number"], columns["limit"] = columns["index"], limits
         columns["fault"] = [None if each is None else Reason(each) for each in columns["fault"]]
         yield from map(Entry, *(columns[name] for name in Entry._fields))
 
