@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 
 from shards import embeddings, posts
 from shards.embeddings import EmbeddingShard, Encoder
@@ -38,6 +39,7 @@ class Modality:
         blocks: One array a shard, shape (posts of the shard, D), memory-mapped where it is large.
         starts: Shape (shards + 1,): row at which each block begins, and N.
         present: Shape (N,): False where the post lacks the modality; its row is then zero.
+        before_publication: Whether everything in it exists before a post is published.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Modality:
     blocks: tuple[npt.NDArray[Any], ...]
     starts: Rows
     present: npt.NDArray[np.bool_]
+    before_publication: bool
 
     @property
     def is_embedding(self) -> bool:
@@ -85,7 +88,8 @@ def gather(
     for name in names:
         wanted = TEXT_WITH_COMMENTS if (name, feature_set) == (TEXT, PAPER) else name
         encoder = choose(run, available, wanted, models)
-        leaks.check_availability(encoder, after_publication_allowed=feature_set == PAPER)
+        if name != SENTIMENT:  # of whose columns only those of the caption are taken below
+            leaks.check_availability(encoder, after_publication_allowed=feature_set == PAPER)
         found[name] = _open(run, shards, name, encoder, feature_set)
     return found
 
@@ -142,23 +146,35 @@ def _open(run: Run, shards: Sequence[int], name: str, encoder: Encoder, feature_
         present.append(here)
     starts = np.cumsum([0, *map(len, present)], dtype=np.int64)
     width = len(columns) if name == SENTIMENT else encoder.dimensions
-    return Modality(name, encoder, columns, width, tuple(blocks), starts, np.concatenate(present))
+    before = feature_set == DEFAULT or (name != SENTIMENT and encoder.available_before_publication)
+    return Modality(name, encoder, columns, width, tuple(blocks), starts, np.concatenate(present), before)
 
 
 def signed_sentiment(shard: EmbeddingShard, *, with_comments: bool) -> tuple[tuple[str, ...], Matrix]:
     """Return names and values, shape (N, 2 or 4), of the sentiment of each text and of whether it has one.
 
-    The value is the label's confidence, from 0 to 1, with the sign of the label: POSITIVE +, NEGATIVE -, NEUTRAL 0.
+    The value is the label's confidence, from 0 to 1, with the sign of the label: positive +, negative -, neutral 0.
+
+    Raises:
+        UsageError: The encoder's labels are others.
     """
-    names, values = [], []
-    for text in ("caption", "comment") if with_comments else ("caption",):
-        labels = shard.scalars[f"{text}_sentiment"].to_pylist()
-        scores = shard.scalars[f"{text}_score"].to_numpy().astype(np.float64)
-        signs = np.array([_SIGNS.get(label, 0.0) for label in labels])
-        has = np.array([label is not None for label in labels]) & np.isfinite(scores)
+    names: list[str] = []
+    values: list[npt.NDArray[Any]] = []
+    for text in ("caption", "comments") if with_comments else ("caption",):
+        labels = shard.scalars[f"{text}_label"].to_pylist()
+        unknown = sorted({label for label in labels if label is not None and label.lower() not in _SIGNS})
+        if unknown:
+            raise UsageError(
+                f"the sentiment encoder says {unknown[0]!r}, which is none of {', '.join(_SIGNS)}",
+                place=f"{text}_label",
+                hint="encode with a model that tells positive from negative, or leave fusion out",
+            )
+        has = np.array([label is not None for label in labels], dtype=bool)
+        signs = np.array([0.0 if label is None else _SIGNS[label.lower()] for label in labels])
+        scores = pc.fill_null(shard.scalars[f"{text}_score"].cast("float64"), 0.0).to_numpy()
         names += [f"{text}_sentiment", f"has_{text}_sentiment"]
-        values += [np.where(has, signs * np.nan_to_num(scores), 0.0), has]
+        values += [signs * scores, has]
     return tuple(names), np.column_stack(values).astype(np.float32)
 
 
-_SIGNS: Mapping[str | None, float] = {"POSITIVE": 1.0, "NEGATIVE": -1.0}
+_SIGNS: Mapping[str, float] = {"positive": 1.0, "neutral": 0.0, "negative": -1.0}

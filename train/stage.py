@@ -5,28 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
-from shards import embeddings, models, posts, publish, tasks
-from shards.embeddings import Encoder
-from shards.errors import UsageError
+from shards import embeddings, models, tasks
 from shards.progress import Progress, Silent
 from shards.run import Run, canonical_hash
 from shards.tasks import WHOLE, Task
-from train import dataset, evaluate, features, ladder, leaks, recipes, splits
+from train import dataset, evaluate, features, ladder, leaks, options, provenance, recipes, splits
 from train.dataset import Dataset
 from train.evaluate import Evaluation
 from train.features import Modality
 from train.splits import Units
-
-SMALL, LARGE = 20_000, 1_000_000
-"""Below the first number of posts, five seeds are trained; below the second, three; above, one."""
-
-MAX_SEEDS = 100
 
 LEAK = (
     "uses comments, which exist only after a post is published and grow with its engagement: an upper bound, not a"
@@ -57,13 +49,6 @@ class TrainSummary:
     accounts: int
     splits: tuple[str, ...]
     splits_left_out: Mapping[str, str]
-
-
-def unit_name(model: str, recipe: str, feature_set: str) -> str:
-    """Return the name of the folder of ``model``: ``fusion``, ``fusion-with-comments``, ``paper-text-mlp``."""
-    if recipe == recipes.PAPER:
-        return f"paper-{model}"
-    return f"{model}-with-comments" if feature_set == features.PAPER else model
 
 
 def train_run(
@@ -101,17 +86,17 @@ def train_run(
         PostmillError: A shard is missing or damaged, or the disk is full.
     """
     progress = progress or Silent()
-    chosen = _chosen(names, recipe, feature_set)
-    _check_options(split_names, seeds)
+    chosen = options.chosen(names, recipe, feature_set)
+    options.check(split_names, seeds)
     if recipe == recipes.PAPER:
         feature_set = _paper_features(run, progress)
     data = dataset.load(run, comment_weight)
-    usable, left_out = _usable_splits(data, split_names)
+    usable, left_out = options.usable_splits(data, split_names)
     for split, why in left_out.items():
         progress.note(f"split {split} left out: {why}")
     if len(data.shards) < data.planned_shards:
         progress.note(f"training on {len(data.shards)} of {data.planned_shards} post shards: the others are not done")
-    seeds = seeds or _seeds_for(len(data.rows))
+    seeds = seeds or options.seeds_for(len(data.rows))
     opened: dict[str, Modality] = {}
     trained, kept = [], []
     for name in tasks.share(chosen, task):
@@ -126,11 +111,10 @@ def train_run(
             "splits_left_out": left_out,
             "comment_weight": float(comment_weight),
             "seeds": seeds,
-            "encoders": {key: _encoder_json(run, data, modality.encoder) for key, modality in modalities.items()},
-            "posts": _hash_of(run.posts, data.shards, ".parquet"),
+            **provenance.inputs(run, data, modalities),
         }
         fingerprint = canonical_hash(settings)
-        unit = unit_name(name, recipe, feature_set)
+        unit = options.unit_name(name, recipe, feature_set)
         if models.done(run, unit, fingerprint) is not None:
             kept.append(unit)
             continue
@@ -152,65 +136,11 @@ def train_run(
     )
 
 
-def _chosen(names: Sequence[str] | None, recipe: str, feature_set: str) -> tuple[str, ...]:
-    for value, allowed, option in (
-        (recipe, recipes.RECIPES, "--recipe"),
-        (feature_set, features.FEATURE_SETS, "--features"),
-    ):
-        if value not in allowed:
-            raise UsageError(f"{value!r} is none of {', '.join(allowed)}", place=option, hint="choose one of them")
-    rungs = ladder.PAPER_MODELS if recipe == recipes.PAPER else tuple(ladder.LADDER)
-    for name in names or ():
-        if name not in rungs:
-            raise UsageError(
-                f"{name!r} is none of {', '.join(rungs)}"
-                + (", the models the paper trained" if recipe == recipes.PAPER else ""),
-                place="--models",
-                hint="choose among them, or leave the option out for all",
-            )
-    return tuple(name for name in rungs if names is None or name in names)
-
-
-def _check_options(split_names: Sequence[str], seeds: int | None) -> None:
-    for split in split_names:
-        if split not in splits.SPLITS:
-            raise UsageError(
-                f"{split!r} is none of {', '.join(splits.SPLITS)}", place="--split", hint="choose among them"
-            )
-    if not split_names:
-        raise UsageError("no split was named", place="--split", hint=f"choose among {', '.join(splits.SPLITS)}")
-    if seeds is not None and not 1 <= seeds <= MAX_SEEDS:
-        raise UsageError(f"{seeds} is not from 1 to {MAX_SEEDS}", place="--seeds", hint="5 do for small data")
-
-
 def _paper_features(run: Run, progress: Progress) -> str:
     if any(encoder.encoder == features.TEXT_WITH_COMMENTS for encoder in embeddings.encoders(run)):
         return features.PAPER
     progress.note("the run has no text-with-comments embeddings: the paper's recipe is trained on captions alone")
     return features.DEFAULT
-
-
-def _usable_splits(data: Dataset, names: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the splits that can be made, headline first, and why the others cannot."""
-    left_out = {}
-    for name in names:
-        if len(np.unique(data.units(name))) < 2:
-            what = "one account" if name == splits.INFLUENCER else "posts that are all near-duplicates of each other"
-            left_out[name] = f"the data has {what}, which cannot be kept apart"
-    usable = tuple(name for name in splits.SPLITS if name in names and name not in left_out)
-    if not usable:
-        raise UsageError(
-            "; ".join(f"split {name}: {why}" for name, why in left_out.items()),
-            place="--split",
-            hint="ingest more accounts, or take the other split as well",
-        )
-    return usable, left_out
-
-
-def _seeds_for(posts_with_target: int) -> int:
-    if posts_with_target < SMALL:
-        return 5
-    return 3 if posts_with_target < LARGE else 1
 
 
 def _open(
@@ -227,30 +157,6 @@ def _open(
     return opened
 
 
-def _encoder_json(run: Run, data: Dataset, encoder: Encoder) -> dict[str, Any]:
-    folder = run.embeddings / encoder.folder
-    return {
-        "encoder": encoder.encoder,
-        "model": encoder.model,
-        "revision": encoder.revision,
-        "folder": encoder.folder,
-        "stand_in_for": encoder.stand_in_for,
-        "available_before_publication": encoder.available_before_publication,
-        "fingerprint": encoder.fingerprint,
-        "contents": _hash_of(folder, data.shards, ".parquet", ".npy"),
-    }
-
-
-def _hash_of(folder: Path, shards: Sequence[int], *suffixes: str) -> str:
-    """Return a hash over the contents of the units of ``shards``, as their manifests state them."""
-    hashes = []
-    for name in map(posts.shard_name, shards):
-        manifest = publish.read_manifest(folder, name)
-        files = {} if manifest is None else manifest.files
-        hashes.append([files[name + suffix].sha256 for suffix in suffixes if name + suffix in files])
-    return canonical_hash(hashes)
-
-
 def _account_names(run: Run, accounts: Units) -> list[str]:
     """Return a keyed hash for each account, so that predictions can be handed on without names."""
     distinct, inverse = np.unique(accounts, return_inverse=True)
@@ -261,7 +167,7 @@ def _account_names(run: Run, accounts: Units) -> list[str]:
 def _publish(
     run: Run, unit_name: str, fingerprint: str, settings: Mapping[str, Any], data: Dataset, found: Evaluation
 ) -> None:
-    leaking = settings["features"] == features.PAPER and {features.TEXT, features.SENTIMENT} & set(settings["encoders"])
+    leaking = not all(encoder["available_before_publication"] for encoder in settings["encoders"].values())
     metrics = {
         "settings": settings,
         "settings_fingerprint": fingerprint,

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shards import embeddings, plan, posts, publish
+from shards import embeddings, faults, plan, posts, publish
 from shards import run as runs
 from shards.embeddings import Encoder
+from shards.reasons import Reason
 from shards.run import Run
 
 TEXT_WIDTH, IMAGE_WIDTH = 24, 16
@@ -34,6 +35,7 @@ class Planted:
     seed: int = 0
     no_text: float = 0.0
     no_image: float = 0.0
+    lost: int = 0
     record: dict[str, Any] = field(default_factory=dict)
     extra_metadata: tuple[str, ...] = ()
 
@@ -57,12 +59,14 @@ def encoder(name: str, width: int, **fields: Any) -> Encoder:
     return Encoder(**{**base, **fields})
 
 
-def write_posts(folder: Any, records: Sequence[dict[str, Any]], shards: int) -> Run:
+def write_posts(folder: Any, records: Sequence[dict[str, Any]], shards: int, lost: int = 0) -> Run:
     """A run folder with finished post shards that hold records alone."""
     run = runs.create_or_check(folder, {"test": 1}, {}, {})
     pieces = np.array_split(np.arange(len(records)), shards)
     with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
-        unit.counts.update(shards=shards, mapped_posts=len(records))
+        found = [faults.Fault(Reason.METADATA_MISSING, post_lost=True, post_id=f"lost{n}") for n in range(lost)]
+        unit.table(faults.FILE, faults.table(found))
+        unit.counts.update(shards=shards, mapped_posts=len(records) + lost)
     for number, piece in enumerate(pieces):
         name = posts.shard_name(number)
         with publish.unit(run.posts, name, run.fingerprint) as unit:
@@ -135,7 +139,7 @@ def planted_run(tmp_path: Any, make_record: Callable[..., dict[str, Any]]) -> Ca
             )
             for row in range(n)
         ]
-        run = write_posts(tmp_path / name, records, truth.shards)
+        run = write_posts(tmp_path / name, records, truth.shards, truth.lost)
         has_text, has_image = random.random(n) >= truth.no_text, random.random(n) >= truth.no_image
         everyone = np.ones(n, dtype=bool)
         write_embeddings(run, encoder("text", TEXT_WIDTH), text, has_text)
@@ -162,15 +166,16 @@ def planted_run(tmp_path: Any, make_record: Callable[..., dict[str, Any]]) -> Ca
             encoder(
                 "sentiment",
                 0,
-                scalars=("caption_sentiment", "caption_score", "comment_sentiment", "comment_score"),
+                available_before_publication=False,
+                scalars=("caption_label", "caption_score", "comments_label", "comments_score"),
             ),
             None,
             everyone,
             {
-                "caption_sentiment": labels,
+                "caption_label": labels,
                 "caption_score": score.tolist(),
-                "comment_sentiment": labels,
-                "comment_score": score.tolist(),
+                "comments_label": labels,
+                "comments_score": score.tolist(),
             },
         )
         return run

@@ -1,0 +1,94 @@
+"""The report's sections on the models, what they were shown, and how they were judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from train import page
+from train.page import Cell, Column
+from train.results import ModelResult
+
+_LADDER = {
+    "mean": "the mean of its training posts",
+    "text-mlp": "two-layer network on the caption's embedding",
+    "image-mlp": "two-layer network on the picture's embedding",
+    "metadata": "ridge regression on the record's numbers",
+    "fusion": "text, picture, sentiment and metadata together",
+}
+
+
+def section(found: Sequence[ModelResult]) -> str:
+    """Return what each model is, and which encoder each modality came from."""
+    rungs: list[list[Cell]] = [
+        [result.name, _LADDER.get(result.model, result.model) + _suffix(result)] for result in found
+    ]
+    shown: list[list[Cell]] = [
+        [
+            modality if encoder["encoder"] == modality else f"{modality} ({encoder['encoder']})",
+            encoder["model"] or "none: numbers of the record",
+            f"stands in for {encoder['stand_in_for']}" if encoder["stand_in_for"] else "as in the paper",
+            "yes" if encoder["available_before_publication"] else "no: reads comments",
+        ]
+        for modality, encoder in encoders(found)
+    ]
+    headings = ("Modality", "Encoder", "Which", "Known before publication")
+    return page.section(
+        "models",
+        "Models and features",
+        page.table(
+            "The ladder. A model is worth its step above the one below.",
+            [Column("Model", False), Column("What it predicts from", False)],
+            rungs,
+        ),
+        page.table("What the models were shown.", [Column(heading, False) for heading in headings], shown)
+        if shown
+        else "",
+        page.paragraph(
+            "Texts, number and sentiment of comments exist only after publication and are part of the target. They are"
+            " left out unless a model's name says otherwise."
+        ),
+        *(page.paragraph(f"{result.name} {result.metrics['leak']}.") for result in found if result.metrics["leak"]),
+    )
+
+
+def encoders(found: Sequence[ModelResult]) -> list[tuple[str, dict[str, Any]]]:
+    """Return each modality with each encoder that models were shown, as metrics.json describes it."""
+    seen = {(modality, e["folder"]): e for result in found for modality, e in result.encoders.items()}
+    return [(modality, seen[modality, folder]) for modality, folder in sorted(seen)]
+
+
+def method(found: Sequence[ModelResult]) -> str:
+    """Return how the numbers came about, so that the page can be read without the code."""
+    weights = sorted({float(result.metrics["settings"]["comment_weight"]) for result in found}) or [1.0]
+    formula = " or ".join("log(1 + likes)" if w == 0 else f"log(1 + likes + {_times(w)}comments)" for w in weights)
+    return page.section(
+        "method",
+        "How it was measured",
+        page.listing(
+            [
+                f"Target: {formula}, natural logarithm. All errors are in this log space: an error of 0.7 is a factor"
+                " of 2.",
+                "Splits: accounts (in the random split, groups of near-duplicates of one account) are dealt into five"
+                " folds by a keyed hash. Each split tests on one fold and trains on the others; with five splits, every"
+                " post is tested once.",
+                "MSE, MAE and R² are over the test posts of all splits together; R² compares with the mean of the test"
+                " posts. Spearman is taken within each split and averaged.",
+                "Intervals: accounts are drawn with replacement 1,000 times (percentile bootstrap). They hold for other"
+                " accounts of the same kind, not for other training posts or another time.",
+                "Standardisation, early stopping and penalties use the training part alone, with whole accounts (or"
+                " groups) held out for the choice.",
+            ]
+        ),
+    )
+
+
+def _times(weight: float) -> str:
+    return "" if weight == 1 else f"{weight:g} \N{MULTIPLICATION SIGN} "
+
+
+def _suffix(result: ModelResult) -> str:
+    if result.recipe == "paper":
+        shown = "caption and comments" if result.features == "paper" else "captions alone"
+        return f", with the paper's settings (Adam 1e-4, batches of 64, 3 epochs; text: {shown})"
+    return ", comments included" if result.features == "paper" else ""
