@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -128,8 +128,7 @@ class Archive:
         Raises:
             PostmillError: The directory is damaged, or with ``strict`` any fault.
         """
-        conflicts = self._conflicts
-        yield from map(conflicts.mark, self._records())
+        return map(self._conflicts.mark, self._records())
 
     def entries(self) -> Iterator[Entry]:
         """Yield all entries in the directory's order.
@@ -137,8 +136,7 @@ class Archive:
         Raises:
             PostmillError: As :meth:`batches`.
         """
-        for batch in self.batches():
-            yield from self._entries(batch)
+        return chain.from_iterable(map(self._entries, self.batches()))
 
     def read(self, entry: Entry) -> bytes:
         """Return the decompressed data of ``entry``.

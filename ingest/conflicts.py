@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.entry import LOCAL_HEADER
+from ingest.fields import NOWHERE
 from ingest.reasons import Reason
 
 Array = npt.NDArray[Any]
@@ -35,7 +36,7 @@ class Conflicts:
 
     Attributes:
         offsets: Of all local headers in bytes, ascending; of entries with a fault of their own none.
-        in_order: Whether the directory lists them so.
+        in_order: Whether the directory lists all entries that have a place so.
         index: Shape (m,). Positions in the directory, ascending.
         kind: Shape (m,). What is wrong, and
         other: shape (m,), with what: an offset or an index.
@@ -88,16 +89,19 @@ def find_conflicts(batches: Iterable[pa.RecordBatch], again: Callable[[], Iterab
     """
     places: list[Array] = [np.empty((3, 0), np.uint64)]
     hashes: list[Array] = [np.empty(0, np.int64)]
+    in_order, farthest = True, np.uint64(0)
     for batch in batches:
         offset = batch["offset"].to_numpy()
         reach = batch["name_length"].to_numpy().astype(np.uint64) + batch["compressed_size"].to_numpy()
         fine = batch["fault"].is_null().to_numpy(zero_copy_only=False)
         rows = np.stack([offset, offset + reach + np.uint64(LOCAL_HEADER), batch["index"].to_numpy()])
         places.append(rows[:, fine])
+        placed = np.append(farthest, offset[offset != NOWHERE])
+        in_order = in_order and bool((placed[1:] >= placed[:-1]).all())
+        farthest = placed.max()
         hashes.append(np.fromiter(map(hash, batch["name"].to_pylist()), np.int64, batch.num_rows))
     start, end, index = np.concatenate(places, axis=1)
     places.clear()
-    in_order = bool((start[1:] >= start[:-1]).all())
     if not in_order:
         order = np.argsort(start, kind="stable")
         start, end, index = start[order], end[order], index[order]
