@@ -56,7 +56,7 @@ def inflate(
     plain: bytes | bytearray | memoryview
     if method == STORED:
         plain = data
-    elif method == DEFLATE and size <= _WHOLE:
+    elif method == DEFLATE and 0 < size <= _WHOLE:  # libdeflate takes any data for an empty result
         try:
             plain = deflate.deflate_decompress(data, size)
         except deflate.DeflateError as error:
