@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -26,6 +27,9 @@ from shards.progress import Progress, for_console
 from shards.run import Run
 from shards.tasks import Task, from_environment, parse_task
 from shards.verify import check_counts, count_faults, verify_files
+
+if TYPE_CHECKING:  # imports torch's users only where a command needs them
+    from train.metrics import Interval
 
 app = typer.Typer(
     name="postmill",
@@ -114,14 +118,15 @@ def run_all(
     max_faults: MaxFaultsOption = None,
 ) -> None:
     """Do everything on this machine: plan, ingest, encode, train, report."""
-    from encode.models import check_models
+    from encode.encode import check
+    from encode.encoders import ENCODERS
 
-    check_models(models, overrides(model))
+    check(ENCODERS, models, overrides(model), device)
     with progress() as shown:
         opened = planned(discover(source), folder, shard_size, max_entry, raw, shown)
         ingested(opened, tuple(Stage), Task(0, 1), workers, shown)
         encoded(opened, None, models, model, device, Task(0, 1), shown)
-        trained(opened, models, "postmill", "default", None, 1.0, shown)
+        trained(opened, None, models, "postmill", "default", None, 1.0, None, Task(0, 1), shown)
         reported(opened, shown)
     end(opened, max_faults)
 
@@ -184,16 +189,19 @@ def encode(
 @app.command(epilog="Example: `postmill train run` or, as in the study, `postmill train run --recipe paper`")
 def train(
     folder: RunArgument,
+    model: Annotated[list[str] | None, typer.Option("--model", help="Only this model; repeatable.")] = None,
     models: Annotated[str | None, typer.Option("--models", help="Which embeddings, where there are several.")] = None,
     recipe: RecipeOption = "postmill",
     features: FeaturesOption = "default",
     split: SplitOption = None,
     comment_weight: Annotated[float, typer.Option("--comment-weight", min=0.0, help="w in log1p(likes + w * c).")] = 1,
+    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Trainings; default: by number of posts.")] = None,
+    task: TaskOption = None,
 ) -> None:
     """Train the ladder of baselines and the fusion, and judge them on held-out posts and accounts."""
     opened = runs.open_run(folder)
     with progress() as shown:
-        trained(opened, models, recipe, features, split, comment_weight, shown)
+        trained(opened, model, models, recipe, features, split, comment_weight, seeds, chosen(task), shown)
     print_results(opened)
 
 
@@ -264,38 +272,48 @@ def encoded(
     run: Run, encoders: str | None, models: str, model: list[str] | None, device: str, task: Task, shown: Progress
 ) -> None:
     """Run the encoders, and say what each did."""
-    from encode.encode import ENCODERS, encode_run
+    from encode.encode import encode_run
+    from encode.encoders import ENCODERS
 
     wanted = tuple(encoders.split(",")) if encoders else ENCODERS
     summary = encode_run(
         run, encoders=wanted, models=models, model_overrides=overrides(model), device=device, task=task, progress=shown
     )
     for each in summary.encoders:
-        out.print(f"encode {each.folder}: {did(each.done, each.skipped)}")
+        out.print(f"encode {each.encoder.folder}: {did(each.done, each.skipped)}; {each.absent:,} posts absent")
+    if summary.waiting:
+        out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(str(run.folder))}")
 
 
 def trained(
     run: Run,
+    names: list[str] | None,
     models: str | None,
     recipe: str,
     features: str,
     split: list[str] | None,
     comment_weight: float,
+    seeds: int | None,
+    task: Task,
     shown: Progress,
 ) -> None:
     """Train, and say what was done."""
-    from train.train import SPLITS, train_run
+    from train.splits import SPLITS
+    from train.stage import train_run
 
     summary = train_run(
         run,
-        models=models,
+        names=names,
         recipe=recipe,
-        features=features,
-        splits=tuple(split) if split else SPLITS,
+        feature_set=features,
+        split_names=split or SPLITS,
         comment_weight=comment_weight,
+        seeds=seeds,
+        encoder_models=models,
+        task=task,
         progress=shown,
     )
-    out.print(f"train: {did(summary.done, summary.skipped)}")
+    out.print(f"train: {did(len(summary.trained), len(summary.kept))}")
 
 
 def reported(run: Run, shown: Progress) -> None:
@@ -308,14 +326,27 @@ def reported(run: Run, shown: Progress) -> None:
 
 
 def print_results(run: Run) -> None:
-    """Print the table of models."""
-    from train.report import results_table
+    """Print the table of models, the account-disjoint split first."""
+    from train.results import results_table
 
-    table = Table("model", "split", "MSE", "MAE", "R²", "Spearman", title="Results on held-out posts")
-    for row in results_table(run):
-        numbers = (row.mse, row.mae, row.r2, row.spearman)
-        table.add_row(row.model, row.split, *("-" if n is None else f"{n:.3f}" for n in numbers))
-    out.print(table)
+    for split, rows in groupby(results_table(run), key=lambda row: row.split):
+        table = Table(
+            "model", "MSE", "MAE", "R²", "Spearman", title=f"{split} split, held-out posts", title_justify="left"
+        )
+        for row in rows:
+            numbers = (row.mse, row.mae, row.r2, row.spearman)
+            table.add_row(row.model, *("-" if n is None else f"{n:.3f}" for n in numbers))
+        out.print(table)
+
+
+def number(value: float | None) -> str:
+    """Show a metric, which may be undefined."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def span(interval: Interval | None) -> str:
+    """Show an interval, which there is not with too few accounts."""
+    return "-" if interval is None else f"{interval.low:.2f} to {interval.high:.2f}"
 
 
 def end(run: Run, max_faults: int | None) -> None:
@@ -357,14 +388,20 @@ def progress() -> Iterator[Progress]:
         yield for_console(err)
 
 
-@app.callback()
-def options(
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    """Take the options that stand before a command."""
-    if show_version:
+def show_version(wanted: bool) -> None:
+    """Print the version and exit, if that is what was asked for."""
+    if wanted:
         out.print(version("postmill"))
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def main() -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -55,9 +52,8 @@ def make_plan(
     progress = progress or Silent()
     run.plan.mkdir(parents=True, exist_ok=True)
     publish.sweep(run.plan)
-    scratch = Path(tempfile.mkdtemp(prefix=publish.TEMPORARY, dir=run.plan))
     try:
-        with duckdb.connect(str(scratch / "plan.duckdb")) as db:
+        with publish.scratch(run.plan) as scratch, duckdb.connect(str(scratch / "plan.duckdb")) as db:
             db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET preserve_insertion_order = false")
             db.execute("SET temp_directory = ?", [str(scratch)])
             db.execute(plan_sql.TABLES)
@@ -73,8 +69,6 @@ def make_plan(
             place=run.plan,
             hint="it needs about 5 GB of disk there for 10 million posts; free some and run the command again",
         ) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _load(

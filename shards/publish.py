@@ -13,6 +13,8 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -251,17 +253,33 @@ def differences(folder: Path, manifest: Manifest) -> Iterator[str]:
                 yield f"{path}: SHA-256 differs from the manifest's"
 
 
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """Give the block a temporary folder inside ``folder``, locked like a temporary file and removed at the end."""
+    path = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=folder))
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield path
+    finally:
+        os.close(fd)
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def sweep(folder: Path) -> int:
     """Remove the temporaries in ``folder`` that no living writer holds; return how many there were."""
     removed = 0
     for path in folder.glob(f"{TEMPORARY}*"):
         try:
-            fd = os.open(path, os.O_RDWR)
+            fd = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
             removed += 1
         except BlockingIOError:
             pass  # its writer lives

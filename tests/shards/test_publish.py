@@ -116,7 +116,8 @@ def test_sweep_removes_the_temporaries_of_the_dead_and_no_others(tmp_path: Path)
     code = (
         "import sys, time; from pathlib import Path; from shards import publish\n"
         "file = publish.HashingFile(Path(sys.argv[1]) / 'dead.bin'); file.write(b'x' * 10)\n"
-        "print('ready', flush=True); time.sleep(60)"
+        "with publish.scratch(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'x').write_text('x'); print('ready', flush=True); time.sleep(60)"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)],
@@ -128,7 +129,7 @@ def test_sweep_removes_the_temporaries_of_the_dead_and_no_others(tmp_path: Path)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     child.stdout.close()
-    assert publish.sweep(tmp_path) == 1
+    assert publish.sweep(tmp_path) == 2
     assert list(tmp_path.iterdir()) == []
 
 
