@@ -130,6 +130,8 @@ def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
     """Say why the parts do not make one whole archive."""
     parts = space.parts
     last = parts[-1]
+    if end.broken:
+        return PostmillError(end.broken, place=last.path, hint="a part is missing, cut short, or of another archive")
     if end.disk > 0 and end.disk + 1 != len(parts):
         wanted = end.disk + 1
         if wanted > len(parts):
@@ -138,8 +140,6 @@ def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
             hint = "move those of another archive away, or list the right ones"
         cause = f"it is the last of {wanted} parts, and {len(parts)} {'is' if len(parts) == 1 else 'are'} here"
         return PostmillError(cause, place=last.path, hint=hint)
-    if end.broken:
-        return PostmillError(end.broken, place=last.path, hint="a part is missing, cut short, or of another archive")
     if len(parts) > 1 and _alone(space, end):
         return PostmillError(
             "it is a whole archive by itself, and the other parts belong to another one",
