@@ -31,7 +31,7 @@ from shards.progress import Advance, Progress, Silent
 from shards.publish import TEMPORARY
 
 PART_SIZE = 2 << 20
-SMALLEST_PART = 64 << 10  # 65,536 bytes, the least that APPNOTE 8.3.1 allows
+SMALLEST_PART = 64 << 10  # 65,536 bytes, the least that APPNOTE, chapter 8, allows
 MAPPING = "JSON-Image_files_mapping.txt"
 INFLUENCERS = "influencers.txt"
 _MAPPING_HEADER = "influencer_name JSON_PostMetadata_file_name Image_file_name    \n"

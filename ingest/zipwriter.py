@@ -1,33 +1,28 @@
 """Writes zips as Info-ZIP's ``zip -s`` does: split into disks, in one stream, whole or not at all.
 
 Used for sample data, tests and benchmarks; postmill itself only reads archives. The format is PKWARE's APPNOTE
-6.3.10; section numbers below are of that document. Names, times, owners and modes are fixed, so the same members
+6.3.10; section numbers below are of that document. Times, owners and modes are fixed, so the same members
 give the same bytes.
 """
 
 from __future__ import annotations
 
-import secrets
 import struct
 import zlib
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Literal
 
 import deflate
 
+from ingest.zipsink import Sink, Split
 from shards.errors import UsageError
-from shards.publish import TEMPORARY
 
 STORED = 0
 DEFLATED = 8
 
-Split = Literal["disks", "bytes"]
-
-SPLIT_MARKER = b"PK\x07\x08"  # 8.5.4: the first four bytes of a split archive
+SPLIT_MARKER = b"PK\x07\x08"  # chapter 8: the first four bytes of a split archive
 _LOCAL = struct.Struct("<4s5H3I2H")  # 4.3.7
 _CENTRAL = struct.Struct("<4s6H3I5H2I")  # 4.3.12
 _EOCD64 = struct.Struct("<4sQ2H2I4Q")  # 4.3.14
@@ -87,7 +82,7 @@ def write_zip(
             byte split (``posts.zip.001``, ...), or the one file.
         members: Consumed one at a time. Kept in memory: one member, and the directory (about 100 bytes an entry).
         part_size: Most bytes in a part; None for one file.
-        split: ``disks`` is PKWARE's split (8.5), where a part ends early rather than cut a header; ``bytes`` is one
+        split: ``disks`` is PKWARE's split (chapter 8), where a part ends early rather than cut a header; ``bytes`` is one
             zip cut every ``part_size`` bytes, as ``7z -v`` and ``split`` do.
         zip64: Use the ZIP64 records and extra fields (4.5.3) everywhere, not only where a value needs them.
         level: libdeflate's level, 1 to 12.
@@ -99,7 +94,7 @@ def write_zip(
 
     Nothing is left in the folder when an exception passes through, be it from ``members``.
     """
-    with _Sink(target, part_size, split) as sink:
+    with Sink(target, part_size, split) as sink:
         if sink.disks:
             sink.write(SPLIT_MARKER)
         directory = bytearray()
@@ -112,7 +107,7 @@ def write_zip(
         return WrittenZip(sink.publish(), len(lengths), sink.size)
 
 
-def _write_member(sink: _Sink, member: Member, zip64: bool, level: int) -> bytes:
+def _write_member(sink: Sink, member: Member, zip64: bool, level: int) -> bytes:
     """Write the local header and the data of ``member``; return its record for the directory."""
     name = member.name.encode()
     if not 0 < len(name) <= _MAX16:
@@ -155,7 +150,7 @@ def _compress(member: Member, level: int) -> tuple[int, bytes | bytearray]:
     return STORED, member.data
 
 
-def _write_directory(sink: _Sink, directory: bytearray, lengths: array[int], zip64: bool) -> None:
+def _write_directory(sink: Sink, directory: bytearray, lengths: array[int], zip64: bool) -> None:
     """Write the directory's records, none of them cut by a part, and the record or records that end the zip."""
     entries, size = len(lengths), len(directory)
     disk, offset = sink.here
@@ -187,98 +182,3 @@ def _write_directory(sink: _Sink, directory: bytearray, lengths: array[int], zip
     counts16 = (_MAX16, _MAX16) if zip64 else (min(here, _MAX16), min(entries, _MAX16))
     sizes = (_MAX32, _MAX32) if zip64 else (min(size, _MAX32), min(start_offset, _MAX32))
     sink.write(_EOCD.pack(b"PK\x05\x06", *disks, *counts16, *sizes, 0))
-
-
-class _Sink:
-    """The parts, under temporary names in the target's folder until :meth:`publish` renames them."""
-
-    def __init__(self, target: Path, part_size: int | None, split: Split) -> None:
-        if part_size is not None and part_size < 1:
-            raise UsageError(f"a part cannot have {part_size} bytes")
-        self.target = target
-        self.size = 0
-        self._limit = part_size
-        self.disks = split == "disks" and part_size is not None
-        self._token = secrets.token_hex(4)
-        self._refuse_existing()
-        self._written: list[Path] = []  # what to remove, should the set not be published
-        self._used = 0
-        self._file = self._open()
-
-    def __enter__(self) -> _Sink:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-        for path in self._written:
-            path.unlink(missing_ok=True)
-
-    @property
-    def here(self) -> tuple[int, int]:
-        """The disk and the offset from its start, as the format counts them, of the next byte."""
-        return (len(self._written) - 1, self._used) if self.disks else (0, self.size)
-
-    def place(self, length: int) -> tuple[int, int]:
-        """Make room for a record of ``length`` bytes that must not be cut (8.5.2); return its disk and offset."""
-        if self.disks and self._limit is not None and self._used + length > self._limit:
-            if length > self._limit:
-                raise UsageError(
-                    f"a part of {self._limit} bytes cannot hold a record of {length}",
-                    place=self.target,
-                    hint="make the parts larger",
-                )
-            self._next()
-        return self.here
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write ``data``, going on in a new part wherever one is full."""
-        view = memoryview(data)
-        while self._limit is not None and self._used + len(view) > self._limit:
-            room = self._limit - self._used
-            self._put(view[:room])
-            view = view[room:]
-            self._next()
-        self._put(view)
-
-    def publish(self) -> tuple[Path, ...]:
-        """Give the parts their names, the ``.zip`` of a set of disks last, and return them in order."""
-        self._file.close()
-        paths = tuple(self._name(i) for i in range(len(self._written)))
-        for i, path in enumerate(paths):
-            self._written[i] = self._written[i].rename(path)
-        self._written.clear()
-        return paths
-
-    def _put(self, view: memoryview) -> None:
-        self._file.write(view)
-        self._used += len(view)
-        self.size += len(view)
-
-    def _next(self) -> None:
-        self._file.close()
-        self._file = self._open()
-        self._used = 0
-
-    def _open(self) -> IO[bytes]:
-        path = self.target.with_name(f"{TEMPORARY}{self.target.name}-{self._token}.{len(self._written):05d}")
-        file = path.open("xb")
-        self._written.append(path)
-        return file
-
-    def _name(self, index: int) -> Path:
-        if self._limit is None or (self.disks and index == len(self._written) - 1):
-            return self.target
-        suffix = f"z{index + 1:02d}" if self.disks else f"{index + 1:03d}"
-        return self.target.with_suffix(f".{suffix}") if self.disks else Path(f"{self.target}.{suffix}")
-
-    def _refuse_existing(self) -> None:
-        # A part left over from an earlier, longer set would be taken for one of this set.
-        stem = self.target.stem
-        for path in self.target.parent.iterdir():
-            rest = path.name.removeprefix(stem)
-            if rest != path.name and (rest == self.target.suffix or rest[:2] == ".z"):
-                raise UsageError(
-                    "a zip of that name is there already", place=path, hint="remove its parts or give another name"
-                )
