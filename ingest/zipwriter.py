@@ -82,8 +82,8 @@ def write_zip(
             byte split (``posts.zip.001``, ...), or the one file.
         members: Consumed one at a time. Kept in memory: one member, and the directory (about 100 bytes an entry).
         part_size: Most bytes in a part; None for one file.
-        split: ``disks`` is PKWARE's split (chapter 8), where a part ends early rather than cut a header; ``bytes`` is one
-            zip cut every ``part_size`` bytes, as ``7z -v`` and ``split`` do.
+        split: ``disks`` is PKWARE's split (chapter 8), where a part ends early rather than cut a header; ``bytes`` is
+            one zip cut every ``part_size`` bytes, as ``7z -v`` and ``split`` do.
         zip64: Use the ZIP64 records and extra fields (4.5.3) everywhere, not only where a value needs them.
         level: libdeflate's level, 1 to 12.
 
