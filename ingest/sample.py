@@ -83,7 +83,7 @@ def write_sample(
         posts: Posts to invent, a few of them faulty.
         influencers: Accounts that share them, very unevenly.
         seed: 0 or more.
-        part_size: Most bytes in a part of the picture archive; the metadata's parts are an eighth of it, as
+        part_size: Most bytes in a part of the picture archive; the metadata's are an eighth of it (at least 64 KiB), as
             metadata is far smaller and is to have several parts too.
         progress: Where to say how far it is.
 
