@@ -77,6 +77,10 @@ def _parse(space: AddressSpace, position: int, raw: bytes) -> EndRecord:
         if disk == 0xFFFF:
             # The ZIP64 record names the disk it lies on itself, which may be an earlier one.
             disk = max(record.disk, record.disks - 1)
+    elif broken is None and offset == 0xFFFFFFFF and disk == directory_disk == 0 and size <= position:
+        # Info-ZIP does so when it writes ZIP64 to a pipe. The directory ends here, whatever it says.
+        offset = position - size
+        notes += ("the end record does not say where the directory begins, and has no ZIP64 record",)
     elif 0xFFFF not in (disk, directory_disk, entries) and 0xFFFFFFFF not in (size, offset):
         broken = None  # nothing is wanted of a ZIP64 record, so a stray locator does no harm
     return EndRecord(
