@@ -63,7 +63,7 @@ def _extremes(batch: pa.RecordBatch, starts: npt.NDArray[np.uint64]) -> Iterator
     order = np.argsort(offsets, kind="stable")
     rows, offsets = rows[order], offsets[order]
     parts, first = np.unique(np.searchsorted(starts, offsets, side="right") - 1, return_index=True)
-    last = np.append(first[1:], len(rows)) - 1
+    last = np.append(first, len(rows))[1:] - 1
     for part, low, high in zip(parts.tolist(), first.tolist(), last.tolist(), strict=True):
         names = (batch["raw_name"][int(rows[at])].as_py() for at in (low, high))
         yield part, (int(offsets[low]), next(names)), (int(offsets[high]), next(names))

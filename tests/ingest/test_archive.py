@@ -271,6 +271,15 @@ def test_a_part_of_another_archive_is_named_and_its_entries_are_faults(shared: P
         list(Archive.open(folder, strict=True).entries())
 
 
+def test_a_split_archive_in_which_nothing_is_sound(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a", "w") as archive:
+        archive.writestr("../x", b"x" * 100)
+    subprocess.run(["split", "-b", "60", "-d", "a", "a.z"], cwd=tmp_path, check=True)
+    with Archive.open(tmp_path / "a.z00") as opened:
+        assert len(opened.parts) > 3
+        assert outcomes(opened) == {"../x#0": Reason.NAME_HOSTILE}
+
+
 # --- The order of things
 
 
