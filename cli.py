@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +24,7 @@ from ingest.stages import Stage
 from ingest.stages import ingest as ingest_stages
 from shards import run as runs
 from shards.errors import EXIT_FAULTS, PostmillError, UsageError
+from shards.faults import meaning
 from shards.interrupt import interruptible
 from shards.progress import Progress, for_console
 from shards.run import Run
@@ -29,6 +32,7 @@ from shards.tasks import Task, from_environment, parse_task
 from shards.verify import check_counts, count_faults, verify_files
 
 if TYPE_CHECKING:  # imports torch's users only where a command needs them
+    from ingest.inspect import Description
     from train.metrics import Interval
 
 app = typer.Typer(
@@ -232,6 +236,34 @@ def faults(
     out.print(table if table.rows else "no faults")
 
 
+@app.command(epilog="Example: `postmill inspect posts_image.z07`, or `postmill inspect a.zip --digest > a.jsonl`")
+def inspect(
+    archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, or all parts.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Any contradiction is an error.")] = False,
+) -> None:
+    """Show what a zip is, split or not: parts, entries, methods, faults. Exits with 3 if there are faults."""
+    from ingest.archive import Archive
+    from ingest.inspect import describe, digests
+
+    with progress() as shown, Archive.open(archive if len(archive) > 1 else archive[0], strict=strict) as opened:
+        if digest:
+            faulty = 0
+            for line in digests(opened, shown):
+                faulty += "fault" in line
+                sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        else:
+            described = describe(opened, shown)
+            faulty = sum(described.faults.values())
+            if as_json:
+                sys.stdout.write(json.dumps(asdict(described), indent=1, ensure_ascii=False) + "\n")
+            else:
+                print_archive(described)
+    if faulty:
+        raise typer.Exit(EXIT_FAULTS)
+
+
 @app.command(epilog="Example: `postmill verify run`")
 def verify(folder: RunArgument) -> None:
     """Check every file against its manifest (SHA-256) and the counts against each other."""
@@ -323,6 +355,26 @@ def reported(run: Run, shown: Progress) -> None:
     path = write_report(run, shown)
     print_results(run)
     out.print(f"report: {escape(str(path))}", soft_wrap=True)
+
+
+def print_archive(archive: Description) -> None:
+    """Print what an archive is."""
+    from ingest.inspect import KINDS
+
+    table = Table(box=None, show_header=False)
+    sizes = [size for _, size in archive.parts]
+    first, last = (escape(archive.parts[n][0]) for n in (0, -1))
+    table.add_row("kind", KINDS[archive.kind] + (", ZIP64" if archive.zip64 else ""))
+    table.add_row("parts", f"{len(sizes):,}: {first}" + (f" to {last}" if len(sizes) > 1 else ""))
+    table.add_row("part sizes", f"{min(sizes):,} to {max(sizes):,} bytes, {sum(sizes):,} in all")
+    table.add_row("files", f"{archive.files:,}, and {archive.folders:,} folders")
+    table.add_row("plain size", f"{archive.size:,} bytes from {archive.compressed_size:,}")
+    table.add_row("methods", ", ".join(f"{name} {count:,}" for name, count in archive.methods.items()) or "none")
+    for reason, count in archive.faults.items():
+        table.add_row("[red]fault", f"{reason} {count:,}: {meaning(reason)}")
+    for warning in archive.warnings:
+        table.add_row("[yellow]warning", escape(warning))
+    out.print(table)
 
 
 def print_results(run: Run) -> None:

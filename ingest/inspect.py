@@ -1,0 +1,109 @@
+"""What an archive is, and what each of its entries holds: of any zip, not only the dataset's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ingest.archive import Archive, EntryFault
+from shards.progress import Progress, Silent
+
+METHODS = {0: "stored", 8: "deflate", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 98: "ppmd"}
+KINDS = {"single": "one whole zip", "disks": "PKWARE disks", "bytes": "one zip cut into slices"}
+
+
+@dataclass(frozen=True)
+class Description:
+    """An archive in numbers.
+
+    Attributes:
+        kind: ``single``, ``disks`` or ``bytes``.
+        zip64: Whether it has ZIP64 end records.
+        parts: Name and size in bytes of each part, in order.
+        files: Entries that are not folders.
+        folders: Entries that are.
+        compressed_size: Bytes of all files as they lie.
+        size: Bytes of all files when decompressed, as declared.
+        methods: Files by compression method.
+        faults: Entries by reason, of those whose directory record shows that they cannot be taken.
+        warnings: What is wrong with the archive as a whole.
+    """
+
+    kind: str
+    zip64: bool
+    parts: tuple[tuple[str, int], ...]
+    files: int
+    folders: int
+    compressed_size: int
+    size: int
+    methods: Mapping[str, int]
+    faults: Mapping[str, int]
+    warnings: tuple[str, ...]
+
+
+def describe(archive: Archive, progress: Progress | None = None) -> Description:
+    """Return what the central directory of ``archive`` says; no entry is read.
+
+    Raises:
+        PostmillError: The directory is damaged.
+    """
+    methods: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    files = folders = compressed = size = 0
+    with (progress or Silent()).track("directory", archive.directory.entries, "entries") as advance:
+        for batch in archive.batches():
+            for is_dir, method, packed, plain, fault in zip(
+                *(batch[name].to_pylist() for name in ("is_dir", "method", "compressed_size", "size", "fault")),
+                strict=True,
+            ):
+                if fault is not None:
+                    faults[fault] += 1
+                if is_dir:
+                    folders += 1
+                    continue
+                files += 1
+                methods[METHODS.get(method, f"method {method}")] += 1
+                if fault is None:
+                    compressed, size = compressed + packed, size + plain
+            advance(batch.num_rows)
+    return Description(
+        kind=archive.kind,
+        zip64=archive.directory.zip64,
+        parts=tuple((part.name, part.size) for part in archive.parts),
+        files=files,
+        folders=folders,
+        compressed_size=compressed,
+        size=size,
+        methods=dict(methods.most_common()),
+        faults=dict(faults.most_common()),
+        warnings=tuple(archive.directory.warnings),
+    )
+
+
+def digests(archive: Archive, progress: Progress | None = None) -> Iterator[dict[str, Any]]:
+    """Read every file of ``archive`` once, in order of place, and yield what it holds.
+
+    Yields:
+        ``name``, and ``size``, ``crc32`` (8 hexadecimal digits) and ``sha256``; or ``name``, ``fault`` and ``detail``.
+        Entries that have no place in the archive come last, in the directory's order.
+
+    Raises:
+        PostmillError: A part cannot be read, or the directory is damaged.
+    """
+    with (progress or Silent()).track("digest", archive.directory.entries, "entries") as advance:
+        met = set()
+        for entry, data in archive.stream():
+            advance(1)
+            met.add(entry.number)
+            if isinstance(data, EntryFault):
+                yield {"name": entry.name, "fault": str(data.reason), "detail": data.detail}
+            elif not entry.is_dir:
+                sha256 = hashlib.sha256(data).hexdigest()
+                yield {"name": entry.name, "size": len(data), "crc32": f"{entry.crc32:08x}", "sha256": sha256}
+        for entry in archive.entries():
+            if entry.fault is not None and entry.number not in met:
+                advance(1)
+                yield {"name": entry.name, "fault": str(entry.fault), "detail": entry.detail or ""}
