@@ -210,11 +210,11 @@ FROM faults ORDER BY rank, line, archive, entry, reason, detail
 
 TOTALS = ("mapped_posts", "planned_posts", "planned_images", "lost", "faults", "spanning_posts", "spool_bytes", "uses")
 SELECT_TOTALS = """
-SELECT (SELECT count(*) FROM posts), (SELECT count(*) FROM rows),
-       (SELECT coalesce(sum(found), 0) FROM outcomes WHERE lost IS NULL), (SELECT count(*) FROM outcomes WHERE lost IS NOT NULL),
-       (SELECT count(*) FROM faults),
+WITH kept AS (FROM outcomes WHERE lost IS NULL)
+SELECT (SELECT count(*) FROM posts), (SELECT count(*) FROM rows), (SELECT coalesce(sum(found), 0) FROM kept),
+       (SELECT count(*) FROM outcomes WHERE lost IS NOT NULL), (SELECT count(*) FROM faults),
        (SELECT count(*) FROM spanning), (SELECT coalesce(sum(bytes), 0) FROM spanning),
-       (SELECT count(*) FROM rows) + (SELECT coalesce(sum(found), 0) FROM outcomes WHERE lost IS NULL)
+       (SELECT count(*) FROM rows) + (SELECT coalesce(sum(found), 0) FROM kept)
 """
 
 STEPS = (POSTS, NAMES, USES, OUTCOMES, SHARDS, KEYS)

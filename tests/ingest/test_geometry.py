@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from ingest.geometry import place
 
-
 Layout = tuple[np.ndarray, np.ndarray, np.ndarray, int, list[tuple[int, int]]]
 
 
