@@ -27,7 +27,6 @@ _KINDS = (
     (Reason.OVERLAP, "the next entry begins at {}, within this one"),
     (Reason.DUPLICATE_NAME, "entry {} of the directory has this name"),
 )
-_NAME_FAULTS = pa.array([str(Reason.NAME_HOSTILE), str(Reason.NAME_UNDECODABLE)])
 
 
 @dataclass(frozen=True)
@@ -129,9 +128,7 @@ def _duplicates(again: Callable[[], Iterable[pa.RecordBatch]], hashes: Array) ->
     for batch in again() if len(repeated) else ():
         index = int(batch["index"][0].as_py())
         suspects = np.isin(hashes[index : index + batch.num_rows], repeated)
-        # Such a name is shown escaped, and may look like another.
-        shown = pc.is_in(batch["fault"].cast(pa.string()), _NAME_FAULTS).to_numpy(zero_copy_only=False)
-        for row in np.flatnonzero(suspects & ~shown).tolist():
+        for row in np.flatnonzero(suspects).tolist():
             owner = first.setdefault(batch["name"][row].as_py(), index + row)
             if owner != index + row:
                 later.append(index + row)

@@ -103,7 +103,7 @@ class _Zip64:
     """A ZIP64 end record, and the number of disks from its locator."""
 
     position: int
-    disks: int
+    disks: int  # Windows writes 0 for 1
     disk: int
     directory_disk: int
     entries: int
@@ -127,5 +127,5 @@ def _zip64(space: AddressSpace, position: int) -> tuple[_Zip64 | None, str | Non
         if 0 <= at <= locator_at - _RECORD.size:
             head, _, _, _, disk, directory_disk, _, entries, size, start = _RECORD.unpack(space.read(at, _RECORD.size))
             if head == _RECORD_SIGNATURE:
-                return _Zip64(at, max(disks, 1), disk, directory_disk, entries, size, start), None  # Windows writes 0
+                return _Zip64(at, disks, disk, directory_disk, entries, size, start), None
     return None, f"its ZIP64 record is not at byte {offset} of part {part + 1}, where its locator points"

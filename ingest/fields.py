@@ -142,7 +142,8 @@ def place_entries(
         lambda row: f"begins on part {disk[row] + 1} of an archive with {len(sizes)}",
     )
     on = np.minimum(disk, len(sizes) - 1)
-    outside = (offset >= sizes[on]) | (disk >= len(sizes))
+    # At the very end of a part some writers have not yet turned to the next one.
+    outside = (offset > sizes[on]) | (disk >= len(sizes))
     absolute = np.where(outside, np.uint64(NOWHERE), starts[on] + np.where(outside, np.uint64(0), offset))
     limit = np.uint64(directory.start)
     # An offset within the archive leaves room for these sums in 64 bits.

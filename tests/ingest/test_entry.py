@@ -161,6 +161,15 @@ def test_all_four_descriptors(signed: bool, wide: bool) -> None:
         assert fault(bytes(changed), flags=8).reason is Reason.DESCRIPTOR_MISMATCH
 
 
+def test_the_local_header_says_whether_a_descriptor_follows() -> None:
+    # Writers that come back to fill in the header leave the directory's bit as it was, or the other way round.
+    assert find(local(flags=0) + PLAIN, flags=8) == PLAIN
+    assert fault(local(flags=0, crc32=0) + PLAIN, flags=8).reason is Reason.CRC_MISMATCH
+    descriptor = struct.pack("<III", FIELDS["crc32"], len(PLAIN), len(PLAIN))
+    assert find(local(flags=8, crc32=0) + PLAIN + descriptor, flags=0) == PLAIN
+    assert fault(local(flags=8) + PLAIN, flags=0).reason is Reason.DESCRIPTOR_MISMATCH
+
+
 def test_a_checksum_that_looks_like_the_descriptor_signature() -> None:
     crc32 = int.from_bytes(b"PK\x07\x08", "little")
     for signature in (b"", b"PK\x07\x08"):

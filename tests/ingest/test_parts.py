@@ -163,6 +163,14 @@ def test_urls_are_probed_for_their_neighbours(tmp_path: Path, names: list[str]) 
         assert [(part.name, part.size) for part in parts] == [(each, at + 1) for at, each in enumerate(names)]
 
 
+def test_a_gap_before_the_part_that_a_url_names(tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    for name in ("a.z01", "a.z02", "a.z04", "a.zip"):
+        memory.pipe(f"/{tmp_path.name}/{name}", b"x")
+    with pytest.raises(PostmillError, match=r"1 part missing: a\.z03"):
+        find_parts(f"memory://{tmp_path.name}/a.z04")
+
+
 def test_a_url_of_nothing(tmp_path: Path) -> None:
     for name in ("a.zip", "a.z07", "a.bin"):
         with pytest.raises(UsageError, match="no such file"):

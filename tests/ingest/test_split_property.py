@@ -44,6 +44,7 @@ class Writer:
 
     sizes: list[int]  # of the parts, repeated as long as there are bytes
     disks: bool
+    late: bool  # where a part has just been filled, still name that one, as commons-compress may
     out: bytearray = field(default_factory=bytearray)
 
     def disk(self, offset: int) -> tuple[int, int]:
@@ -52,6 +53,8 @@ class Writer:
             return 0, offset
         cuts = self.cuts(offset)
         number = bisect_right(cuts, offset) - 1
+        if self.late and number and cuts[number] == offset:
+            number -= 1
         return number, offset - cuts[number]
 
     def cuts(self, size: int) -> list[int]:
@@ -120,7 +123,7 @@ class Writer:
             self.record(members[number], *places[number])
         size = len(self.out) - start
         tail = 22 + len(comment) + (76 if zip64 != "none" else 0)
-        this = self.disk(len(self.out) + tail - 1)[0]
+        this = bisect_right(self.cuts(len(self.out) + tail), len(self.out) + tail - 1) - 1 if self.disks else 0
         disk, offset = self.disk(start)
         end = [this, disk, len(members), len(members), size, offset]
         if zip64 != "none":
@@ -175,6 +178,7 @@ def archives(draw: st.DrawFn, entries: st.SearchStrategy[list[Member]] = trees) 
     return tree, {
         "sizes": draw(st.lists(st.integers(1, 400) | st.integers(400, 20_000), min_size=1, max_size=4)),
         "disks": draw(st.booleans()),
+        "late": draw(st.booleans()),
         "order": draw(st.permutations(range(len(tree)))),
         "marker": draw(st.sampled_from([b"PK\7\x08", b"PK00", b""])),
         "zip64": draw(st.sampled_from(["none", "count", "all"])),
@@ -186,7 +190,9 @@ def write(folder: Path, tree: list[Member], form: dict[str, Any]) -> list[Path]:
     """Write the parts of an archive; at most 2,000, for the sake of the file system."""
     total = 200 * len(tree) + 3 * sum(len(member.plain) + len(member.extra) for member in tree) + 300
     sizes = [max(size, total // 2000 + 1) for size in form["sizes"]]
-    parts = Writer(sizes, form["disks"]).write(tree, form["order"], form["marker"], form["zip64"], form["comment"])
+    parts = Writer(sizes, form["disks"], form["late"]).write(
+        tree, form["order"], form["marker"], form["zip64"], form["comment"]
+    )
     paths = [folder / f"a.z{number:02d}" for number in range(len(parts))]
     for path, content in zip(paths, parts, strict=True):
         path.write_bytes(content)
