@@ -382,12 +382,13 @@ def print_results(run: Run) -> None:
     from train.results import results_table
 
     for split, rows in groupby(results_table(run), key=lambda row: row.split):
-        table = Table(
-            "model", "MSE", "MAE", "R²", "Spearman", title=f"{split} split, held-out posts", title_justify="left"
-        )
+        columns = ("model", "MSE", "MAE", "R²", "95 %", "Spearman", "95 %")
+        table = Table(*columns, title=f"{split} split, held-out posts", title_justify="left")
         for row in rows:
-            numbers = (row.mse, row.mae, row.r2, row.spearman)
-            table.add_row(row.model, *("-" if n is None else f"{n:.3f}" for n in numbers))
+            r2, spearman = span(row.r2_interval), span(row.spearman_interval)
+            table.add_row(
+                row.model, number(row.mse), number(row.mae), number(row.r2), r2, number(row.spearman), spearman
+            )
         out.print(table)
 
 
