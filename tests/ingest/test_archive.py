@@ -347,6 +347,20 @@ def test_an_entry_above_the_limit_is_a_fault(tmp_path: Path) -> None:
         assert outcomes(opened) == {"large#0": Reason.TOO_LARGE, "small#1": bytes(1000)}
 
 
+def test_compressed_data_above_the_limit_are_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_module, "BLOCK", 500)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", random.Random(1).randbytes(3000))
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    for at in (22, content.index(b"PK\x01\x02") + 24):
+        struct.pack_into("<I", content, at, 9)  # the declared size, small, in both headers
+    (tmp_path / "a.zip").write_bytes(content)
+    with Archive.open(tmp_path / "a.zip", max_entry=1000) as opened:
+        assert outcomes(opened) == {"a#0": Reason.TOO_LARGE}
+    with Archive.open(tmp_path / "a.zip") as opened:
+        assert outcomes(opened) == {"a#0": Reason.SIZE_LIE}
+
+
 def test_a_long_local_extra_field(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         info = zipfile.ZipInfo("a")

@@ -217,6 +217,12 @@ def test_what_stands_in_front_shifts_every_offset(open_space: Callable[..., Addr
         read_directory(space, strict=True)
 
 
+def test_a_shift_must_prove_itself_on_the_first_entry(open_space: Callable[..., AddressSpace]) -> None:
+    content = zipped("a", "b")
+    with pytest.raises(PostmillError, match="9 bytes more than its end record accounts for"):
+        read_directory(open_space(b"123456789" + b"????" + content[4:]))
+
+
 def test_what_follows_is_left_out(open_space: Callable[..., AddressSpace]) -> None:
     for tail in (b"\0", bytes(5000), zipped()):
         space = open_space(zipped("a", "b") + tail)
@@ -490,8 +496,18 @@ def test_zip64_values_are_put_in_field_by_field(
     assert rows(open_space(content[:-22] + END.pack(*end))) == plain
 
 
-def test_a_zip64_extra_that_lacks_a_value(open_space: Callable[..., AddressSpace]) -> None:
-    extra = zip64_extra(7)
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        (zip64_extra(7), Reason.HEADER_CORRUPT),
+        (zip64_extra(), Reason.HEADER_CORRUPT),
+        (struct.pack("<HHQ", 1, 16, 7), Reason.TRUNCATED),  # a field that leaves the record is none
+        (b"\x01\x00\x10", Reason.TRUNCATED),
+    ],
+)
+def test_a_zip64_extra_that_lacks_a_value(
+    open_space: Callable[..., AddressSpace], extra: bytes, reason: Reason
+) -> None:
     content = zipped(with_comment("a", b""))
     at = content.rindex(b"PK\x01\x02") + 47
     content = edited(content[:at] + extra + content[at:], size=ONES, packed=ONES)
@@ -499,7 +515,7 @@ def test_a_zip64_extra_that_lacks_a_value(open_space: Callable[..., AddressSpace
     end = list(END.unpack(content[-22:]))
     end[5] += len(extra)
     (row,) = rows(open_space(content[:-22] + END.pack(*end)))
-    assert row["fault"] == Reason.HEADER_CORRUPT
+    assert row["fault"] == reason
 
 
 def test_names_of_all_sorts_in_one_batch(open_space: Callable[..., AddressSpace]) -> None:
