@@ -2,7 +2,7 @@
 
 ::
 
-    from ingest.archive import Archive
+    from ingest.archive import Archive, EntryFault
 
     with Archive.open("Post_images/posts_image.z07") as archive:   # any part, the folder, a glob, a URL
         print(archive.kind, len(archive.parts))                     # "disks" 95

@@ -21,7 +21,7 @@ from pathlib import Path
 import fsspec
 
 from ingest.naming import LAST, MOST_PARTS, Place, file_name, folder_of, natural, order, place, spell
-from ingest.space import AddressSpace, Part, PartError, is_url, lay_out
+from ingest.space import AddressSpace, Part, PartError, is_url, lay_out, network_errors
 from shards.errors import PostmillError, UsageError
 
 __all__ = ["AddressSpace", "Part", "PartError", "find_parts", "is_url", "lay_out"]
@@ -101,20 +101,20 @@ def _from_url(url: str) -> list[tuple[str, int]]:
         if where.number == LAST:
             first = ".z01" if where.scheme.last == ".zip" else ".zx01"
             example = where.folder + where.stem + (first.upper() if upper else first)
-    sizes: dict[str, int] = {}
+    sizes = {url: _probe(url)}  # first, so that what is wrong with the server is told of this address
     known = where.number if where.number != LAST else 0
     for number in range(MOST_PARTS):
         at = spell(number, example)
-        size = _probe(at)
-        if size is not None:
-            sizes[at] = size
-        elif number > known:
+        sizes.setdefault(at, _probe(at))
+        if sizes[at] is None and number > known:
             break
-    if last is not None and (size := _probe(last)) is not None:
-        sizes[last] = size
-    if not sizes:
-        raise UsageError("there is no such file", place=url, hint="check the address; name any part of the archive")
-    return _refuse_empty([(path, sizes[path]) for path in order(list(sizes))])
+    if last is not None:
+        sizes.setdefault(last, _probe(last))
+    found = {path: size for path, size in sizes.items() if size is not None}
+    if not found:
+        hint = "check the address, and that you may read it; name any part of the archive"
+        raise UsageError("there is no such file", place=url, hint=hint)
+    return _refuse_empty([(path, found[path]) for path in order(list(found))])
 
 
 def _measure(paths: Iterable[str], size: Callable[[str], int]) -> list[tuple[str, int]]:
@@ -143,8 +143,21 @@ def _local_size(path: str) -> int:
 
 
 def _url_size(url: str) -> int:
-    fs, path = fsspec.core.url_to_fs(url)
-    size = fs.info(path)["size"]
+    """Ask for the size of a file behind a URL; FileNotFoundError if there is none."""
+    try:
+        fs, path = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:  # a package that the protocol needs; a protocol nobody knows
+        raise UsageError(str(error), place=url, hint="install what is named, or download the parts first") from error
+    try:
+        size = fs.info(path)["size"]
+    except (FileNotFoundError, PermissionError) as error:
+        # Object stores forbid what is not there. fsspec reports a dead network as a missing file.
+        cause = error.__cause__
+        if not isinstance(cause, network_errors()) or isinstance(cause, FileNotFoundError) or hasattr(cause, "status"):
+            raise FileNotFoundError(url) from error
+        raise PartError(f"cannot be reached: {cause}", part=url, hint="check the address and the network") from error
+    except network_errors() as error:
+        raise PartError(f"cannot be reached: {error}", part=url, hint="check the address and the network") from error
     if size is None:
         raise UsageError("the server does not say how large the file is", place=url, hint="download the parts first")
     return int(size)

@@ -193,7 +193,7 @@ def _fetch(part: Part, at: int, into: memoryview) -> None:
     while into:
         try:
             data = fs.cat_file(path, start=at, end=at + len(into))
-        except _network_errors() as error:
+        except network_errors() as error:
             failed += 1
             if failed == _TRIES or isinstance(error, FileNotFoundError | PermissionError):
                 raise PartError(
@@ -213,8 +213,8 @@ def _fetch(part: Part, at: int, into: memoryview) -> None:
         into, at = into[len(data) :], at + len(data)
 
 
-def _network_errors() -> tuple[type[Exception], ...]:
-    """What a range request can fail with; fsspec lets aiohttp's own errors through."""
+def network_errors() -> tuple[type[Exception], ...]:
+    """Return what a request can fail with; fsspec lets aiohttp's own errors through."""
     aiohttp: Any = sys.modules.get("aiohttp")  # there if fsspec needed it
     return (OSError,) if aiohttp is None else (OSError, aiohttp.ClientError)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
+from fsspec.spec import AbstractFileSystem
 
-from ingest.parts import find_parts
+from ingest.parts import PartError, find_parts
 from shards.errors import PostmillError, UsageError
 
 
@@ -169,6 +171,56 @@ def test_a_gap_before_the_part_that_a_url_names(tmp_path: Path) -> None:
         memory.pipe(f"/{tmp_path.name}/{name}", b"x")
     with pytest.raises(PostmillError, match=r"1 part missing: a\.z03"):
         find_parts(f"memory://{tmp_path.name}/a.z04")
+
+
+@pytest.mark.parametrize("url", ["nosuchprotocol://host/a.zip", "http://host/a.zip"])
+def test_a_url_that_cannot_be_had_says_why(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(_: str) -> None:
+        raise ImportError("needs a package that is not there")
+
+    if url.startswith("http:"):
+        monkeypatch.setattr(fsspec.core, "url_to_fs", unreachable)
+    with pytest.raises(UsageError) as caught:
+        find_parts(url)
+    assert caught.value.place == url
+    assert "install" in (caught.value.hint or "")
+
+
+class Closed(AbstractFileSystem):  # type: ignore[misc]
+    """Forbids what is not there, as object stores do, or cannot be reached at all."""
+
+    protocol = "closed"
+    cachable = False
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        if "dead" in path:
+            raise FileNotFoundError(path) from ConnectionRefusedError("refused")
+        if "reset" in path:
+            raise ConnectionResetError("reset by peer")
+        if not path.endswith((".z01", ".z02", ".zip")):
+            raise PermissionError(path)
+        return {"name": path, "size": None if "unsized" in path else 5, "type": "file"}
+
+
+fsspec.register_implementation("closed", Closed, clobber=True)
+
+
+def test_a_store_that_forbids_what_is_not_there() -> None:
+    assert found("closed://store/a.zip") == ["a.z01", "a.z02", "a.zip"]
+    with pytest.raises(UsageError, match="no such file") as caught:
+        find_parts("closed://store/a.zipx")
+    assert "may read" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(("name", "why"), [("dead", "refused"), ("reset", "reset by peer")])
+def test_a_store_out_of_reach_is_not_an_empty_one(name: str, why: str) -> None:
+    with pytest.raises(PartError, match=f"cannot be reached: {why}"):
+        find_parts(f"closed://store/{name}.zip")
+
+
+def test_a_file_of_unknown_size() -> None:
+    with pytest.raises(UsageError, match="how large"):
+        find_parts("closed://store/unsized.zip")
 
 
 def test_a_url_of_nothing(tmp_path: Path) -> None:
