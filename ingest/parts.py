@@ -105,11 +105,12 @@ def _from_url(url: str) -> list[tuple[str, int]]:
     known = where.number if where.number != LAST else 0
     for number in range(MOST_PARTS):
         at = spell(number, example)
-        sizes.setdefault(at, _probe(at))
+        if at not in sizes:
+            sizes[at] = _probe(at)
         if sizes[at] is None and number > known:
             break
-    if last is not None:
-        sizes.setdefault(last, _probe(last))
+    if last is not None and last not in sizes:
+        sizes[last] = _probe(last)
     found = {path: size for path, size in sizes.items() if size is not None}
     if not found:
         hint = "check the address, and that you may read it; name any part of the archive"

@@ -9,6 +9,7 @@ import random
 import shutil
 import struct
 import subprocess
+import textwrap
 import zipfile
 import zlib
 from pathlib import Path
@@ -165,6 +166,17 @@ def test_an_archive_behind_a_url(tmp_path: Path, tree: dict[str, bytes]) -> None
         memory.pipe(f"/{tmp_path.name}/{part.name}", part.read_bytes())
     found = contents(f"memory://{tmp_path.name}/a.zip")
     assert {name: data for name, data in found.items() if not name.endswith("/")} == tree
+
+
+def test_the_example_of_the_documentation_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.jpg", b"a picture")
+    example = (archive_module.__doc__ or "").partition("::\n")[2].partition("\nAn archive")[0]
+    scope: dict[str, Any] = {}
+    exec(textwrap.dedent(example).replace("Post_images/posts_image.z07", str(tmp_path / "a.zip")), scope)
+    assert scope["picture"] == b"a picture"
+    assert scope["data"] == b"a picture"
+    assert capsys.readouterr().out == "single 1\n"
 
 
 # --- Hostile archives: each has its answer
