@@ -17,7 +17,7 @@ from encode.models import Source
 from encode.picture import open_picture
 from shards.errors import PostmillError
 
-BATCH = 16
+BATCH = 8
 PREPROCESSING = {
     "processor": "CLIPImageProcessorPil, as preprocessor_config.json sets it",
     "features": "get_image_features, scaled to length 1",

@@ -16,7 +16,7 @@ from encode.models import Source
 from encode.picture import open_picture
 
 DIMENSIONS = 1280
-BATCH = 16  # larger ones fall out of the processor's cache and are slower
+BATCH = 8  # as fast as 16 on one core, and larger ones fall out of its cache
 SIZE = 224
 CROP = 224 / (224 + 32)
 # As the model was trained, not the ImageNet mean and deviation of the other EfficientNets:
@@ -54,7 +54,7 @@ def load(source: Source, compute: Compute) -> tuple[Callable[..., Any], Callable
     with models.loading(source):
         network = EfficientNet.from_name("efficientnet-lite0")
         network.load_state_dict(torch.load(source.weights, map_location="cpu", weights_only=True))
-    _fold(network.eval())
+    _quicken(network.eval())
     dtype = torch.float16 if compute.device == "cuda" else torch.float32
     network.to(device=compute.device, dtype=dtype, memory_format=torch.channels_last)
 
@@ -77,8 +77,12 @@ def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=box))
 
 
-def _fold(network: Any) -> None:
-    """Multiply each batch normalisation into the convolution before it: the same function in half the time."""
+def _quicken(network: Any) -> None:
+    """Rearrange ``network`` for inference: the same function, up to rounding, in half the time.
+
+    Each batch normalisation is multiplied into the convolution before it, padding that is the same on both sides
+    is left to the convolution, and activations overwrite their input.
+    """
     from torch import nn
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -91,3 +95,11 @@ def _fold(network: Any) -> None:
         fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, normalisation))
         setattr(module, convolution, fused)
         setattr(module, normalisation, nn.Identity())
+    for module in network.modules():
+        padding = getattr(module, "static_padding", None)
+        if isinstance(padding, nn.ZeroPad2d):
+            left, right, top, bottom = padding.padding
+            if left == right and top == bottom:
+                module.padding, module.static_padding = (top, left), nn.Identity()
+        elif isinstance(module, nn.ReLU6):
+            module.inplace = True

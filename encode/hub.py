@@ -36,7 +36,8 @@ def fetch(model: str, kind: str) -> Path:
         weights = [name for name in WEIGHTS if name in files]
         if not weights:
             raise _unavailable(model, kind, f"it has neither {' nor '.join(WEIGHTS)}")
-        return Path(snapshot_download(model, revision=info.sha, allow_patterns=[*_SMALL, weights[0]]))
+        # Not by info.sha: only a download of the default branch leaves the mark by which the cache finds it later.
+        return Path(snapshot_download(model, allow_patterns=[*_SMALL, weights[0]]))
     except (OSError, ValueError, httpx.HTTPError) as error:
         raise _unavailable(model, kind, type(error).__name__) from error
 

@@ -109,7 +109,7 @@ def _time_columns(taken_at: pa.ChunkedArray) -> Iterator[tuple[str, Column]]:
 
 
 def _numbers(column: pa.ChunkedArray) -> Column:
-    values: Column = pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy()
+    values: Column = pc.fill_null(column.cast(pa.float64(), safe=False), 0.0).to_numpy()
     return np.nan_to_num(values, posinf=0.0, neginf=0.0)
 
 

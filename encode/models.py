@@ -106,12 +106,12 @@ def transformers_model(kind: str, override: str | None) -> Source:
         folder = hub.fetch(paper, kind)
         return _source(PAPER, paper, folder, folder.name, "")
     folder = Path(override).expanduser()
-    if folder.is_dir():
+    if override and folder.is_dir():
         found = _source(OVERRIDE, folder.resolve().name, folder, _local_revision(folder), paper)
         if found.weights_sha256 == known_sha256:
             return _source(PAPER, paper, folder, found.revision, "")
         return found
-    if not _HUB_ID.fullmatch(override) or folder.exists():
+    if not _HUB_ID.fullmatch(override) or (override and folder.exists()):
         raise UsageError(
             f"{override!r} is neither a folder nor the name of a model on the hub",
             place=f"--model {kind}=",

@@ -23,16 +23,15 @@ class NotAPicture(Exception):
         super().__init__(reason)
 
 
-def open_picture(data: bytes, draft: int | None = None) -> Image.Image:
+def open_picture(data: bytes) -> Image.Image:
     """Decode a JPEG, PNG or WebP to RGB.
 
-    The size that the header states is checked before anything is decoded. The orientation noted in EXIF is not
-    applied, as in the CLIP processor that the paper used.
+    The size that the header states is checked before anything is decoded, and a JPEG is decoded at full size: at a
+    half or a quarter of it the vectors move (cosine 0.96 to 0.999 on photographs of 1080 pixels). The orientation
+    noted in EXIF is not applied, as in the CLIP processor that the paper used.
 
     Args:
         data: The file.
-        draft: Where given, a JPEG may be decoded at a half, a quarter or an eighth of its size, as long as both
-            sides keep at least this many pixels.
 
     Raises:
         NotAPicture: It is none, is damaged or cut short, or states more than :data:`MAX_PIXELS`.
@@ -51,8 +50,6 @@ def open_picture(data: bytes, draft: int | None = None) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise NotAPicture(Absence.IMAGE_TOO_LARGE)
         try:
-            if draft is not None:
-                image.draft("RGB", (draft, draft))
             return image.convert("RGB")
         except Image.DecompressionBombError as error:
             raise NotAPicture(Absence.IMAGE_TOO_LARGE) from error

