@@ -87,11 +87,12 @@ def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
     warnings += end.notes
     if end.entries * RECORD_SIZE > end.directory_size:
         warnings.append(f"the end record counts {end.entries} entries, more than its directory can hold")
-    warnings += _odd_sizes(space)
     if strict and warnings:
         raise PostmillError("; ".join(warnings), place=last, hint="read it without `strict` to go on with a warning")
-    start = end.limit - end.directory_size
-    return Directory(_kind(space, end), start, end.limit, end.entries, end.zip64, shift, warnings)
+    kind, start = _kind(space, end), end.limit - end.directory_size
+    if kind == "disks":
+        warnings += _odd_sizes(space)  # no contradiction, so not for `strict`; slices have been proved by their sum
+    return Directory(kind, start, end.limit, end.entries, end.zip64, shift, warnings)
 
 
 def _kind(space: AddressSpace, end: EndRecord) -> Kind:

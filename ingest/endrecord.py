@@ -43,21 +43,22 @@ def end_records(space: AddressSpace) -> list[EndRecord]:
     Raises:
         PartError: A part cannot be read.
     """
-    length = min(space.size, _END.size + _MOST_COMMENT)
+    length = min(space.size, _END.size + _MOST_COMMENT + _LOCATOR.size)
     base = space.size - length
     tail = space.read(base, length)
     found: list[EndRecord] = []
     at = tail.rfind(END_SIGNATURE)
     while at >= 0:
         if at + _END.size <= length:
-            found.append(_parse(space, base + at, tail[at : at + _END.size]))
+            locator = tail[max(at - _LOCATOR.size, 0) : at]
+            found.append(_parse(space, base + at, tail[at : at + _END.size], locator))
         at = tail.rfind(END_SIGNATURE, 0, at + len(END_SIGNATURE) - 1)
     return found
 
 
-def _parse(space: AddressSpace, position: int, raw: bytes) -> EndRecord:
+def _parse(space: AddressSpace, position: int, raw: bytes, locator: bytes) -> EndRecord:
     _, disk, directory_disk, _, entries, size, offset, comment = _END.unpack(raw)
-    record, broken = _zip64(space, position)
+    record, broken = _zip64(space, position - _LOCATOR.size, locator)
     notes: tuple[str, ...] = ()
     if record is not None:
         if 1 < record.disks != len(space.parts):
@@ -111,14 +112,11 @@ class _Zip64:
     directory_offset: int
 
 
-def _zip64(space: AddressSpace, position: int) -> tuple[_Zip64 | None, str | None]:
-    """Return the ZIP64 record of the end record at ``position``, or why it is not where it should be."""
-    locator_at = position - _LOCATOR.size
-    if locator_at < 0:
+def _zip64(space: AddressSpace, locator_at: int, locator: bytes) -> tuple[_Zip64 | None, str | None]:
+    """Return the ZIP64 record that ``locator`` points to, if it is one, or why the record is not there."""
+    if len(locator) < _LOCATOR.size or not locator.startswith(_LOCATOR_SIGNATURE):
         return None, None
-    signature, part, offset, disks = _LOCATOR.unpack(space.read(locator_at, _LOCATOR.size))
-    if signature != _LOCATOR_SIGNATURE:
-        return None, None
+    _, part, offset, disks = _LOCATOR.unpack(locator)
     # The second place serves an archive with something in front of it.
     places = [locator_at - _RECORD.size]
     if part < len(space.parts):

@@ -101,6 +101,9 @@ class AddressSpace:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[type[AddressSpace], tuple[tuple[Part, ...]]]:
+        return AddressSpace, (self.parts,)  # a copy, in another process too, opens its own files
+
     def close(self) -> None:
         """Close all descriptors. A later read opens them again."""
         while self._open:

@@ -344,6 +344,7 @@ def test_a_disk_much_shorter_than_the_others_is_pointed_out(shared: Path, tmp_pa
         part.write(bytes(300_000))
     with AddressSpace(find_parts(folder)) as space:
         warnings = read_directory(space).warnings
+        assert read_directory(space, strict=True).kind == "disks"
     assert len(warnings) == 14
     assert "pk-basic.z01 is 300054 bytes smaller than the largest part; it may be cut short" in warnings
 

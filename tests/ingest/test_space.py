@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 from pathlib import Path
@@ -128,6 +129,15 @@ def test_short_reads_go_on_where_they_stopped(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "preadv", lambda fd, buffers, at: whole(fd, [buffers[0][:3]], at))
     with write_parts(tmp_path, bytes(range(100)), [40, 60]) as space:
         assert space.read(5, 90) == bytes(range(5, 95))
+
+
+def test_a_copy_opens_its_own_files(tmp_path: Path) -> None:
+    with write_parts(tmp_path, b"aaabbb", [3, 3]) as space:
+        assert space.read(0, 6) == b"aaabbb"
+        with copy.copy(space) as other:
+            before = descriptors()
+            assert (other.parts, other.read(2, 2)) == (space.parts, b"ab")
+            assert descriptors() == before + 2
 
 
 def descriptors() -> int:
