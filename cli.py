@@ -352,9 +352,10 @@ def reported(run: Run, shown: Progress) -> None:
     """Write the report, show the results, and say where the report lies."""
     from train.report import write_report
 
-    path = write_report(run, shown)
+    done = write_report(run, shown)
     print_results(run)
-    out.print(f"report: {escape(str(path))}", soft_wrap=True)
+    note = "" if done.written else " (nothing to do, it says so already)"
+    out.print(f"report: {escape(str(done.path))}{note}", soft_wrap=True)
 
 
 def print_archive(archive: Description) -> None:

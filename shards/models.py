@@ -37,6 +37,8 @@ def folder(run: Run, name: str) -> Path:
 @contextmanager
 def publishing(run: Run, name: str) -> Iterator[Unit]:
     """Publish the files of model ``name`` when the block ends without an exception."""
+    if folder(run, name).is_dir():
+        publish.sweep(folder(run, name))
     with publish.unit(folder(run, name), MANIFEST, run.fingerprint) as unit:
         yield unit
 

@@ -122,7 +122,10 @@ class HashingFile:
 
 @dataclass
 class Unit:
-    """Work in hand: open files, and what the manifest will say besides."""
+    """Work in hand: open files, and what the manifest will say besides.
+
+    ``published`` is True after the block if something new was put into the folder, False if the same was there.
+    """
 
     folder: Path
     name: str
@@ -130,6 +133,7 @@ class Unit:
     counts: dict[str, int] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
     files: list[HashingFile] = field(default_factory=list)
+    published: bool = False
 
     def file(self, name: str) -> HashingFile:
         """Open the file that will be published as ``folder/name``."""
@@ -164,11 +168,13 @@ def unit(folder: Path, name: str, run: str) -> Iterator[Unit]:
     try:
         yield work
         states = {file.path.name: file.finish() for file in work.files}
-        for file in work.files:
-            file.temporary.replace(file.path)
-        _sync_folder(folder)
         manifest = Manifest(name, run, states, work.counts, work.info)
-        put_json(folder / f"{name}.json", to_json(manifest))
+        if done(folder, name, run) != manifest:  # else another worker, or an earlier call, was first with the same
+            for file in work.files:
+                file.temporary.replace(file.path)
+            _sync_folder(folder)
+            put_json(folder / f"{name}.json", to_json(manifest))
+            work.published = True
     except PostmillError:  # some are an OSError too: of a part that cannot be read, say
         raise
     except OSError as error:

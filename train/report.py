@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
@@ -19,14 +20,24 @@ from train.results import ModelResult
 UNIT, FILE = "index", "index.html"
 
 
-def write_report(run: Run, progress: Progress | None = None) -> Path:
-    """Write ``report/index.html`` from the run's records, faults, and finished models; return its path.
+@dataclass(frozen=True)
+class Report:
+    """Where the report lies, and whether this call changed it."""
+
+    path: Path
+    written: bool
+
+
+def write_report(run: Run, progress: Progress | None = None) -> Report:
+    """Write ``report/index.html`` from the run's records, faults, and finished models, unless it says so already.
 
     Raises:
         UsageError: There is no finished plan.
         PostmillError: A shard or a model cannot be read, or the disk is full.
     """
     progress = progress or Silent()
+    if run.report.is_dir():
+        publish.sweep(run.report)
     with progress.track("report", 1, "page") as advance:
         found = results.read_results(run)
         weights = {float(result.metrics["settings"]["comment_weight"]) for result in found}
@@ -36,7 +47,7 @@ def write_report(run: Run, progress: Progress | None = None) -> Path:
             unit.file(FILE).write(html.encode())
             unit.counts.update(models=len(found), posts=data.posts)
         advance(1)
-    return run.report / FILE
+    return Report(run.report / FILE, unit.published)
 
 
 def render(run: Run, data: DataSummary, found: Sequence[ModelResult]) -> str:

@@ -139,3 +139,13 @@ def test_two_writers_of_one_unit_leave_one_whole_unit(tmp_path: Path) -> None:
         write(tmp_path)
     manifest = publish.done(tmp_path, "unit", RUN)
     assert manifest is not None and list(publish.differences(tmp_path, manifest)) == []
+
+
+def test_the_same_again_is_not_written_again(tmp_path: Path) -> None:
+    write(tmp_path)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    write(tmp_path)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    write(tmp_path, b"other")
+    assert (tmp_path / "a.bin").read_bytes() == b"other"
+    assert publish.done(tmp_path, "unit", RUN) is not None
