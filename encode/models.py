@@ -44,6 +44,7 @@ _CONFIGURATION = (
     *("config_sentence_transformers.json",),
 )
 _SUBMODULES = "[0-9]*_*/*"  # of sentence-transformers: pooling, dense layers, normalisation
+_SUBMODULE_FILES = (".json", ".safetensors", ".bin")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _SNAPSHOT = re.compile(r"[0-9a-f]{40}")
 
@@ -174,7 +175,7 @@ def _source(models: str, name: str, folder: Path, revision: str, stand_in_for: s
 
 def _describe(models: str, name: str, folder: Path, weights: Path, revision: str, stand_in_for: str) -> Source:
     files = [folder / file for file in _CONFIGURATION if (folder / file).is_file()]
-    files += sorted(file for file in folder.glob(_SUBMODULES) if file.is_file())
+    files += sorted(file for file in folder.glob(_SUBMODULES) if file.suffix in _SUBMODULE_FILES and file.is_file())
     try:
         configuration = {file.relative_to(folder).as_posix(): _sha256(file) for file in files}
         return Source(

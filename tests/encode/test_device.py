@@ -32,8 +32,9 @@ def test_no_more_than_a_few_are_in_hand(compute: Compute) -> None:
 
     def items() -> Iterator[int]:
         nonlocal drawn
-        for drawn in range(1, 1001):
-            yield drawn
+        for n in range(1, 1001):
+            drawn = n
+            yield n
 
     results = stream(compute, items(), double, double)
     for n in range(1, 20):
