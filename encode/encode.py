@@ -119,9 +119,11 @@ def _recipes(names: Sequence[str], settings: Settings) -> list[Recipe]:
     of_text = [name for name in names if name in (TEXT, TEXT_WITH_COMMENTS)]
     if of_text:
         found.update(zip(of_text, text.recipes(settings, of_text), strict=True))
-    for name, recipe in ((SENTIMENT, sentiment.recipe), (IMAGE, image.recipe), (METADATA, metadata.recipe)):
+    for name, recipe in ((SENTIMENT, sentiment.recipe), (IMAGE, image.recipe)):
         if name in names:
             found[name] = recipe(settings)
+    if METADATA in names:
+        found[METADATA] = metadata.recipe()
     return [found[name] for name in names]
 
 

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from encode.encoders import METADATA, Recipe, Rows, Settings
+from encode import models
+from encode.encoders import METADATA, Recipe, Rows
 from shards import posts
 from shards.embeddings import Encoder
 from shards.run import Run
@@ -28,11 +29,11 @@ _EPOCH_WEEKDAY = 3  # 1 January 1970 was a Thursday; Monday is 0
 Column = npt.NDArray[np.float64]
 
 
-def recipe(settings: Settings) -> Recipe:
+def recipe() -> Recipe:
     """Return the metadata encoder; it is the same for every set of models."""
     encoder = Encoder(
         encoder=METADATA,
-        models=settings.models,
+        models=models.EVERY,
         model="",
         revision=REVISION,
         weights_sha256="",

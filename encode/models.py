@@ -19,6 +19,7 @@ from shards.errors import PostmillError, UsageError
 from shards.run import canonical_hash
 
 LIGHT, PAPER, OVERRIDE = "light", "paper", "override"
+EVERY = "every"  # of an encoder that is the same in every set
 SETS = (PAPER, LIGHT)
 INSTALL_LIGHT = "pip install 'postmill[light]'"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,17 @@ import numpy.typing as npt
 from encode import models
 from encode.batches import Tokens, over_texts
 from encode.device import Compute
-from encode.encoders import MAX_CHARACTERS, TEXT, TEXT_WITH_COMMENTS, Absence, Recipe, Rows, Settings, blank
+from encode.encoders import (
+    MAX_CHARACTERS,
+    TEXT,
+    TEXT_WITH_COMMENTS,
+    Absence,
+    Recipe,
+    Rows,
+    Settings,
+    ShardEncoder,
+    blank,
+)
 from encode.models import Source
 from shards import posts
 from shards.embeddings import Encoder
@@ -45,7 +55,7 @@ def recipes(settings: Settings, names: Sequence[str]) -> list[Recipe]:
     return [_recipe(name, source, compute, load) for name in names]
 
 
-def _recipe(name: str, source: Source, compute: Compute, load: Any) -> Recipe:
+def _recipe(name: str, source: Source, compute: Compute, load: Callable[[], Any]) -> Recipe:
     encoder = Encoder(
         encoder=name,
         models=source.models,
@@ -80,7 +90,7 @@ def _recipe(name: str, source: Source, compute: Compute, load: Any) -> Recipe:
             vectors[present] = embed(load(), compute, [text for text in texts if text is not None])
         return Rows(table["key"].to_pylist(), [absence if text is None else None for text in texts], vectors)
 
-    def loaded() -> Any:
+    def loaded() -> ShardEncoder:
         load()
         return encode
 

@@ -33,7 +33,8 @@ class Encoder:
 
     Attributes:
         encoder: ``text``, ``text-with-comments``, ``sentiment``, ``image``, ``metadata``, or a plug-in's name.
-        models: The set it came from: ``light`` or ``paper``.
+        models: The set it came from: ``light`` or ``paper``; ``override`` where the user named another model, ``every``
+            where it is the same in every set.
         model: Name of the model as people know it.
         revision: Revision or package version of the weights.
         weights_sha256: SHA-256 of the weight file; empty where there are no weights.

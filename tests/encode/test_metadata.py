@@ -99,6 +99,7 @@ def test_every_other_field_that_is_read_changes_one(make_record: Callable[..., d
 def test_stage(make_posts: Callable[..., Run]) -> None:
     run = make_posts(followers=[10, None, 30])
     (summary,) = encode_run(run, encoders=["metadata"]).encoders  # paper's models: it has none, so needs no network
+    assert encode_run(run, encoders=["metadata"], models="light").encoders[0].skipped == 1  # and is the same in both
     shard = embeddings.read(run, summary.encoder, 0)
     assert shard.vectors is not None and shard.vectors.dtype == np.float32
     assert shard.present.all()
