@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingest import geometry, plan_sql
-from ingest.directory import Directory, read_directory
-from ingest.influencers import read_influencers
-from ingest.mapping import ROWS, read_mapping
-from ingest.records import batches
+from ingest import plan_sql
+from ingest.plan_load import load
 from ingest.source import Source
 from ingest.space import AddressSpace
 from shards import faults, plan, publish
@@ -23,7 +19,6 @@ from shards.errors import PostmillError
 from shards.plan import ARCHIVES, IMAGES
 from shards.progress import Progress, Silent
 from shards.publish import Manifest, Unit
-from shards.reasons import Reason
 from shards.run import Run
 
 MEMORY_LIMIT = "2GB"  # of the joins; what does not fit goes to disk
@@ -57,7 +52,7 @@ def make_plan(
             db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET preserve_insertion_order = false")
             db.execute("SET temp_directory = ?", [str(scratch)])
             db.execute(plan_sql.TABLES)
-            counts = _load(db, run, source, (metadata, images), progress)
+            counts = load(db, run, source, (metadata, images), progress)
             with progress.track("plan: join", len(plan_sql.STEPS), "steps") as advance:
                 for step in plan_sql.STEPS:
                     _execute(db, step, {"shard_bytes": run.options["shard_bytes"]})
@@ -69,95 +64,6 @@ def make_plan(
             place=run.plan,
             hint="it needs about 5 GB of disk there for 10 million posts; free some and run the command again",
         ) from error
-
-
-def _load(
-    db: duckdb.DuckDBPyConnection, run: Run, source: Source, spaces: Sequence[AddressSpace], progress: Progress
-) -> dict[str, int]:
-    """Fill the tables of :data:`ingest.plan_sql.TABLES`; return how many rows of each source there were."""
-    counts: dict[str, int] = {}
-    accounts, found = read_influencers(source.influencers)
-    _insert(db, "influencers", pa.Table.from_pylist([_account(each) for each in accounts]))
-    with progress.track("plan: mapping", None, "rows") as advance:
-        rows = bad = 0
-        for batch, malformed in read_mapping(source.mapping):
-            _insert(db, "mapping", pa.Table.from_batches([batch], schema=ROWS))
-            found += malformed
-            rows, bad = rows + batch.num_rows, bad + len(malformed)
-            advance(batch.num_rows + len(malformed))
-            _insert_faults(db, found)
-    counts.update(mapping_rows=rows + bad, influencers=len(accounts))
-    for archive, space in enumerate(spaces):
-        directory = read_directory(space)
-        for warning in directory.warnings:
-            progress.note(f"{ARCHIVES[archive]} archive: {warning}")
-        counts[f"{ARCHIVES[archive]}_entries"] = _load_entries(db, run, archive, space, directory, progress)
-    return counts
-
-
-def _load_entries(
-    db: duckdb.DuckDBPyConnection, run: Run, archive: int, space: AddressSpace, directory: Directory, progress: Progress
-) -> int:
-    """Insert the records of one central directory, placed; return how many files there are, folders not counted."""
-    names: list[np.ndarray[Any, Any]] = []
-    files = 0
-    db.execute('CREATE OR REPLACE TEMP TABLE records AS SELECT * EXCLUDE ("end", "window") FROM entries LIMIT 0')
-    with progress.track(f"plan: {ARCHIVES[archive]} directory", directory.entries, "entries") as advance:
-        for batch in batches(space, directory):
-            advance(batch.num_rows)
-            table = pa.Table.from_batches([batch])
-            table = table.filter(pa.compute.invert(table["is_dir"]))
-            files += table.num_rows
-            rows = pa.table(
-                {
-                    "archive": pa.array(np.full(table.num_rows, archive, dtype=np.int8)),
-                    "position": table["index"].cast(pa.int64()),
-                    **{name: table[name] for name in ("name", "raw_name")},
-                    **{name: table[name].cast(pa.int64(), safe=False) for name in _BYTES},
-                    **{name: table[name] for name in ("crc32", "method", "flags")},
-                    "fault": table["fault"].cast(pa.string()),
-                    "detail": table["detail"].cast(pa.string()),
-                }
-            )
-            _insert(db, "records", rows)
-            usable = table.filter(pa.compute.is_null(table["fault"]))
-            names.append(
-                np.stack([usable[name].to_numpy().astype(np.int64) for name in _GEOMETRY])
-                if usable.num_rows
-                else np.empty((len(_GEOMETRY), 0), dtype=np.int64)
-            )
-    position, offset, length, compressed = np.concatenate(names, axis=1) if names else np.empty((4, 0), np.int64)
-    parts = [(part.start, part.size) for part in space.parts]
-    placed = geometry.place(offset, length, compressed, directory.start, parts, int(run.options["shard_bytes"]))
-    where = pa.table(
-        {
-            "position": position,
-            "end": placed.end,
-            "window": placed.window,
-            "overlaps": placed.overlaps,
-        }
-    )
-    db.register("placed", where)
-    db.execute(
-        """
-        INSERT INTO entries BY NAME
-        SELECT r.* EXCLUDE (fault, detail), p."end", p."window",
-               CASE WHEN r.fault IS NOT NULL THEN r.fault WHEN p.overlaps THEN $overlap
-                    WHEN greatest(r.size, r.compressed_size) > $most THEN $large END AS fault,
-               CASE WHEN r.fault IS NOT NULL THEN r.detail WHEN p.overlaps THEN 'at ' || "offset"
-                    WHEN greatest(r.size, r.compressed_size) > $most
-                    THEN greatest(r.size, r.compressed_size) || ' bytes, the limit is ' || $most END AS detail
-        FROM records r LEFT JOIN placed p USING (position)
-        """,
-        {"overlap": Reason.OVERLAP.value, "large": Reason.TOO_LARGE.value, "most": run.options["max_entry"]},
-    )
-    db.unregister("placed")
-    db.execute("DROP TABLE records")
-    return files
-
-
-_BYTES = ("offset", "compressed_size", "size")
-_GEOMETRY = ("index", "offset", "name_length", "compressed_size")
 
 
 def _publish(
@@ -175,7 +81,7 @@ def _publish(
     counts.update(_totals(db))
     counts.update(shards=shards.num_rows)
     for archive, name in enumerate(ARCHIVES):
-        counts[f"{name}_windows"] = windows.filter(pa.compute.equal(windows["archive"], archive)).num_rows
+        counts[f"{name}_windows"] = windows.filter(pc.equal(windows["archive"], archive)).num_rows
     if not counts["planned_posts"]:
         raise PostmillError(
             f"none of the {counts['mapped_posts']} mapped posts has its metadata and a picture in the archives",
@@ -234,26 +140,8 @@ def _totals(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(zip(plan_sql.TOTALS, map(int, row), strict=True))
 
 
-def _account(account: Any) -> dict[str, Any]:
-    return asdict(account)
-
-
 def _execute(db: duckdb.DuckDBPyConnection, script: str, values: dict[str, Any]) -> None:
     """Run the statements of ``script``, giving each the named values that it uses."""
     for statement in duckdb.extract_statements(script):
         wanted = {name: values[name] for name in statement.named_parameters}
         db.execute(statement, wanted)
-
-
-def _insert(db: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    db.register("incoming", rows)
-    db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
-    db.unregister("incoming")
-
-
-def _insert_faults(db: duckdb.DuckDBPyConnection, found: list[faults.Fault]) -> None:
-    """Move ``found`` into the faults table."""
-    if found:
-        rank = pa.array([6] * len(found), pa.int8())
-        _insert(db, "faults", faults.table(found).append_column("rank", rank))
-        found.clear()
