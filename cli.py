@@ -122,10 +122,10 @@ def run_all(
     max_faults: MaxFaultsOption = None,
 ) -> None:
     """Do everything on this machine: plan, ingest, encode, train, report."""
-    from encode.encode import check
+    from encode.encode import find_models
     from encode.encoders import ENCODERS
 
-    check(ENCODERS, models, overrides(model), device)
+    find_models(ENCODERS, models, overrides(model), device)
     with progress() as shown:
         opened = planned(discover(source), folder, shard_size, max_entry, raw, shown)
         ingested(opened, tuple(Stage), Task(0, 1), workers, shown)

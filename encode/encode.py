@@ -114,6 +114,22 @@ def check(encoders: Sequence[str], models_set: str, overrides: Mapping[str, str]
     models.check_choice(models_set, overrides)
 
 
+def find_models(
+    encoders: Sequence[str], models_set: str, overrides: Mapping[str, str], device: str
+) -> tuple[Encoder, ...]:
+    """Return what each of ``encoders`` would be, having found its model and the device: nothing is encoded.
+
+    For a caller that would rather know now than after hours of ingest that a model cannot be had.
+
+    Raises:
+        UsageError: One of the arguments names something unknown, or CUDA was asked for and is not there.
+        PostmillError: A model cannot be had.
+    """
+    check(encoders, models_set, overrides, device)
+    compute = functools.cache(functools.partial(devices.choose, device, None, Silent()))
+    return tuple(recipe.encoder for recipe in _recipes(encoders, Settings(models_set, dict(overrides), compute)))
+
+
 def _recipes(names: Sequence[str], settings: Settings) -> list[Recipe]:
     found: dict[str, Recipe] = {}
     of_text = [name for name in names if name in (TEXT, TEXT_WITH_COMMENTS)]

@@ -101,6 +101,8 @@ def test_an_unknown_model_is_refused_before_any_work(data: Path, tmp_path: Path)
     refused(postmill("run", data, run, "--models", "light", "--model", "texd=/m"), 2, "'texd'")
     refused(postmill("run", data, run, "--models", "light", "--device", "tpu"), 2, "'tpu'")
     refused(postmill("run", data, run, "--model", "nonsense"), 2, "nonsense")
+    offline = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "no-cache")}
+    refused(postmill("run", data, run, **offline), 1, "--models light", "--model ")
     assert not run.exists()
 
 
