@@ -1,0 +1,165 @@
+"""Decompress one entry as its bytes come, in bounded memory and without knowing its sizes.
+
+::
+
+    decoder = make(method)
+    for chunk in chunks:
+        for piece in decoder.feed(chunk):      # at most MOST_PIECE bytes each
+            ...
+        if decoder.done:
+            break
+
+Where :func:`ingest.inflate.inflate` has all of an entry and its size, this serves entries that are too large for
+memory, and entries whose end only their own data tell (APPNOTE 6.3.10, 4.4.4, bit 3).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Protocol
+
+import inflate64
+import zstandard
+
+from ingest.inflate import DEFLATE, DEFLATE64, STORED, ZSTANDARD
+from ingest.reasons import EntryFault, Reason
+
+MOST_PIECE = 32 << 20  # bytes that `feed` yields at a time
+_STEP = 1 << 20  # output of deflate at a time
+_STEP64 = 1 << 10  # inflate64 and Zstandard have no limit of output: 1 KiB at a time cannot become more than 32 MiB
+_WINDOW = 1 << 27  # Zstandard's own default limit
+_FRAME = b"\x28\xb5\x2f\xfd"
+
+
+class Decoder(Protocol):
+    """Takes compressed bytes in order and gives plain ones.
+
+    Attributes:
+        done: The data say that they are complete. Stored data never do; of Zstandard, another frame may follow if
+            the last chunk ended with one.
+        taken: Compressed bytes that were needed so far.
+        slack: By how many bytes ``taken`` may be too high: deflate64 does not tell where in a step it ended.
+    """
+
+    done: bool
+    taken: int
+    slack: int
+
+    def feed(self, chunk: bytes | memoryview) -> Iterator[bytes]:
+        """Yield what ``chunk`` becomes.
+
+        Raises:
+            EntryFault: The data are corrupt.
+        """
+
+
+def make(method: int) -> Decoder:
+    """Return a decoder for ``method``.
+
+    Raises:
+        EntryFault: The method is not one of :data:`ingest.inflate.METHODS`.
+    """
+    kinds: dict[int, type[_Stored] | type[_Deflate] | type[_Deflate64] | type[_Zstandard]] = {
+        STORED: _Stored,
+        DEFLATE: _Deflate,
+        DEFLATE64: _Deflate64,
+        ZSTANDARD: _Zstandard,
+    }
+    if method not in kinds:
+        raise EntryFault(Reason.METHOD_UNSUPPORTED, f"method {method}")
+    return kinds[method]()
+
+
+class _Stored:
+    def __init__(self) -> None:
+        self.done = False
+        self.taken = self.slack = 0
+
+    def feed(self, chunk: bytes | memoryview) -> Iterator[bytes]:
+        self.taken += len(chunk)
+        yield bytes(chunk)
+
+
+class _Deflate:
+    def __init__(self) -> None:
+        self.done = False
+        self.taken = self.slack = 0
+        self._stream = zlib.decompressobj(-15)
+
+    def feed(self, chunk: bytes | memoryview) -> Iterator[bytes]:
+        left: bytes | memoryview = chunk
+        self.taken += len(chunk)
+        while not self.done:
+            try:
+                piece = self._stream.decompress(left, _STEP)
+            except zlib.error as error:
+                raise EntryFault(Reason.DATA_CORRUPT, str(error)) from error
+            if piece:
+                yield piece
+            self.done = self._stream.eof
+            left = self._stream.unconsumed_tail
+            if self.done:
+                self.taken -= len(self._stream.unused_data)
+            elif not left and len(piece) < _STEP:  # a full piece may have more behind it
+                return
+
+
+class _Deflate64:
+    def __init__(self) -> None:
+        self.done = False
+        self.taken = self.slack = 0
+        self._stream = inflate64.Inflater()
+
+    def feed(self, chunk: bytes | memoryview) -> Iterator[bytes]:
+        for at in range(0, len(chunk), _STEP64):
+            if self.done:
+                return
+            step = bytes(chunk[at : at + _STEP64])
+            try:
+                piece = self._stream.inflate(step)
+            except ValueError as error:
+                raise EntryFault(Reason.DATA_CORRUPT, str(error)) from error
+            self.taken += len(step)
+            self.done = bool(self._stream.eof)
+            self.slack = len(step) - 1 if self.done else 0
+            if piece:
+                yield piece
+
+
+class _Zstandard:
+    """One frame after the other: more than one is allowed, and the next shows its magic number."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self.taken = self.slack = 0
+        self._between = b""  # bytes after a frame that may be the next one's beginning
+        self._stream = self._frame()
+
+    @staticmethod
+    def _frame() -> zstandard.ZstdDecompressionObj:
+        return zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+
+    def feed(self, chunk: bytes | memoryview) -> Iterator[bytes]:
+        for at in range(0, len(chunk), _STEP64):
+            step = self._between + bytes(chunk[at : at + _STEP64])
+            self.taken += len(step) - len(self._between)
+            self._between = b""
+            while step:
+                if self._stream.eof:
+                    if not step.startswith(_FRAME[: len(step)]):
+                        self.done = True
+                        self.taken -= len(step)
+                        return
+                    if len(step) < len(_FRAME):
+                        self._between = step
+                        break
+                    self._stream = self._frame()
+                try:
+                    piece = self._stream.decompress(step)
+                except zstandard.ZstdError as error:
+                    raise EntryFault(Reason.DATA_CORRUPT, str(error)) from error
+                if piece:
+                    yield piece
+                step = self._stream.unused_data if self._stream.eof else b""
+        self.done = self._stream.eof and not self._between
