@@ -1,8 +1,11 @@
 """Names of entries: decode them, and tell the hostile ones.
 
 A name is UTF-8 if bit 11 of the flags says so, else cp437, unless a Unicode Path extra (0x7075) whose
-checksum fits carries a better one (APPNOTE 6.3.10, 4.4.4, 4.6.9 and appendix D). A hostile name never becomes a
-path: it is only ever shown, escaped.
+checksum fits carries a better one (APPNOTE 6.3.10, 4.4.4, 4.6.9 and appendix D). One exception is of practice, not
+of APPNOTE: on Unix, Info-ZIP and others store the name's bytes as the file system has them, UTF-8 nowadays, and in
+some locales set no bit. So what a Unix or macOS host wrote (4.4.2) and is valid UTF-8 is taken as that; text in
+cp437 that happens to be valid UTF-8 is rare, and comes from other hosts. A hostile name never becomes a path: it is
+only ever shown, escaped.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import re
 import struct
 import unicodedata
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,18 +24,26 @@ from ingest.reasons import Reason
 
 UTF8 = 1 << 11
 UNICODE_PATH = 0x7075
+UNIX_HOSTS = (3, 19)  # high byte of "version made by": Unix, and macOS
+_UNIX_EXTRAS = (0x5855, 0x7855, 0x7875)  # owner and times as only Unix versions of Info-ZIP write them
 _MOST_COMPONENT = 255  # bytes, of a file name on every file system in use
 _MOST_NAME = 4096  # bytes, of a path on Linux
 _MOST_SHOWN = 200
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-def decode(raw: bytes, flags: int, extra: bytes) -> tuple[str, Reason | None, str | None]:
+def decode(raw: bytes, flags: int, extra: bytes, unix: bool = False) -> tuple[str, Reason | None, str | None]:
     """Return an entry's name, and what is wrong with it: a reason and a detail.
 
     A name with a fault comes back escaped and shortened, fit for showing only.
+
+    Args:
+        raw: The name's bytes.
+        flags: General purpose bits.
+        extra: The record's extra field.
+        unix: Whether one of :data:`UNIX_HOSTS` wrote it.
     """
-    encoding = "utf-8" if flags & UTF8 else "cp437"
+    encoding = "utf-8" if flags & UTF8 or (unix and _is_utf8(raw)) else "cp437"
     source = raw
     unicode_path = _unicode_path(raw, extra)
     if unicode_path is not None:
@@ -98,13 +110,30 @@ def suspicious(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int32]) -> n
     return np.flatnonzero(rows)
 
 
+def written_on_unix(extra: bytes) -> bool:
+    """Tell a local header, which does not name its host, that was written on Unix by the fields it carries."""
+    return any(kind in _UNIX_EXTRAS for kind, _ in _fields(extra))
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _unicode_path(raw: bytes, extra: bytes) -> bytes | None:
     """Return the name in a Unicode Path extra that was made for ``raw``."""
+    for kind, body in _fields(extra):
+        if kind == UNICODE_PATH and body[:1] == b"\x01" and body[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
+            return body[5:]
+    return None
+
+
+def _fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<HH", extra, at)
-        body = extra[at + 4 : at + 4 + length]
-        if kind == UNICODE_PATH and body[:1] == b"\x01" and body[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
-            return body[5:]
+        yield kind, extra[at + 4 : at + 4 + length]
         at += 4 + length
-    return None

@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 
 from ingest.directory import RECORD_SIGNATURE, RECORD_SIZE, Directory
 from ingest.fields import NOWHERE, Faults, check_fields, find_extras, gather, place_entries, zip64_values
-from ingest.names import decode, suspicious
+from ingest.names import UNIX_HOSTS, decode, suspicious
 from ingest.reasons import Reason
 from ingest.space import BLOCK, AddressSpace
 from shards.errors import PostmillError
@@ -226,7 +226,8 @@ def _names(
     wrong: dict[int, tuple[Reason, str]] = {}
     for row in doubtful.tolist():
         fields = bytes(buffer[extra[row] : extra[row] + int(fixed["extra_length"][row])])
-        name, reason, detail = decode(raw[row].as_py(), int(fixed["flags"][row]), fields)
+        unix = int(fixed["made_by"][row]) >> 8 in UNIX_HOSTS
+        name, reason, detail = decode(raw[row].as_py(), int(fixed["flags"][row]), fields, unix)
         decoded.append(name)
         if reason is not None:
             wrong[row] = (reason, detail or "")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import struct
+import subprocess
+import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.names import UTF8, decode, hostile, suspicious
+from ingest.archive import Archive
+from ingest.names import UTF8, decode, hostile, suspicious, written_on_unix
 from ingest.reasons import Reason
 
 
@@ -84,6 +90,35 @@ def test_bit_11_means_utf8_and_its_absence_cp437() -> None:
     shown, reason, detail = decode(b"\xff.jpg", UTF8, b"")
     assert (shown, reason) == ("\\xff.jpg", Reason.NAME_UNDECODABLE)
     assert "utf-8 at byte 0" in (detail or "")
+
+
+def test_what_unix_wrote_without_a_mark_is_utf8_if_it_can_be() -> None:
+    assert decode("é.bin".encode(), 0, b"", unix=True) == ("é.bin", None, None)
+    assert decode("é.bin".encode(), 0, b"")[0] == "├⌐.bin"
+    assert decode(b"\x82.bin", 0, b"", unix=True)[0] == "é.bin"
+    assert decode(b"?", 0, unicode_path(b"?", "日".encode()), unix=True)[0] == "日"
+    assert written_on_unix(struct.pack("<HHB", 0x5455, 1, 0) + struct.pack("<HH", 0x7875, 0))
+    assert not written_on_unix(struct.pack("<HHB", 0x5455, 1, 0))
+
+
+@pytest.mark.parametrize(("host", "raw"), [(3, "é.bin".encode()), (19, "é.bin".encode()), (0, b"\x82.bin")])
+def test_the_host_that_wrote_an_archive_decides(tmp_path: Path, host: int, raw: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("x" * len(raw), b"data")
+    content = bytearray((tmp_path / "a.zip").read_bytes().replace(b"x" * len(raw), raw))
+    content[content.index(b"PK\x01\x02") + 5] = host
+    (tmp_path / "a.zip").write_bytes(content)
+    with Archive.open(tmp_path / "a.zip", strict=True) as opened:
+        assert [(entry.name, opened.read(entry)) for entry in opened.entries()] == [("é.bin", b"data")]
+
+
+@pytest.mark.skipif(shutil.which("zip") is None, reason="Info-ZIP is not installed")
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_a_name_that_zip_wrote_in_any_locale(tmp_path: Path, locale: str) -> None:
+    (tmp_path / "é.bin").write_bytes(b"data")
+    subprocess.run(["zip", "-qr", "a.zip", "é.bin"], cwd=tmp_path, check=True, env={**os.environ, "LC_ALL": locale})
+    with Archive.open(tmp_path / "a.zip", strict=True) as opened:
+        assert [entry.name for entry in opened.entries()] == ["é.bin"]
 
 
 def test_a_unicode_path_made_for_this_name_counts() -> None:
