@@ -44,7 +44,8 @@ def end_records(space: AddressSpace) -> list[EndRecord]:
         PartError: A part cannot be read.
     """
     length = min(space.size, _END.size + _MOST_COMMENT + _LOCATOR.size)
-    base = space.size - length
+    base = max(space.size - length, max((end for _, end in space.holes), default=0))
+    length = space.size - base
     tail = space.read(base, length)
     found: list[EndRecord] = []
     at = tail.rfind(END_SIGNATURE)

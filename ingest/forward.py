@@ -8,7 +8,7 @@ from ingest.space import BLOCK, AddressSpace
 class Forward:
     """A view that moves forward over ``space`` and reads every byte at most once, in order.
 
-    It reads a block ahead, up to ``end``; memory is a block or the longest view, whichever is more.
+    It reads a block ahead, up to ``end`` or a missing part; memory is a block or the longest view, whichever is more.
     """
 
     def __init__(self, space: AddressSpace, end: int, block: int = BLOCK) -> None:
@@ -35,7 +35,7 @@ class Forward:
         return self._view[start - self._base : end - self._base]
 
     def _advance(self, start: int, end: int) -> None:
-        wanted = max(end, min(start + self._block, self._end)) - start
+        wanted = max(end, min(start + self._block, self._end, self._space.stretch_end(start))) - start
         kept = max(self._base + self._filled - start, 0)
         tail = bytes(self._view[self._filled - kept : self._filled])
         if wanted > len(self._view):

@@ -91,8 +91,10 @@ def spell(number: int, example: str) -> str:
     return where.folder + head + (str(number).zfill(width) if key == "number" else _to_letters(number, width))
 
 
-def order(paths: Sequence[str]) -> list[str]:
+def order(paths: Sequence[str], *, gaps: bool = False) -> list[str]:
     """Return the paths of one archive in order; where names follow no scheme, as they came.
+
+    With ``gaps`` the result includes the paths that missing parts would have, each in its place.
 
     Raises:
         UsageError: They are of different archives.
@@ -114,22 +116,33 @@ def order(paths: Sequence[str]) -> list[str]:
         raise PostmillError(
             f"the same part twice: {'; '.join(twice)}", place=first.folder or ".", hint="move one of each away"
         )
-    _refuse_gaps([number for number, _ in numbered if number != LAST], numbered[0][1])
+    absent = _absent([number for number, _ in numbered if number != LAST])
+    if gaps:
+        numbered = sorted([*numbered, *((number, spell(number, numbered[0][1])) for number in absent)])
+    else:
+        _refuse_gaps(absent, numbered)
     return [path for _, path in numbered]
 
 
-def _refuse_gaps(numbers: list[int], example: str) -> None:
+def _absent(numbers: list[int]) -> list[int]:
+    """Return the numbers that ``numbers`` (ascending) leave out, as far as they tell."""
     if not numbers:
-        return
-    expected = range(min(1, numbers[0]), min(numbers[-1], numbers[0] + MOST_PARTS))
-    missing = [file_name(spell(number, example)) for number in sorted(set(expected) - set(numbers))]
+        return []
+    return sorted(set(range(min(1, numbers[0]), min(numbers[-1], numbers[0] + MOST_PARTS))) - set(numbers))
+
+
+def _refuse_gaps(absent: list[int], numbered: list[tuple[int, str]]) -> None:
+    example = numbered[0][1]
+    missing = [file_name(spell(number, example)) for number in absent]
     if missing:
+        there = sum(number != LAST for number, _ in numbered)
         folder = folder_of(example) or "."
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
         raise PostmillError(
             f"{len(missing)} part{'s' if len(missing) > 1 else ''} missing: {', '.join(missing[:8])}{more}",
             place=folder,
-            hint=f"fetch what is missing into {folder}; the {len(numbers)} numbered parts there can stay as they are",
+            hint=f"fetch what is missing into {folder}; the {there} numbered parts there can stay as they are. "
+            "`postmill inspect --salvage` reads the entries that lie wholly on the parts there",
         )
 
 

@@ -15,7 +15,7 @@ later, by content. ``Part``, ``AddressSpace`` and ``PartError`` can be imported 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import fsspec
@@ -28,38 +28,62 @@ __all__ = ["AddressSpace", "Part", "PartError", "find_parts", "is_url", "lay_out
 
 Source = str | os.PathLike[str]
 _GLOB = "*?["
+_PATIENCE = 16  # parts in a row that may be missing behind a URL
+_UNKNOWN = 1 << 32  # bytes of a missing part where none is there to compare; no part that was met is longer
 
 
-def find_parts(source: Source | Sequence[Source]) -> tuple[Part, ...]:
+def find_parts(source: Source | Sequence[Source], *, salvage: bool = False) -> tuple[Part, ...]:
     """Return all parts of the archive that ``source`` names, in order.
 
     Args:
         source: Any one part, a glob, a folder with one archive in it, a URL of one part, or a list
             of parts. Files whose names follow no scheme are taken in the order given, or, from a
             glob, in natural order.
+        salvage: Leave a hole for each part that is missing or empty, as long as the longest part that is there; all
+            parts but the last have one size, as far as is known. One part named may be missing itself. Parts that
+            may be missing behind the last one are not known here.
 
     Raises:
         UsageError: Nothing is there, or more than one archive.
-        PostmillError: A part is missing, there twice, or empty; all such parts are named.
+        PostmillError: A part is there twice or, without ``salvage``, missing or empty; all such parts are named.
     """
     if isinstance(source, str | os.PathLike):
-        return lay_out(_from_url(source) if isinstance(source, str) and is_url(source) else _from_local(Path(source)))
-    paths = [os.fspath(each) for each in source]
-    if not paths:
-        raise UsageError("no parts given", hint="name one part of the archive, or the folder it lies in")
-    return lay_out(_measure(order(paths), _url_size if is_url(paths[0]) else _local_size))
+        if isinstance(source, str) and is_url(source):
+            files = _from_url(source, _PATIENCE if salvage else 1)
+        else:
+            files = _measure(_from_local(Path(source), salvage), _local_size)
+    else:
+        paths = [os.fspath(each) for each in source]
+        if not paths:
+            raise UsageError("no parts given", hint="name one part of the archive, or the folder it lies in")
+        files = _measure(paths, _url_size if is_url(paths[0]) else _local_size)
+    ordered = order([path for path, _ in files], gaps=salvage)
+    sizes = {path: size for path, size in files if size or not salvage}
+    if salvage and sizes:
+        return lay_out_holes(ordered, sizes)
+    _refuse_empty(files)
+    return lay_out([(path, sizes[path]) for path in ordered])
 
 
-def _from_local(path: Path) -> list[tuple[str, int]]:
+def lay_out_holes(paths: Sequence[str], sizes: Mapping[str, int]) -> tuple[Part, ...]:
+    """Return the parts ``paths``; those of which ``sizes`` (bytes) has nothing are holes, of the largest size."""
+    numbered = [sizes[path] for path in paths[:-1] if path in sizes]
+    assumed = max(numbered, default=_UNKNOWN)
+    missing = {path for path in paths if path not in sizes}
+    return lay_out([(path, sizes.get(path, assumed)) for path in paths], missing)
+
+
+def _from_local(path: Path, salvage: bool) -> list[str]:
     if path.is_dir():
-        return _measure(_only_set(path, _files(path.iterdir())), _local_size)
-    if path.is_file():
-        where = place(str(path))
+        return _only_set(path, _files(path.iterdir()))
+    where = place(str(path))
+    if path.is_file() or (salvage and where is not None and path.parent.is_dir()):
         siblings = [str(path)] if where is None else _same_set(where, _files(path.parent.iterdir()))
-        return _measure(order(siblings), _local_size)
+        if siblings:
+            return siblings
     if any(sign in path.name for sign in _GLOB):
         if found := _files(path.parent.glob(path.name)):
-            return _measure(_only_set(path, found), _local_size)
+            return _only_set(path, found)
         raise UsageError("no file matches", place=path, hint="check the folder and the pattern")
     raise UsageError("there is no such file or folder", place=path, hint="name a part of the archive, or its folder")
 
@@ -82,14 +106,17 @@ def _only_set(given: Path, files: list[str]) -> list[str]:
         stems = ", ".join(sorted(stem for _, stem in found))
         raise UsageError(f"more than one archive here: {stems}", place=given, hint="name one part of the one you mean")
     if found:
-        return order(_same_set(next(iter(found.values())), files))
+        return _same_set(next(iter(found.values())), files)
     if files and not given.is_dir():
         return files  # the user's own naming, such as the `xaa xab` of split
     raise UsageError("no archive here", place=given, hint="expected NAME.zip and NAME.z01 ..., or NAME.zip.001 ...")
 
 
-def _from_url(url: str) -> list[tuple[str, int]]:
-    """Probe for the neighbours of ``url`` by name, because not every server lists a folder."""
+def _from_url(url: str, patience: int) -> list[tuple[str, int]]:
+    """Probe for the neighbours of ``url`` by name, because not every server lists a folder.
+
+    Gives up after ``patience`` names in a row that are not there.
+    """
     where = place(url)
     if where is None:
         return _measure([url], _url_size)
@@ -103,11 +130,13 @@ def _from_url(url: str) -> list[tuple[str, int]]:
             example = where.folder + where.stem + (first.upper() if upper else first)
     sizes = {url: _probe(url)}  # first, so that what is wrong with the server is told of this address
     known = where.number if where.number != LAST else 0
+    absent = 0
     for number in range(MOST_PARTS):
         at = spell(number, example)
         if at not in sizes:
             sizes[at] = _probe(at)
-        if sizes[at] is None and number > known:
+        absent = absent + 1 if sizes[at] is None else 0
+        if absent >= patience and number > known:
             break
     if last is not None and last not in sizes:
         sizes[last] = _probe(last)
@@ -115,7 +144,7 @@ def _from_url(url: str) -> list[tuple[str, int]]:
     if not found:
         hint = "check the address, and that you may read it; name any part of the archive"
         raise UsageError("there is no such file", place=url, hint=hint)
-    return _refuse_empty([(path, found[path]) for path in order(list(found))])
+    return list(found.items())
 
 
 def _measure(paths: Iterable[str], size: Callable[[str], int]) -> list[tuple[str, int]]:
@@ -125,10 +154,10 @@ def _measure(paths: Iterable[str], size: Callable[[str], int]) -> list[tuple[str
             files.append((path, size(path)))
         except FileNotFoundError as error:
             raise UsageError("there is no such file", place=path, hint="check the list of parts") from error
-    return _refuse_empty(files)
+    return files
 
 
-def _refuse_empty(files: list[tuple[str, int]]) -> list[tuple[str, int]]:
+def _refuse_empty(files: list[tuple[str, int]]) -> None:
     empty = [file_name(path) for path, size in files if size == 0]
     if empty:
         raise PostmillError(
@@ -136,7 +165,6 @@ def _refuse_empty(files: list[tuple[str, int]]) -> list[tuple[str, int]]:
             place=folder_of(files[0][0]) or ".",
             hint="fetch it again; a transfer that was cut off leaves such a file",
         )
-    return files
 
 
 def _local_size(path: str) -> int:

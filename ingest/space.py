@@ -23,7 +23,7 @@ import re
 import sys
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -50,6 +50,7 @@ class Part:
     path: str  # local path or URL
     start: int
     size: int
+    missing: bool = False  # not there; `size` is an assumption, and nothing can be read
 
     @property
     def end(self) -> int:
@@ -62,15 +63,15 @@ def is_url(path: object) -> bool:
     return isinstance(path, str) and _URL.match(path) is not None
 
 
-def lay_out(files: Iterable[tuple[str, int]]) -> tuple[Part, ...]:
-    """Return the parts for ``files``, (path or URL, size in bytes) in order.
+def lay_out(files: Iterable[tuple[str, int]], missing: Container[str] = ()) -> tuple[Part, ...]:
+    """Return the parts for ``files``, (path or URL, size in bytes) in order; those of ``missing`` are holes.
 
     Nothing is looked at, so this also serves where a listing is all one has.
     """
     parts: list[Part] = []
     start = 0
     for path, size in files:
-        parts.append(Part(file_name(path), path, start, size))
+        parts.append(Part(file_name(path), path, start, size, path in missing))
         start += size
     return tuple(parts)
 
@@ -92,6 +93,7 @@ class AddressSpace:
         self._starts = [part.start for part in self.parts]
         self._remote = [is_url(part.path) for part in self.parts]
         self._open: dict[int, int] = {}
+        self.holes = tuple((part.start, part.end) for part in self.parts if part.missing)
 
     def __enter__(self) -> Self:
         return self
@@ -119,6 +121,17 @@ class AddressSpace:
             raise ValueError(f"offset {offset} is outside 0 to {self.size}")
         return bisect_right(self._starts, offset) - 1
 
+    def stretch_end(self, offset: int) -> int:
+        """Return how far the bytes from ``offset`` are there: to the next missing part, or to the end."""
+        at = bisect_right(self.holes, offset, key=lambda hole: hole[1])  # holes that end at or before are passed
+        return max(self.holes[at][0], offset) if at < len(self.holes) else self.size
+
+    def stretches(self) -> list[tuple[int, int]]:
+        """Return the ranges of bytes that are there, in order: one, unless parts are missing."""
+        edges = [0, *(edge for hole in self.holes for edge in hole), self.size]
+        pairs = zip(edges[::2], edges[1::2], strict=True)
+        return [(start, end) for start, end in pairs if start < end]
+
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``.
 
@@ -145,6 +158,8 @@ class AddressSpace:
             part = self.parts[index]
             take = min(left, part.end - offset)
             into = buffer[done : done + take]
+            if part.missing:
+                raise PartError("the part is missing", part=part.path, hint="fetch it")
             if self._remote[index]:
                 _fetch(part, offset - part.start, into)
             else:
