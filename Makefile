@@ -33,11 +33,10 @@ unit: .venv/.ready  ## pytest; needs zip, unzip and 7z
 # pillow-simd is a drop-in for pillow that resizes faster on AVX2 machines; it is built from source, which needs a C
 # compiler and the headers of libjpeg and zlib (apt-get install gcc python3-dev libjpeg-dev zlib1g-dev).
 simd: .venv/.ready  ## replace pillow by pillow-simd, built for AVX2
-	CC="cc -mavx2" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-binary :all: --no-deps \
-		--force-reinstall --no-cache-dir pillow-simd
+	CC="cc -mavx2" $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-binary pillow-simd \
+		--wheel-dir build/simd pillow-simd
 	$(BIN)/python -m pip uninstall --quiet --yes pillow
-	CC="cc -mavx2" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-binary :all: --no-deps \
-		--force-reinstall pillow-simd
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/simd/*.whl
 	$(BIN)/python -c 'import PIL; print("pillow-simd", PIL.__version__)'
 
 clean:  ## remove the environment and the demo
