@@ -31,7 +31,7 @@ unit: .venv/.ready  ## pytest; needs zip, unzip and 7z
 	$(BIN)/python -m pytest -n auto
 
 # pillow-simd is a drop-in for pillow that resizes faster on AVX2 machines; it is built from source, which needs a C
-# compiler and the headers of libjpeg and zlib (apt-get install gcc python3-dev libjpeg-dev zlib1g-dev).
+# compiler and headers (apt-get install gcc python3-dev libjpeg-dev zlib1g-dev; libwebp-dev for WebP pictures).
 simd: .venv/.ready  ## replace pillow by pillow-simd, built for AVX2
 	CC="cc -mavx2" $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-binary pillow-simd \
 		--wheel-dir build/simd pillow-simd
