@@ -98,13 +98,15 @@ def _bounded(method: int, data: bytes | bytearray | memoryview, size: int) -> by
 
 def _pieces_deflate(data: bytes | bytearray | memoryview) -> Iterator[bytes]:
     stream = zlib.decompressobj(-15)
-    left: bytes | bytearray | memoryview = data
-    while not stream.eof:
-        piece = stream.decompress(left, _STEP)
-        if not piece and not stream.eof:
-            return
-        yield piece
-        left = stream.unconsumed_tail
+    view = memoryview(data)
+    for at in range(0, len(view), _STEP):  # zlib copies what it has not used yet, so it never gets more than a step
+        left: bytes | memoryview = view[at : at + _STEP]
+        while not stream.eof:
+            piece = stream.decompress(left, _STEP)
+            yield piece
+            left = stream.unconsumed_tail
+            if not left and len(piece) < _STEP:  # a full piece may have more behind it
+                break
 
 
 def _pieces_deflate64(data: bytes | bytearray | memoryview) -> Iterator[bytes]:
