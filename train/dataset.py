@@ -68,7 +68,7 @@ def load(run: Run, comment_weight: float) -> Dataset:
     shards = tuple(posts.done_shards(run, planned))
     if not shards:
         raise UsageError(
-            "has no finished post shard to train on", place=run.folder, hint=f"make them: postmill ingest {run.folder}"
+            "has no finished post shard to train on", place=run.folder, hint=f"make them: postmill ingest {run.word}"
         )
     tables, links = [], _Links()
     for shard in shards:

@@ -15,6 +15,7 @@ from train import ladder, metrics, splits
 from train.dataset import Dataset
 from train.features import Modality
 from train.metrics import Predicted
+from train.problem import Problem
 
 INTERVALS = ("r2", "spearman")
 """The statistics that get an interval."""
@@ -70,9 +71,7 @@ def evaluate(
     for split in split_names:
         units, judged, runs = data.units(split), [], []
         for seed, test in parts(data, split, seeds):
-            problem = ladder.Problem(
-                modalities, data.rows[~test], data.rows[test], data.target[~test], units[~test], seed
-            )
+            problem = Problem(modalities, data.rows[~test], data.rows[test], data.target[~test], units[~test], seed)
             fitted = ladder.fit(name, recipe, problem)
             part = Predicted(data.target[test], fitted.predicted, data.accounts[test], np.full(int(test.sum()), seed))
             judged.append(part)

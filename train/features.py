@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,23 @@ class Modality:
         return taken
 
 
+def select(modality: Modality, prefixes: Sequence[str]) -> Modality:
+    """Return the modality with only the named components that begin with one of ``prefixes``, in memory.
+
+    Raises:
+        UsageError: It has none.
+    """
+    kept = [at for at, name in enumerate(modality.columns) if name.startswith(tuple(prefixes))]
+    if not kept:
+        raise UsageError(
+            f"the encoder {modality.encoder.encoder} has no component {' or '.join(prefixes)}",
+            place=modality.encoder.folder,
+            hint="encode with the metadata encoder of this version, or leave the model out",
+        )
+    blocks = tuple(np.ascontiguousarray(block[:, kept]) for block in modality.blocks)
+    return replace(modality, columns=tuple(modality.columns[at] for at in kept), width=len(kept), blocks=blocks)
+
+
 def gather(
     run: Run, shards: Sequence[int], names: Sequence[str], feature_set: str, models: str | None
 ) -> dict[str, Modality]:
@@ -104,7 +121,7 @@ def choose(run: Run, available: Sequence[Encoder], name: str, models: str | None
     fitting = [encoder for encoder in named if models in (None, encoder.models)]
     if not fitting and len(named) == 1:
         fitting = named  # one set of models has no encoder of its own here: metadata is the same in both
-    command = f"postmill encode {run.folder} --encoders {name}"
+    command = f"postmill encode {run.word} --encoders {name}"
     if not fitting:
         raise UsageError(
             f"has no embeddings of the encoder {name}" + (f" from the models {models}" if named else ""),
@@ -129,7 +146,7 @@ def _open(run: Run, shards: Sequence[int], name: str, encoder: Encoder, feature_
             raise PostmillError(
                 f"embedding shard {posts.shard_name(shard)} is of other posts than the post shard",
                 place=run.embeddings / encoder.folder,
-                hint=f"delete the folder and encode again: postmill encode {run.folder}",
+                hint=f"delete the folder and encode again: postmill encode {run.word}",
             )
         if name == SENTIMENT:
             columns, block = signed_sentiment(held, with_comments=feature_set == PAPER)

@@ -69,17 +69,23 @@ def fit(
     modalities: Mapping[str, Modality],
     rows: Rows,
     target: Floats,
+    units: npt.NDArray[np.int64] | None,
     validation: npt.NDArray[np.bool_] | None,
     recipe: Recipe,
     seed: int,
 ) -> History:
     """Train ``network`` in place and leave it with its best weights.
 
+    With ``units``, the target is the network's output plus an intercept of the post's unit, so that the network need
+    not learn which unit a post is of. Intercepts have the penalty of a random effect and are then thrown away: for a
+    new unit the best guess is 0.
+
     Args:
         network: Maps a batch to standardised targets.
         modalities: What it is shown.
         rows: Shape (N,), the training posts' rows in the modalities.
         target: Shape (N,), standardised.
+        units: Shape (N,), number of each post's unit; None for no intercepts.
         validation: Shape (N,), which posts decide when to stop; None trains for all epochs of the recipe.
         recipe: Optimiser, batch size, epochs.
         seed: Of the shuffling.
@@ -88,8 +94,9 @@ def fit(
         modalities, rows = hold(modalities, rows), np.arange(len(rows))
     learn = np.arange(len(rows)) if validation is None else np.flatnonzero(~validation)
     judge = None if validation is None else np.flatnonzero(validation)
+    intercepts = None if units is None or recipe.intercepts is None else _Intercepts(units[learn], recipe.intercepts)
     steps = math.ceil(len(learn) / recipe.batch) * recipe.epochs
-    optimiser = recipe.optimiser(network.parameters())
+    optimiser = recipe.optimiser(network.parameters(), None if intercepts is None else intercepts.values)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: recipe.rate_at(step, steps))
     random = np.random.default_rng(seed)
     best_loss = None if judge is None else _loss(network, modalities, rows[judge], target[judge])
@@ -98,15 +105,21 @@ def fit(
     for epoch in range(1, recipe.epochs + 1):
         network.train()
         loss_sum = 0.0
-        for batch, wanted in batches(modalities, rows[learn], target[learn], recipe.batch, random):
-            loss = nn.functional.mse_loss(network(batch), wanted)
+        for at, batch in batches(modalities, rows[learn], recipe.batch, random):
+            wanted = torch.from_numpy(target[learn[at]].astype(np.float32))
+            predicted = network(batch)
+            if intercepts is None:
+                loss = nn.functional.mse_loss(predicted, wanted)
+            else:
+                level, penalty = intercepts(at)
+                loss = nn.functional.mse_loss(predicted + level, wanted) + penalty
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             if recipe.clip is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
             optimiser.step()
             schedule.step()
-            loss_sum += float(loss.detach()) * len(wanted)
+            loss_sum += float(loss.detach()) * len(at)
         if judge is None or best_loss is None:
             continue
         now = _loss(network, modalities, rows[judge], target[judge])
@@ -121,10 +134,30 @@ def fit(
     return History(epoch, best_epoch, loss_sum / len(learn) if epoch else None, best_loss)
 
 
+class _Intercepts(nn.Module):
+    """A level for each unit, with the penalty that a random effect has.
+
+    A level's prior is one term beside its unit's n posts; each post of a batch carries its n-th part.
+    """
+
+    def __init__(self, units: npt.NDArray[np.int64], ratio: float) -> None:
+        super().__init__()
+        _, code, size = np.unique(units, return_inverse=True, return_counts=True)
+        self.values = nn.Parameter(torch.zeros(len(size)))
+        self._code = torch.from_numpy(code)
+        self._share = torch.from_numpy((1 / (ratio * size[code])).astype(np.float32))
+
+    def forward(self, at: Rows) -> tuple[Tensor, Tensor]:
+        """Return the level of each post of a batch and the batch's penalty."""
+        where = torch.from_numpy(at)
+        level = self.values[self._code[where]]
+        return level, (level**2 * self._share[where]).mean()
+
+
 def batches(
-    modalities: Mapping[str, Modality], rows: Rows, target: Floats, size: int, random: np.random.Generator
-) -> Iterator[tuple[Batch, Tensor]]:
-    """Yield all of ``rows``, each once, in random order, as batches of at most ``size`` with their targets.
+    modalities: Mapping[str, Modality], rows: Rows, size: int, random: np.random.Generator
+) -> Iterator[tuple[Rows, Batch]]:
+    """Yield all of ``rows``, each once, in random order, in batches of at most ``size``: places in ``rows``, and data.
 
     Up to :data:`POOL` rows are shuffled as one. More are cut into stretches of :data:`STRETCH`, which are shuffled,
     pooled and shuffled again: the disk reads stretches, and batches are mixed all the same.
@@ -136,10 +169,9 @@ def batches(
         pool = np.concatenate([stretches[n] for n in sorted(order[first : first + per_pool])])
         shown = modalities if len(rows) <= POOL else hold(modalities, rows[pool])
         mixed = random.permutation(len(pool))
-        for at in range(0, len(pool), size):
-            some = mixed[at : at + size]
-            where = rows[pool[some]] if len(rows) <= POOL else some
-            yield show(shown, where), torch.from_numpy(target[pool[some]].astype(np.float32))
+        for start in range(0, len(pool), size):
+            some = mixed[start : start + size]
+            yield pool[some], show(shown, rows[pool[some]] if len(rows) <= POOL else some)
 
 
 def hold(modalities: Mapping[str, Modality], rows: Rows) -> dict[str, Modality]:

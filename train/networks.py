@@ -118,8 +118,8 @@ class Fusion(nn.Module):
         return predicted
 
 
-def start_at_mean(network: TwoLayer | Fusion) -> None:
-    """Zero the last layers, so that the untrained network predicts the training mean and early stopping can keep it."""
+def start_at_zero(network: TwoLayer | Fusion) -> None:
+    """Zero the last layers: the untrained network changes nothing, and early stopping can keep it so."""
     with torch.no_grad():
         nn.init.zeros_(network.head.weight)
         nn.init.zeros_(network.head.bias)

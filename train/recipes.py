@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import Parameter
 
 POSTMILL, PAPER = "postmill", "paper"
 RECIPES = (POSTMILL, PAPER)
+INTERCEPT_RATE = 10.0
+"""Learning rate of intercepts over that of weights: each is in few batches."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Recipe:
         token: Width of a modality's token in fusion.
         dropout: Of hidden units.
         modality_dropout: Probability that fusion is not shown a modality of a training post.
+        members: Networks trained, each with another fold of the training part as its validation part; the prediction
+            is their mean.
+        intercepts: Variance of the random intercepts of units over that of posts, None for no intercepts.
         threads: Threads of torch; part of the recipe because it shows in the last bits.
     """
 
@@ -51,13 +57,18 @@ class Recipe:
     token: int
     dropout: float
     modality_dropout: float
+    members: int
+    intercepts: float | None
     threads: int
 
-    def optimiser(self, parameters: Iterator[Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser for ``parameters``."""
-        if self.adamw:
-            return torch.optim.AdamW(parameters, lr=self.rate, weight_decay=self.weight_decay, fused=True)
-        return torch.optim.Adam(parameters, lr=self.rate, fused=True)
+    def optimiser(self, parameters: Iterable[Parameter], intercepts: Parameter | None) -> torch.optim.Optimizer:
+        """Return the optimiser for ``parameters`` and the intercepts, which have a penalty of their own."""
+        if not self.adamw:
+            return torch.optim.Adam(parameters, lr=self.rate, fused=True)
+        groups: list[dict[str, Any]] = [{"params": list(parameters), "weight_decay": self.weight_decay}]
+        if intercepts is not None:
+            groups.append({"params": [intercepts], "weight_decay": 0.0, "lr": INTERCEPT_RATE * self.rate})
+        return torch.optim.AdamW(groups, lr=self.rate, fused=True)
 
     def rate_at(self, step: int, steps: int) -> float:
         """Return the factor on the learning rate at ``step`` (from 0) of ``steps``."""
@@ -89,6 +100,8 @@ def paper() -> Recipe:
         token=0,
         dropout=0.0,
         modality_dropout=0.0,
+        members=1,
+        intercepts=None,
         threads=1,
     )
 
@@ -111,5 +124,7 @@ def postmill(posts: int) -> Recipe:
         token=16 if few else 128 if many else 48,
         dropout=0.3 if few else 0.1 if many else 0.2,
         modality_dropout=0.15,
+        members=1 if many else 3,
+        intercepts=1.0,
         threads=1 if not many else 4,
     )

@@ -11,6 +11,8 @@ from train.results import ModelResult
 
 _LADDER = {
     "mean": "the mean of its training posts",
+    "category": "ridge regression on the account's category",
+    "followers": "ridge regression on the number of followers",
     "text-mlp": "two-layer network on the caption's embedding",
     "image-mlp": "two-layer network on the picture's embedding",
     "metadata": "ridge regression on the record's numbers",

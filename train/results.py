@@ -17,7 +17,7 @@ from shards.run import Run
 from train import metrics
 from train.metrics import Interval, Predicted
 
-ORDER = ("mean", "text-mlp", "image-mlp", "metadata", "fusion")
+ORDER = ("mean", "category", "followers", "text-mlp", "image-mlp", "metadata", "fusion")
 FUSION = "fusion"
 
 
@@ -100,7 +100,7 @@ def read_results(run: Run) -> list[ModelResult]:
             raise PostmillError(
                 f"cannot be read ({error})",
                 place=folder / models.METRICS_FILE,
-                hint=f"delete the folder and train again: postmill train {run.folder}",
+                hint=f"delete the folder and train again: postmill train {run.word}",
             ) from error
     rungs = {name: rung for rung, name in enumerate(ORDER)}
     return sorted(found, key=lambda m: (m.recipe == "paper", m.features == "paper", rungs.get(m.model, 99), m.name))
@@ -130,7 +130,7 @@ def predictions(run: Run, result: ModelResult, split: str) -> Predicted:
         raise PostmillError(
             f"cannot be read ({error})",
             place=path,
-            hint=f"delete the folder and train again: postmill train {run.folder}",
+            hint=f"delete the folder and train again: postmill train {run.word}",
         ) from error
     table = table.sort_by([("seed", "ascending"), ("key", "ascending")])
     accounts = np.array([int(name, 16) for name in table["account"].to_pylist()], dtype=np.uint64)

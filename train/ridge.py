@@ -1,4 +1,11 @@
-"""Ridge regression in closed form, its penalty chosen by folds of whole units inside the training part."""
+"""Ridge regression in closed form, fitted to predict units (accounts) that it has not seen.
+
+Posts of one account share what its account brings, whatever is in them. Taken as independent, forty posts of an
+account would vote forty times for its level. So each unit has a random intercept, as in a linear mixed model: with
+``r`` the variance of intercepts over that of posts, generalised least squares subtracts from each sum of products the
+share ``n r / (1 + n r)`` of what the unit's mean explains (Laird and Ware, 1982). Penalty and ``r`` are chosen by
+folds of whole units inside the training part; ``r = 0`` is ordinary ridge.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +24,15 @@ Floats = npt.NDArray[np.float64]
 PENALTIES = np.logspace(-4, 3, 15)
 """Candidate penalties, in units of the number of training posts (columns are standardised)."""
 
+RATIOS = (0.0, 0.1, 0.3, 1.0, 3.0)
+"""Candidates for the variance of intercepts over that of posts."""
+
 FOLDS = 5
 LIMIT = 8.0
 """Standardised numbers are clipped here, so that one odd post cannot rule the fit or be predicted out of all bounds."""
+
+MIN_UNIT_SIZE = 2.0
+"""With fewer posts a unit on average, intercepts and posts cannot be told apart, and there are no intercepts."""
 
 _CHUNK = 8_192
 
@@ -33,7 +46,8 @@ class Ridge:
         coefficients: Shape (D + 1,).
         intercept: In standard deviations of the target.
         penalty: The one chosen.
-        validation_loss: Mean squared error of standardised targets over the folds, for the chosen penalty.
+        ratio: Variance of intercepts over that of posts, chosen.
+        validation_loss: Mean squared error of standardised targets over the folds, for what was chosen.
     """
 
     mean: Floats
@@ -41,13 +55,29 @@ class Ridge:
     coefficients: Floats
     intercept: float
     penalty: float
+    ratio: float
     validation_loss: float
+
+    def weights(self) -> dict[str, Floats]:
+        """Return what is needed to predict again, by name."""
+        return {
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "coefficients": self.coefficients,
+            "intercept": np.array([self.intercept]),
+        }
+
+
+def several_a_unit(units: Units) -> bool:
+    """Say whether units have enough posts for intercepts."""
+    return len(units) >= MIN_UNIT_SIZE * len(np.unique(units))
 
 
 def fit(modality: Modality, rows: Rows, target: Floats, units: Units, seed: int) -> Ridge:
     """Fit ridge on one modality.
 
-    The sums it needs are gathered in one pass over the rows, a chunk at a time, so memory grows with D², not N.
+    The sums it needs are gathered in one pass over the rows, a chunk at a time: memory grows with D² and with D times
+    the number of units, not with the number of posts.
 
     Args:
         modality: What it is shown: its components, and whether it is present.
@@ -57,32 +87,39 @@ def fit(modality: Modality, rows: Rows, target: Floats, units: Units, seed: int)
         seed: Of the folds.
     """
     mean, deviation = moments(modality, rows)
-    count = min(FOLDS, len(np.unique(units)))
+    distinct, unit = np.unique(units, return_inverse=True)
+    count = min(FOLDS, len(distinct))
     fold = splits.folds(units, seed, "penalty", count)
-    width = len(mean) + 1
-    # Per fold, the second moments of (standardised columns, 1, target): everything else follows from them.
-    sums = np.zeros((count, width + 1, width + 1))
+    grouped = several_a_unit(units)
+    width = len(mean) + 2
+    # Second moments of (standardised columns, 1, target), by fold, and sums of the same by unit: all else follows.
+    products = np.zeros((count, width, width))
+    of_unit = np.zeros((len(distinct) if grouped else 0, width))
     for at, columns in _chunks(modality, rows):
         joined = np.column_stack([_standardise(columns, mean, deviation), np.ones(len(columns)), target[at]])
         for number in range(count):
             part = joined[fold[at] == number]
-            sums[number] += part.T @ part
-    total = sums.sum(axis=0)
-    losses = np.zeros(len(PENALTIES))
-    if count > 1:
-        for held in sums:
-            for at_penalty, solution in enumerate(_solutions(total - held)):
-                losses[at_penalty] += _squared_error(held, solution)
-    # Without folds (one unit) the strongest penalty is the safe choice.
-    best = int(losses.argmin()) if count > 1 else len(PENALTIES) - 1
-    *_, solution = (s for n, s in enumerate(_solutions(total)) if n == best)
-    return Ridge(
-        mean, deviation, solution[:-1], float(solution[-1]), float(PENALTIES[best]), float(losses[best] / len(rows))
-    )
+            products[number] += part.T @ part
+        if grouped:
+            np.add.at(of_unit, unit[at], joined)
+    unit_fold = np.zeros(len(distinct), dtype=np.int64)
+    unit_fold[unit] = fold
+    best: tuple[float, float, int] | None = None
+    for ratio in RATIOS if grouped else (0.0,):
+        losses = _losses(products, [_within(of_unit[unit_fold == n], ratio) for n in range(count)] if grouped else None)
+        at_best = int(losses.argmin())
+        if best is None or losses[at_best] < best[0]:
+            best = float(losses[at_best]), ratio, at_best
+    assert best is not None
+    loss, ratio, chosen = best
+    whitened = products.sum(axis=0) - (_within(of_unit, ratio) if grouped else 0)
+    solution = next(s for n, s in enumerate(_solutions(whitened, len(rows))) if n == chosen)
+    penalty = float(PENALTIES[chosen])
+    return Ridge(mean, deviation, solution[:-1], float(solution[-1]), penalty, ratio, loss / len(rows))
 
 
 def predict(ridge: Ridge, modality: Modality, rows: Rows) -> Floats:
-    """Return the standardised predictions for ``rows``, shape (N,)."""
+    """Return the standardised predictions for ``rows``, shape (N,), of units not seen before."""
     predicted = np.empty(len(rows))
     for at, columns in _chunks(modality, rows):
         predicted[at] = _standardise(columns, ridge.mean, ridge.deviation) @ ridge.coefficients + ridge.intercept
@@ -118,19 +155,40 @@ def _standardise(columns: Floats, mean: Floats, deviation: Floats) -> Floats:
     return standardised
 
 
-def _solutions(moments: Floats) -> Iterator[Floats]:
+def _within(sums: Floats, ratio: float) -> Floats:
+    """Return what the intercepts of units take out of the second moments; ``sums`` has a row a unit."""
+    size = sums[:, -2:-1]
+    taken: Floats = (sums * (ratio / (1 + size * ratio))).T @ sums
+    return taken
+
+
+def _losses(products: Floats, within: list[Floats] | None) -> Floats:
+    """Return, for each penalty, the sum of squared errors of predicting each fold from the others.
+
+    With one fold there is no other; all losses are then infinite but that of the strongest penalty.
+    """
+    losses = np.full(len(PENALTIES), np.inf)
+    if len(products) == 1:
+        losses[-1] = products[0][-1, -1]
+        return losses
+    losses[:] = 0
+    taken = np.zeros_like(products) if within is None else np.array(within)
+    whitened, posts = (products - taken).sum(axis=0), products.sum(axis=0)[-2, -2]
+    for held, own in zip(products, taken, strict=True):
+        learnt_from = posts - held[-2, -2]
+        for at, solution in enumerate(_solutions(whitened - (held - own), learnt_from)):
+            signed = np.append(solution, -1.0)
+            losses[at] += signed @ held @ signed
+    return losses
+
+
+def _solutions(moments_of: Floats, posts: float) -> Iterator[Floats]:
     """Yield, for each penalty, the coefficients and the intercept, which is not penalised."""
-    count = moments[-2, -2]
-    mean_x, mean_y = moments[-2, :-2] / count, moments[-2, -1] / count
-    gram = moments[:-2, :-2] - count * np.outer(mean_x, mean_x)
+    weight = moments_of[-2, -2]
+    mean_x, mean_y = moments_of[-2, :-2] / weight, moments_of[-2, -1] / weight
+    gram = moments_of[:-2, :-2] - weight * np.outer(mean_x, mean_x)
     values, vectors = np.linalg.eigh(gram)
-    projected = vectors.T @ (moments[:-2, -1] - count * mean_x * mean_y)
-    for penalty in PENALTIES * count:
+    projected = vectors.T @ (moments_of[:-2, -1] - weight * mean_x * mean_y)
+    for penalty in PENALTIES * posts:
         coefficients = vectors @ (projected / (np.maximum(values, 0.0) + penalty))
         yield np.append(coefficients, mean_y - mean_x @ coefficients)
-
-
-def _squared_error(moments: Floats, solution: Floats) -> float:
-    """Return the sum of squared errors of ``solution`` over the posts that ``moments`` sums up."""
-    signed = np.append(solution, -1.0)
-    return float(signed @ moments @ signed)

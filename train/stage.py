@@ -111,6 +111,7 @@ def train_run(
             "splits_left_out": left_out,
             "comment_weight": float(comment_weight),
             "seeds": seeds,
+            "method": ladder.settings(name, recipe, data),
             **provenance.inputs(run, data, modalities),
         }
         fingerprint = canonical_hash(settings)

@@ -1,0 +1,54 @@
+"""One training, as every model of the ladder takes it, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from train.features import Modality, Rows
+from train.splits import Units
+
+Floats = npt.NDArray[np.float64]
+
+FOLLOWERS = ("log_followers", "account_missing")
+"""The components of the metadata that say how many follow an account."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One training: who is learnt from, who is predicted.
+
+    Attributes:
+        modalities: What the model is shown.
+        train: Shape (N,), rows of the training part in the modalities.
+        test: Shape (M,), rows of the test part.
+        target: Shape (N,), of the training part.
+        units: Shape (N,), what the split keeps together.
+        seed: Of everything random.
+    """
+
+    modalities: Mapping[str, Modality]
+    train: Rows
+    test: Rows
+    target: Floats
+    units: Units
+    seed: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What came of it.
+
+    Attributes:
+        predicted: Shape (M,), targets of the test part.
+        weights: Everything needed to predict again, by name.
+        details: How the training went, for metrics.json: numbers and texts.
+    """
+
+    predicted: Floats
+    weights: Mapping[str, npt.NDArray[Any]]
+    details: Mapping[str, Any]
