@@ -314,7 +314,7 @@ def encoded(
     for each in summary.encoders:
         out.print(f"encode {each.encoder.folder}: {did(each.done, each.skipped)}; {each.absent:,} posts absent")
     if summary.waiting:
-        out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(str(run.folder))}")
+        out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(run.word)}")
 
 
 def trained(
@@ -407,7 +407,7 @@ def end(run: Run, max_faults: int | None) -> None:
     """Exit with 3 if the run has more faults than the user allows."""
     total = sum(row.faults for row in count_faults(run))
     if total:
-        out.print(f"faults: {total}; see them with: postmill faults {escape(str(run.folder))}", soft_wrap=True)
+        out.print(f"faults: {total}; see them with: postmill faults {escape(run.word)}", soft_wrap=True)
     if max_faults is not None and total > max_faults:
         raise typer.Exit(EXIT_FAULTS)
 

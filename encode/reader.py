@@ -68,5 +68,5 @@ def _samples(run: Run, path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _damaged(run: Run, path: Path, cause: str) -> PostmillError:
-    hint = f"find what is damaged with postmill verify {run.folder}; delete the shard's .json and ingest again"
+    hint = f"find what is damaged with postmill verify {run.word}; delete the shard's .json and ingest again"
     return PostmillError(cause, place=path, hint=hint)

@@ -101,7 +101,7 @@ def _require_earlier(run: Run, stage: Stage) -> None:
             raise PostmillError(
                 f"stage {stage.value} needs stage {earlier.value}, of which {missing} pieces are not done",
                 place=run.folder,
-                hint=f"do them first: postmill ingest {run.folder} --stage {earlier.value}",
+                hint=f"do them first: postmill ingest {run.word} --stage {earlier.value}",
             )
 
 

@@ -111,7 +111,7 @@ def pin(run: Run, encoder: Encoder) -> Path:
             raise UsageError(
                 f"holds embeddings made with another {field.name}: {old!r}, and now it is {new!r}",
                 place=folder,
-                hint=f"use the same model and settings as before, or move the folder away: mv {folder} {folder}.old",
+                hint=f"use the same model and settings as before, or move the folder away",
             )
     return folder
 
@@ -207,7 +207,7 @@ def read(run: Run, encoder: Encoder, shard: int) -> EmbeddingShard:
     folder, name = run.embeddings / encoder.folder, shard_name(shard)
     if not is_done(run, encoder, shard):
         raise PostmillError(
-            f"embedding shard {name} is not done", place=folder, hint=f"make it: postmill encode {run.folder}"
+            f"embedding shard {name} is not done", place=folder, hint=f"make it: postmill encode {run.word}"
         )
     try:
         table = pq.read_table(folder / f"{name}.parquet")
@@ -216,7 +216,7 @@ def read(run: Run, encoder: Encoder, shard: int) -> EmbeddingShard:
         raise PostmillError(
             f"embedding shard {name} cannot be read ({error})",
             place=folder,
-            hint=f"find what is damaged with postmill verify {run.folder}; delete the file and encode again",
+            hint=f"find what is damaged with postmill verify {run.word}; delete the file and encode again",
         ) from error
     return EmbeddingShard(
         keys=table["key"].combine_chunks(),

@@ -114,7 +114,7 @@ def manifest(run: Run) -> Manifest:
     """
     found = publish.done(run.plan, NAME, run.fingerprint)
     if found is None:
-        raise UsageError("has no finished plan", place=run.folder, hint=f"make it: postmill plan SOURCE {run.folder}")
+        raise UsageError("has no finished plan", place=run.folder, hint=f"make it: postmill plan SOURCE {run.word}")
     return found
 
 

@@ -78,7 +78,7 @@ def read_records(run: Run, shard: int, columns: Sequence[str] | None = None) -> 
     name = shard_name(shard)
     if publish.done(run.posts, name, run.fingerprint) is None:
         raise PostmillError(
-            f"post shard {name} is not done", place=run.posts, hint=f"make it: postmill ingest {run.folder}"
+            f"post shard {name} is not done", place=run.posts, hint=f"make it: postmill ingest {run.word}"
         )
     path = run.posts / f"{name}.parquet"
     try:
@@ -87,7 +87,7 @@ def read_records(run: Run, shard: int, columns: Sequence[str] | None = None) -> 
         raise PostmillError(
             f"cannot be read ({error})",
             place=path,
-            hint=f"find what is damaged with postmill verify {run.folder}; delete the file and ingest again",
+            hint=f"find what is damaged with postmill verify {run.word}; delete the file and ingest again",
         ) from error
 
 

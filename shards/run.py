@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from shards import publish
@@ -33,6 +34,11 @@ class Run:
     sources: Mapping[str, Any]
     options: Mapping[str, Any]
     locations: Mapping[str, Any]
+
+    @property
+    def word(self) -> str:
+        """The folder as one word of a shell, for the commands in messages."""
+        return quote(str(self.folder))
 
     @property
     def plan(self) -> Path:
@@ -128,7 +134,9 @@ def open_run(folder: Path) -> Run:
         value = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
-            "is not a run folder: it has no run.json", place=folder, hint=f"make one: postmill plan SOURCE {folder}"
+            "is not a run folder: it has no run.json",
+            place=folder,
+            hint=f"make one: postmill plan SOURCE {quote(str(folder))}",
         ) from None
     except ValueError as error:
         raise PostmillError(

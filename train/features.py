@@ -58,6 +58,8 @@ class Modality:
 
     def take(self, rows: Rows) -> Matrix:
         """Return the vectors of ``rows``, shape (len(rows), D)."""
+        if len(self.blocks) == 1:
+            return self.blocks[0][rows].astype(np.float32)
         taken = np.empty((len(rows), self.width), dtype=np.float32)
         block_of = np.searchsorted(self.starts, rows, side="right") - 1
         for block in np.unique(block_of):
