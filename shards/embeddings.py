@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,8 @@ def pin(run: Run, encoder: Encoder) -> Path:
             raise UsageError(
                 f"holds embeddings made with another {field.name}: {old!r}, and now it is {new!r}",
                 place=folder,
-                hint=f"use the same model and settings as before, or move the folder away",
+                hint="use the same model and settings as before, or move the folder away: "
+                f"mv {quote(str(folder))} {quote(f'{folder}.old')}",
             )
     return folder
 
