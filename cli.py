@@ -242,12 +242,16 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Any contradiction is an error.")] = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Read what is there where parts or the directory are missing.")
+    ] = False,
 ) -> None:
     """Show what a zip is, split or not: parts, entries, methods, faults. Exits with 3 if there are faults."""
     from ingest.archive import Archive
     from ingest.inspect import describe, digests
 
-    with progress() as shown, Archive.open(archive if len(archive) > 1 else archive[0], strict=strict) as opened:
+    source = archive if len(archive) > 1 else archive[0]
+    with progress() as shown, Archive.open(source, strict=strict, salvage=salvage) as opened:
         if digest:
             faulty = 0
             for line in digests(opened, shown):

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ingest.entry import LOCAL_HEADER
-from ingest.fields import NOWHERE
+from ingest.fields import NOWHERE, with_faults
 from ingest.reasons import Reason
 
 Array = npt.NDArray[Any]
@@ -55,19 +54,8 @@ class Conflicts:
         """Put the conflicts into ``batch`` (of :data:`ingest.records.SCHEMA`), in rows that have no fault yet."""
         first = int(batch["index"][0].as_py())
         low, high = np.searchsorted(self.index, [first, first + batch.num_rows]).tolist()
-        if low == high:
-            return batch
-        dictionary = batch["fault"].dictionary
-        faults, details = batch["fault"].to_pylist(), batch["detail"].to_pylist()
-        for at in range(low, high):
-            row = int(self.index[at]) - first
-            if faults[row] is None:
-                faults[row], details[row] = str(self._reason(at)), self._detail(at)
-        codes = pc.index_in(pa.array(faults, pa.string()), dictionary).cast(pa.int8())
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        columns["fault"] = pa.DictionaryArray.from_arrays(codes, dictionary)
-        columns["detail"] = pa.array(details, pa.string())
-        return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
+        rows = range(low, high)
+        return with_faults(batch, {int(self.index[at]) - first: (self._reason(at), self._detail(at)) for at in rows})
 
     def _reason(self, at: int) -> Reason:
         return _KINDS[int(self.kind[at])][0]

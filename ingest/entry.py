@@ -93,7 +93,7 @@ def locate(
     if own_crc32 != crc32:
         raise EntryFault(Reason.CRC_MISMATCH, f"directory {crc32:#010x}, local header {own_crc32:#010x}")
     if own_size != size or own_compressed != compressed_size:
-        own_size, own_compressed = _zip64_sizes(bytes(buffer[named + names : start]), own_size, own_compressed)
+        own_size, own_compressed = zip64_sizes(bytes(buffer[named + names : start]), own_size, own_compressed)
         if own_size != size or own_compressed != compressed_size:
             raise EntryFault(
                 Reason.SIZE_MISMATCH,
@@ -108,20 +108,27 @@ def descriptor_size(buffer: Buffer, at: int, limit: int, crc32: int, compressed_
     All four layouts are known: with and without signature, sizes of 4 and of 8 bytes. The values decide,
     because writers disagree on when sizes have 8.
     """
-    found = bytes(buffer[at : min(at + MOST_DESCRIPTOR, limit)])
+    found = descriptor_sizes(buffer[at : min(at + MOST_DESCRIPTOR, limit)], crc32, compressed_size, size)
+    return found[0] if found else 0
+
+
+def descriptor_sizes(buffer: Buffer, crc32: int, compressed_size: int, size: int) -> list[int]:
+    """Return the bytes of each layout in which ``buffer`` begins with a descriptor of these values."""
+    begins = bytes(buffer[:MOST_DESCRIPTOR])
+    lengths: list[int] = []
     for signature in (_DESCRIPTOR_SIGNATURE, b""):
         if compressed_size <= _SENTINEL and size <= _SENTINEL:
             narrow = signature + struct.pack("<III", crc32, compressed_size, size)
-            if found.startswith(narrow):
-                return len(narrow)
+            if begins.startswith(narrow):
+                lengths.append(len(narrow))
         wide = signature + struct.pack("<IQQ", crc32, compressed_size, size)
-        if found.startswith(wide):
-            return len(wide)
-    return 0
+        if begins.startswith(wide):
+            lengths.append(len(wide))
+    return lengths
 
 
-def _zip64_sizes(extra: bytes, size: int, compressed: int) -> tuple[int, int]:
-    """Replace the sizes that are all ones by those of the ZIP64 extra, field by field."""
+def zip64_sizes(extra: bytes, size: int, compressed: int) -> tuple[int, int]:
+    """Return the sizes in bytes, those that are all ones replaced from the ZIP64 extra, field by field."""
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<HH", extra, at)

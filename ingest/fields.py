@@ -6,12 +6,13 @@ Each check marks rows with one of :class:`ingest.reasons.Reason`; the first mark
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.directory import Directory
 from ingest.entry import ENCRYPTED, LOCAL_HEADER
@@ -52,6 +53,22 @@ class Faults:
         if self._details:
             details = pa.array([self._details.get(row) for row in range(len(self._codes))], pa.string())
         return pa.DictionaryArray.from_arrays(indices, pa.array([str(each) for each in _REASONS])), details
+
+
+def with_faults(batch: pa.RecordBatch, faults: Mapping[int, tuple[Reason, str]]) -> pa.RecordBatch:
+    """Return ``batch`` (of :data:`ingest.records.SCHEMA`) with ``faults`` in those rows that have none yet."""
+    if not faults:
+        return batch
+    dictionary = batch["fault"].dictionary
+    reasons, details = batch["fault"].to_pylist(), batch["detail"].to_pylist()
+    for row, (reason, detail) in faults.items():
+        if reasons[row] is None:
+            reasons[row], details[row] = str(reason), detail
+    codes = pc.index_in(pa.array(reasons, pa.string()), dictionary).cast(pa.int8())
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    columns["fault"] = pa.DictionaryArray.from_arrays(codes, dictionary)
+    columns["detail"] = pa.array(details, pa.string())
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
 
 
 def at_every_byte(buffer: bytearray, filled: int, dtype: Any) -> Array:

@@ -8,11 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.archive import Archive, EntryFault
+from ingest.archive import Archive, Entry, EntryFault, Reason
+from shards.errors import PostmillError
 from shards.progress import Progress, Silent
 
 METHODS = {0: "stored", 8: "deflate", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 98: "ppmd"}
 KINDS = {"single": "one whole zip", "disks": "PKWARE disks", "bytes": "one zip cut into slices"}
+
+
+LARGE = 16 << 20  # bytes; larger entries are hashed in pieces, so that memory is bounded whatever their size
 
 
 @dataclass(frozen=True)
@@ -95,15 +99,31 @@ def digests(archive: Archive, progress: Progress | None = None) -> Iterator[dict
     """
     with (progress or Silent()).track("digest", archive.directory.entries, "entries") as advance:
         met = set()
-        for entry, data in archive.stream():
+        for entry, data in archive.stream(most=LARGE):
             advance(1)
             met.add(entry.number)
-            if isinstance(data, EntryFault):
-                yield {"name": entry.name, "fault": str(data.reason), "detail": data.detail}
-            elif not entry.is_dir:
-                sha256 = hashlib.sha256(data).hexdigest()
-                yield {"name": entry.name, "size": len(data), "crc32": f"{entry.crc32:08x}", "sha256": sha256}
+            try:
+                digest = _digest(archive, entry, data)
+            except EntryFault as fault:
+                if archive.strict:
+                    raise PostmillError(f"{entry.name}: {fault}", place=archive.parts[-1].path) from fault
+                yield {"name": entry.name, "fault": str(fault.reason), "detail": fault.detail}
+            else:
+                if not entry.is_dir:
+                    yield {"name": entry.name, "size": entry.size, "crc32": f"{entry.crc32:08x}", "sha256": digest}
         for entry in archive.entries():
             if entry.fault is not None and entry.number not in met:
                 advance(1)
                 yield {"name": entry.name, "fault": str(entry.fault), "detail": entry.detail or ""}
+
+
+def _digest(archive: Archive, entry: Entry, data: bytes | EntryFault) -> str:
+    """Return the SHA-256 of an entry that :meth:`Archive.stream` gave, or raise its fault."""
+    if not isinstance(data, EntryFault):
+        return hashlib.sha256(data).hexdigest()
+    if entry.fault is not None or data.reason is not Reason.TOO_LARGE:
+        raise data
+    digest = hashlib.sha256()
+    for piece in archive.pieces(entry):
+        digest.update(piece)
+    return digest.hexdigest()

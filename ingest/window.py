@@ -1,0 +1,45 @@
+"""Look at any few bytes of an address space, mostly forward, with few reads."""
+
+from __future__ import annotations
+
+from ingest.space import BLOCK, AddressSpace, is_url
+
+_LOCAL = 256 << 10  # bytes to read at a time
+
+
+class Window:
+    """One buffer over ``space`` that moves to wherever it is looked at."""
+
+    def __init__(self, space: AddressSpace, length: int | None = None) -> None:
+        self._space = space
+        remote = any(is_url(part.path) for part in space.parts)
+        self._length = length or (BLOCK if remote else _LOCAL)
+        self._start = 0
+        self._bytes = b""
+
+    def peek(self, offset: int, length: int, end: int) -> bytes:
+        """Return ``length`` bytes from ``offset``, fewer where they would pass ``end``.
+
+        Raises:
+            PartError: A part cannot be read.
+        """
+        stop = min(offset + length, end)
+        if stop <= offset:
+            return b""
+        if offset < self._start or stop > self._start + len(self._bytes):
+            wanted = max(stop, min(offset + self._length, end))
+            self._bytes, self._start = self._space.read(offset, wanted - offset), offset
+        return self._bytes[offset - self._start : stop - self._start]
+
+    def find(self, patterns: tuple[bytes, ...], start: int, end: int) -> int:
+        """Return where from ``start`` on one of ``patterns`` (of one length) lies first before ``end``, or -1."""
+        size = len(patterns[0])
+        while start + size <= end:
+            self.peek(start, size, end)
+            base = start - self._start
+            stop = min(len(self._bytes), end - self._start)
+            found = [at for at in (self._bytes.find(each, base, stop) for each in patterns) if at >= 0]
+            if found:
+                return self._start + min(found)
+            start = self._start + stop - size + 1
+        return -1
