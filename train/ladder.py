@@ -10,6 +10,7 @@ import numpy as np
 
 from train import features, neural, recipes, ridge, splits, target
 from train.dataset import Dataset
+from train.determinism import deterministic
 from train.features import IMAGE, METADATA, MODALITIES, TEXT
 from train.problem import FOLLOWERS, Fit, Floats, Problem
 
@@ -65,6 +66,8 @@ def fit(name: str, recipe_name: str, problem: Problem) -> Fit:
 def _ridge(problem: Problem, standardised: Floats, prefixes: Sequence[str]) -> Fit:
     (modality,) = problem.modalities.values()
     shown = features.select(modality, prefixes) if prefixes else modality
-    found = ridge.fit(shown, problem.train, standardised, problem.units, problem.seed)
+    with deterministic(problem.seed, threads=1):
+        found = ridge.fit(shown, problem.train, standardised, problem.units, problem.seed)
+        predicted = ridge.predict(found, shown, problem.test)
     details = {"penalty": found.penalty, "intercepts": found.ratio, "validation_loss": found.validation_loss}
-    return Fit(ridge.predict(found, shown, problem.test), found.weights(), details)
+    return Fit(predicted, found.weights(), details)

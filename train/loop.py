@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,24 +43,6 @@ class History:
     best_epoch: int
     training_loss: float | None
     validation_loss: float | None
-
-
-@contextmanager
-def deterministic(seed: int, threads: int) -> Iterator[None]:
-    """Make everything torch does in the block a function of ``seed``; put its settings back afterwards.
-
-    The order in which threads add numbers up shows in the last bits, so their number is fixed too.
-    """
-    were_threads, was_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(True)
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(was_deterministic)
-            torch.set_num_threads(were_threads)
 
 
 def fit(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from train import features, loop, networks, ridge, splits
+from train.determinism import deterministic
 from train.features import METADATA, Modality, Rows
 from train.networks import Fusion, Spec, TwoLayer
 from train.problem import FOLLOWERS, Fit, Floats, Problem
@@ -56,16 +57,16 @@ def _member(
     learn = np.ones(len(target), dtype=bool) if validation is None else ~validation
     seed = problem.seed * 1_000 + member
     residual, start, weights, details = target, np.zeros(len(problem.test)), {}, {}
-    if fusion and METADATA in problem.modalities:
-        shown, name, found = _start(problem, target, learn)
-        residual = target - ridge.predict(found, shown, problem.train)
-        start = ridge.predict(found, shown, problem.test)
-        weights = {f"start.{key}": value for key, value in found.weights().items()}
-        details = {"start": name}
     units = None
     if recipe.intercepts is not None and ridge.several_a_unit(problem.units):
         units = np.unique(problem.units, return_inverse=True)[1]
-    with loop.deterministic(seed, recipe.threads):
+    with deterministic(seed, recipe.threads):
+        if fusion:
+            shown, name, found = _start(problem, target, learn)
+            residual = target - ridge.predict(found, shown, problem.train)
+            start = ridge.predict(found, shown, problem.test)
+            weights = {f"start.{key}": value for key, value in found.weights().items()}
+            details = {"start": name}
         specs = tuple(_spec(modality, problem.train[learn], recipe) for modality in problem.modalities.values())
         network: Fusion | TwoLayer
         if fusion:

@@ -9,11 +9,14 @@ folds of whole units inside the training part; ``r = 0`` is ordinary ridge.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from train import splits
 from train.features import Modality, Rows
@@ -74,7 +77,7 @@ def several_a_unit(units: Units) -> bool:
 
 
 def fit(modality: Modality, rows: Rows, target: Floats, units: Units, seed: int) -> Ridge:
-    """Fit ridge on one modality.
+    """Fit ridge on one modality; call it within :func:`train.determinism.deterministic` for the same bits every time.
 
     The sums it needs are gathered in one pass over the rows, a chunk at a time: memory grows with D² and with D times
     the number of units, not with the number of posts.
@@ -93,27 +96,25 @@ def fit(modality: Modality, rows: Rows, target: Floats, units: Units, seed: int)
     grouped = several_a_unit(units)
     width = len(mean) + 2
     # Second moments of (standardised columns, 1, target), by fold, and sums of the same by unit: all else follows.
-    products = np.zeros((count, width, width))
-    of_unit = np.zeros((len(distinct) if grouped else 0, width))
+    products = torch.zeros((count, width, width), dtype=torch.float64)
+    sums = np.zeros((len(distinct) if grouped else 0, width))
     for at, columns in _chunks(modality, rows):
         joined = np.column_stack([_standardise(columns, mean, deviation), np.ones(len(columns)), target[at]])
         for number in range(count):
-            part = joined[fold[at] == number]
+            part = torch.from_numpy(joined[fold[at] == number])
             products[number] += part.T @ part
         if grouped:
-            np.add.at(of_unit, unit[at], joined)
+            np.add.at(sums, unit[at], joined)
     unit_fold = np.zeros(len(distinct), dtype=np.int64)
     unit_fold[unit] = fold
-    best: tuple[float, float, int] | None = None
+    by_fold = [torch.from_numpy(sums[unit_fold[: len(sums)] == number]) for number in range(count)]
+    tried = []
     for ratio in RATIOS if grouped else (0.0,):
-        losses = _losses(products, [_within(of_unit[unit_fold == n], ratio) for n in range(count)] if grouped else None)
-        at_best = int(losses.argmin())
-        if best is None or losses[at_best] < best[0]:
-            best = float(losses[at_best]), ratio, at_best
-    assert best is not None
-    loss, ratio, chosen = best
-    whitened = products.sum(axis=0) - (_within(of_unit, ratio) if grouped else 0)
-    solution = next(s for n, s in enumerate(_solutions(whitened, len(rows))) if n == chosen)
+        taken = torch.stack([_taken(own, ratio) for own in by_fold])
+        tried += [(loss, ratio, number) for number, loss in enumerate(_losses(products, taken))]
+    loss, ratio, chosen = min(tried)
+    whitened = (products - torch.stack([_taken(own, ratio) for own in by_fold])).sum(dim=0)
+    solution = next(s for n, s in enumerate(_solutions(whitened, len(rows))) if n == chosen).numpy()
     penalty = float(PENALTIES[chosen])
     return Ridge(mean, deviation, solution[:-1], float(solution[-1]), penalty, ratio, loss / len(rows))
 
@@ -122,7 +123,8 @@ def predict(ridge: Ridge, modality: Modality, rows: Rows) -> Floats:
     """Return the standardised predictions for ``rows``, shape (N,), of units not seen before."""
     predicted = np.empty(len(rows))
     for at, columns in _chunks(modality, rows):
-        predicted[at] = _standardise(columns, ridge.mean, ridge.deviation) @ ridge.coefficients + ridge.intercept
+        standardised = torch.from_numpy(_standardise(columns, ridge.mean, ridge.deviation))
+        predicted[at] = (standardised @ torch.from_numpy(ridge.coefficients)).numpy() + ridge.intercept
     return predicted
 
 
@@ -155,40 +157,35 @@ def _standardise(columns: Floats, mean: Floats, deviation: Floats) -> Floats:
     return standardised
 
 
-def _within(sums: Floats, ratio: float) -> Floats:
-    """Return what the intercepts of units take out of the second moments; ``sums`` has a row a unit."""
+def _taken(sums: Tensor, ratio: float) -> Tensor:
+    """Return what the intercepts of units take out of the second moments; ``sums`` has a row for each unit."""
     size = sums[:, -2:-1]
-    taken: Floats = (sums * (ratio / (1 + size * ratio))).T @ sums
-    return taken
+    return (sums * (ratio / (1 + size * ratio))).T @ sums
 
 
-def _losses(products: Floats, within: list[Floats] | None) -> Floats:
+def _losses(products: Tensor, taken: Tensor) -> list[float]:
     """Return, for each penalty, the sum of squared errors of predicting each fold from the others.
 
-    With one fold there is no other; all losses are then infinite but that of the strongest penalty.
+    A single fold has no others: then only the strongest penalty, which predicts the mean, is taken.
     """
-    losses = np.full(len(PENALTIES), np.inf)
     if len(products) == 1:
-        losses[-1] = products[0][-1, -1]
-        return losses
-    losses[:] = 0
-    taken = np.zeros_like(products) if within is None else np.array(within)
-    whitened, posts = (products - taken).sum(axis=0), products.sum(axis=0)[-2, -2]
+        return [math.inf] * (len(PENALTIES) - 1) + [float(products[0, -1, -1])]
+    losses = [0.0] * len(PENALTIES)
+    whitened = (products - taken).sum(dim=0)
+    posts = float(products[:, -2, -2].sum())
     for held, own in zip(products, taken, strict=True):
-        learnt_from = posts - held[-2, -2]
-        for at, solution in enumerate(_solutions(whitened - (held - own), learnt_from)):
-            signed = np.append(solution, -1.0)
-            losses[at] += signed @ held @ signed
+        for at, solution in enumerate(_solutions(whitened - (held - own), posts - float(held[-2, -2]))):
+            signed = torch.cat([solution, torch.tensor([-1.0], dtype=torch.float64)])
+            losses[at] += float(signed @ held @ signed)
     return losses
 
 
-def _solutions(moments_of: Floats, posts: float) -> Iterator[Floats]:
+def _solutions(moments_of: Tensor, posts: float) -> Iterator[Tensor]:
     """Yield, for each penalty, the coefficients and the intercept, which is not penalised."""
     weight = moments_of[-2, -2]
     mean_x, mean_y = moments_of[-2, :-2] / weight, moments_of[-2, -1] / weight
-    gram = moments_of[:-2, :-2] - weight * np.outer(mean_x, mean_x)
-    values, vectors = np.linalg.eigh(gram)
+    values, vectors = torch.linalg.eigh(moments_of[:-2, :-2] - weight * torch.outer(mean_x, mean_x))
     projected = vectors.T @ (moments_of[:-2, -1] - weight * mean_x * mean_y)
     for penalty in PENALTIES * posts:
-        coefficients = vectors @ (projected / (np.maximum(values, 0.0) + penalty))
-        yield np.append(coefficients, mean_y - mean_x @ coefficients)
+        coefficients = vectors @ (projected / (values.clamp(min=0.0) + penalty))
+        yield torch.cat([coefficients, (mean_y - mean_x @ coefficients)[None]])

@@ -59,6 +59,11 @@ def encoder(name: str, width: int, **fields: Any) -> Encoder:
     return Encoder(**{**base, **fields})
 
 
+@pytest.fixture(scope="session")
+def make_encoder() -> Callable[..., Encoder]:
+    return encoder
+
+
 def write_posts(folder: Any, records: Sequence[dict[str, Any]], shards: int, lost: int = 0) -> Run:
     """A run folder with finished post shards that hold records alone."""
     run = runs.create_or_check(folder, {"test": 1}, {}, {})
@@ -181,3 +186,27 @@ def planted_run(tmp_path: Any, make_record: Callable[..., dict[str, Any]]) -> Ca
         return run
 
     return make
+
+
+@pytest.fixture
+def another_text() -> Callable[[Run], None]:
+    """Add embeddings of a second text model to a run."""
+
+    def add(run: Run) -> None:
+        posts_of = sum(posts.read_records(run, n, ["key"]).num_rows for n in range(2))
+        made = encoder("text", TEXT_WIDTH, model="big-text", models="paper")
+        write_embeddings(run, made, np.ones((posts_of, TEXT_WIDTH)), np.ones(posts_of, dtype=bool))
+
+    return add
+
+
+@pytest.fixture
+def rewrite_keys() -> Callable[[Run], None]:
+    """Replace the text embeddings of shard 0 by those of posts with other keys."""
+
+    def rewrite(run: Run) -> None:
+        made = next(e for e in embeddings.encoders(run) if e.encoder == "text")
+        keys = [f"other{key}" for key in posts.read_records(run, 0, ["key"])["key"].to_pylist()]
+        embeddings.write(run, made, 0, keys, [None] * len(keys), np.ones((len(keys), TEXT_WIDTH)), {})
+
+    return rewrite
