@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ingest.levels import Level
 from ingest.prepare import MAX_ENTRY, SHARD_BYTES, prepare
 from ingest.source import Source, discover
 from ingest.stages import Stage
@@ -65,6 +66,10 @@ ShardSizeOption = Annotated[
 ]
 MaxEntryOption = Annotated[int, typer.Option("--max-entry", min=1, help="Largest entry that is taken, in MiB.")]
 RawOption = Annotated[bool, typer.Option("--raw/--no-raw", help="Keep the original metadata bytes in the shards.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Any contradiction in an archive is an error.")]
+SalvageOption = Annotated[
+    bool, typer.Option("--salvage", help="Go on without parts that are missing, and rebuild a lost directory.")
+]
 MaxFaultsOption = Annotated[
     int | None, typer.Option("--max-faults", min=0, help="Exit with 3 if there are more faults than this.")
 ]
@@ -119,6 +124,8 @@ def run_all(
     shard_size: ShardSizeOption = SHARD_BYTES >> 20,
     max_entry: MaxEntryOption = MAX_ENTRY >> 20,
     raw: RawOption = True,
+    strict: StrictOption = False,
+    salvage: SalvageOption = False,
     max_faults: MaxFaultsOption = None,
 ) -> None:
     """Do everything on this machine: plan, ingest, encode, train, report."""
@@ -127,7 +134,7 @@ def run_all(
 
     find_models(ENCODERS, models, overrides(model), device)
     with progress() as shown:
-        opened = planned(discover(source), folder, shard_size, max_entry, raw, shown)
+        opened = planned(discover(source), folder, shard_size, max_entry, raw, level(strict, salvage), shown)
         ingested(opened, tuple(Stage), Task(0, 1), workers, shown)
         encoded(opened, None, models, model, device, Task(0, 1), shown)
         trained(opened, None, models, "postmill", "default", None, 1.0, None, Task(0, 1), shown)
@@ -148,6 +155,8 @@ def plan(
     shard_size: ShardSizeOption = SHARD_BYTES >> 20,
     max_entry: MaxEntryOption = MAX_ENTRY >> 20,
     raw: RawOption = True,
+    strict: StrictOption = False,
+    salvage: SalvageOption = False,
     max_faults: MaxFaultsOption = None,
 ) -> None:
     """Join the archives' directories with the mapping and decide which entry goes where. Reads no picture."""
@@ -156,7 +165,7 @@ def plan(
     source, folder = (None, *places)[-2:]
     with progress() as shown:
         found = discover(source, metadata, images, mapping, influencers)
-        opened = planned(found, Path(str(folder)), shard_size, max_entry, raw, shown)
+        opened = planned(found, Path(str(folder)), shard_size, max_entry, raw, level(strict, salvage), shown)
     end(opened, max_faults)
 
 
@@ -285,9 +294,11 @@ def verify(folder: RunArgument) -> None:
     out.print(f"{escape(str(folder))}: every file is as its manifest says, and the counts add up")
 
 
-def planned(source: Source, folder: Path, shard_size: int, max_entry: int, raw: bool, shown: Progress) -> Run:
+def planned(
+    source: Source, folder: Path, shard_size: int, max_entry: int, raw: bool, trust: Level, shown: Progress
+) -> Run:
     """Pin and plan, and say what the plan holds."""
-    opened, manifest = prepare(source, folder, shard_size << 20, max_entry << 20, raw, shown)
+    opened, manifest = prepare(source, folder, shard_size << 20, max_entry << 20, raw, trust, shown)
     counts = manifest.counts
     out.print(
         f"plan: {counts['planned_posts']:,} of {counts['mapped_posts']:,} mapped posts with "
@@ -426,6 +437,13 @@ def did(done: int, skipped: int) -> str:
 def chosen(task: str | None) -> Task:
     """Return the share of ``--task``, or the scheduler's."""
     return parse_task(task) if task is not None else from_environment()
+
+
+def level(strict: bool, salvage: bool) -> Level:
+    """Read the two options that set how much contradiction in an archive is borne."""
+    if strict and salvage:
+        raise UsageError("exclude each other", place="--strict and --salvage", hint="choose one")
+    return "strict" if strict else "salvage" if salvage else "default"
 
 
 def overrides(pairs: list[str] | None) -> dict[str, str]:

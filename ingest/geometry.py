@@ -37,6 +37,7 @@ def place(
     directory: int,
     parts: Sequence[tuple[int, int]],
     window_bytes: int,
+    holes: Sequence[tuple[int, int]] = (),
 ) -> Placed:
     """Place the entries of an archive.
 
@@ -50,6 +51,7 @@ def place(
         directory: Offset of the central directory.
         parts: Start and size in bytes of each part, ascending.
         window_bytes: How long a window may be.
+        holes: Start and end of what is missing, ascending; no entry is said to reach into it.
     """
     order = np.argsort(offset, kind="stable")
     start = offset[order]
@@ -57,6 +59,10 @@ def place(
     following = np.append(start[1:], directory)
     reached = np.maximum.accumulate(np.append(0, least_end[:-1])) if len(start) else start
     end = np.minimum(following, least_end + _SLACK)
+    if holes:
+        begins, ends = np.array(holes, dtype=np.int64).T
+        next_hole = np.append(begins, np.iinfo(np.int64).max)[np.searchsorted(ends, start, side="right")]
+        end = np.minimum(end, np.maximum(next_hole, start))
 
     starts = np.array([part[0] for part in parts], dtype=np.int64)
     sizes = np.array([part[1] for part in parts], dtype=np.int64)

@@ -14,6 +14,7 @@ from ingest.influencers import Influencer
 from ingest.metadata import NotAPost, complete, parse_info
 from ingest.reasons import EntryFault
 from shards import faults, plan, posts, publish
+from shards.errors import PostmillError
 from shards.faults import Fault
 from shards.reasons import Reason
 from shards.run import Run
@@ -44,14 +45,13 @@ def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dic
         PostmillError: The shard cannot be written.
     """
     name = posts.shard_name(shard)
-    max_entry = int(run.options["max_entry"])
     found: list[Fault] = []
     records: list[dict[str, Any]] = []
     images = 0
     with publish.unit(run.posts, name, run.fingerprint) as unit:
         tar = TarWriter(unit.file(f"{name}.tar"))
         for post in plan.posts(run, shard).to_pylist():
-            packed = _pack(post, entries, max_entry, bool(run.options["raw"]), found)
+            packed = _pack(run, post, entries, found)
             if packed is None:
                 continue
             key = packed.record["key"]
@@ -72,16 +72,30 @@ def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dic
         return dict(unit.counts)
 
 
-def _pack(
-    post: Mapping[str, Any], entries: Mapping[Place, SpoolEntry], max_entry: int, keep_raw: bool, found: list[Fault]
-) -> _Packed | None:
+def refuse_if_strict(run: Run, entry: str, fault: EntryFault) -> None:
+    """At the strict level, turn the fault of one entry into an error.
+
+    Raises:
+        PostmillError: The run is strict.
+    """
+    if run.options["level"] == "strict":
+        raise PostmillError(
+            f"{entry}: {fault}",
+            place=run.folder,
+            hint="plan in a new run folder without --strict: it is then a fault of that one entry",
+        ) from fault
+
+
+def _pack(run: Run, post: Mapping[str, Any], entries: Mapping[Place, SpoolEntry], found: list[Fault]) -> _Packed | None:
     """Put one planned post together, or say in ``found`` why it is lost and return None."""
+    max_entry = int(run.options["max_entry"])
     who = {"influencer": post["influencer"], "post_id": post["post_id"]}
     metadata = entries[post["row"], plan.METADATA_IMAGE]
     try:
         info = _plain(metadata, max_entry)
         fields = parse_info(info)
     except EntryFault as fault:
+        refuse_if_strict(run, f"{post['influencer']}-{post['post_id']}.info", fault)
         found.append(Fault(fault.reason, True, **who, archive="metadata", detail=fault.detail))
         return None
     except NotAPost as error:
@@ -98,6 +112,7 @@ def _pack(
                 continue
             except EntryFault as fault:
                 entry = f"{post['influencer']}-{image}"
+                refuse_if_strict(run, entry, fault)
                 found.append(Fault(fault.reason, **who, archive="images", entry=entry, detail=fault.detail))
         missing.append(image)
     if not pictures:
@@ -109,7 +124,7 @@ def _pack(
             post["influencer"], post["category"], post["followers"], post["followees"], post["influencer_posts"]
         )
     record = complete(fields, post["key"], post["post_id"], post["influencer"], account, taken, missing)
-    return _Packed(record, pictures, tuple(_gzip(metadata, info)) if keep_raw else ())
+    return _Packed(record, pictures, tuple(_gzip(metadata, info)) if run.options["raw"] else ())
 
 
 def _plain(entry: SpoolEntry, max_entry: int) -> Buffer:

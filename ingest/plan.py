@@ -57,6 +57,8 @@ def make_plan(
                 for step in plan_sql.STEPS:
                     _execute(db, step, {"shard_bytes": run.options["shard_bytes"]})
                     advance(1)
+            if run.options["level"] == "strict":
+                _refuse_contradictions(db, run)
             return _publish(db, run, counts, (metadata, images), progress)
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise PostmillError(
@@ -64,6 +66,15 @@ def make_plan(
             place=run.plan,
             hint="it needs about 5 GB of disk there for 10 million posts; free some and run the command again",
         ) from error
+
+
+def _refuse_contradictions(db: duckdb.DuckDBPyConnection, run: Run) -> None:
+    for reason, entry, detail in db.execute(plan_sql.SELECT_CONTRADICTION).fetchall():
+        raise PostmillError(
+            f"{entry}: {reason}: {detail}",
+            place=run.folder,
+            hint="plan in a new run folder without --strict: it is then a fault of that one entry",
+        )
 
 
 def _publish(

@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest import geometry
-from ingest.directory import Directory, read_directory
 from ingest.influencers import read_influencers
+from ingest.levels import Listing, open_directory
 from ingest.mapping import ROWS, read_mapping
-from ingest.records import batches
 from ingest.source import Source
 from ingest.space import AddressSpace
 from ingest.witness import check_parts
@@ -56,22 +55,23 @@ def load(
             _insert_faults(db, found)
     counts.update(mapping_rows=rows + bad, influencers=len(accounts))
     for archive, space in enumerate(spaces):
-        directory = read_directory(space)
-        counts[f"{ARCHIVES[archive]}_entries"] = _load_entries(db, run, archive, space, directory, progress)
-        for warning in directory.warnings:
+        listing = open_directory(space, run.options["level"])
+        counts[f"{ARCHIVES[archive]}_entries"] = _load_entries(db, run, archive, space, listing, progress)
+        for warning in listing.directory.warnings:
             progress.note(f"{ARCHIVES[archive]} archive: {warning}")
     return counts
 
 
 def _load_entries(
-    db: duckdb.DuckDBPyConnection, run: Run, archive: int, space: AddressSpace, directory: Directory, progress: Progress
+    db: duckdb.DuckDBPyConnection, run: Run, archive: int, space: AddressSpace, listing: Listing, progress: Progress
 ) -> int:
     """Insert the records of one central directory, placed; return how many files there are, folders not counted."""
+    directory, strict = listing.directory, run.options["level"] == "strict"
     places = [np.empty((len(_GEOMETRY), 0), dtype=np.int64)]
     files = 0
     db.execute('CREATE OR REPLACE TEMP TABLE records AS SELECT * EXCLUDE ("end", "window") FROM entries LIMIT 0')
     with progress.track(f"plan: {ARCHIVES[archive]} directory", directory.entries, "entries") as advance:
-        for batch in check_parts(space, directory, batches(space, directory)):
+        for batch in check_parts(space, directory, listing.batches(), strict=strict):
             advance(batch.num_rows)
             usable = batch.filter(pc.is_null(batch["fault"]))
             places.append(np.stack([usable[name].to_numpy().astype(np.int64) for name in _GEOMETRY]))
@@ -91,7 +91,8 @@ def _load_entries(
             _insert(db, "records", rows)
     position, offset, length, compressed = np.concatenate(places, axis=1)
     parts = [(part.start, part.size) for part in space.parts]
-    placed = geometry.place(offset, length, compressed, directory.start, parts, int(run.options["shard_bytes"]))
+    window_bytes = int(run.options["shard_bytes"])
+    placed = geometry.place(offset, length, compressed, directory.start, parts, window_bytes, space.holes)
     where = pa.table(
         {
             "position": position,

@@ -217,4 +217,13 @@ SELECT (SELECT count(*) FROM posts), (SELECT count(*) FROM rows), (SELECT coales
        (SELECT count(*) FROM rows) + (SELECT coalesce(sum(found), 0) FROM kept)
 """
 
+# What the strict level refuses: the first contradiction of either archive.
+SELECT_CONTRADICTION = """
+SELECT reason, entry, detail FROM (
+    SELECT archive, position, fault AS reason, name AS entry, detail FROM entries WHERE fault IS NOT NULL
+    UNION ALL
+    SELECT 2, 0, reason, entry, detail FROM faults WHERE reason = 'duplicate_name'
+) ORDER BY archive, position, entry LIMIT 1
+"""
+
 STEPS = (POSTS, NAMES, USES, OUTCOMES, SHARDS, KEYS)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ingest.parts import find_parts
+from ingest.levels import Level, open_space
 from ingest.plan import make_plan
 from ingest.source import Source, fingerprints
-from ingest.space import AddressSpace
 from shards import run as runs
 from shards.progress import Progress
 from shards.publish import Manifest
@@ -23,6 +22,7 @@ def prepare(
     shard_bytes: int = SHARD_BYTES,
     max_entry: int = MAX_ENTRY,
     raw: bool = True,
+    level: Level = "default",
     progress: Progress | None = None,
 ) -> tuple[Run, Manifest]:
     """Pin the run ``folder`` to ``source`` and these options, and make its plan unless it is there.
@@ -33,6 +33,7 @@ def prepare(
         shard_bytes: Picture bytes of a window and so, about, of a post shard.
         max_entry: Largest entry that is taken, bytes.
         raw: Whether post shards keep the original metadata bytes.
+        level: How much contradiction in an archive is borne, see :mod:`ingest.levels`.
         progress: Told of what is read.
 
     Raises:
@@ -40,13 +41,13 @@ def prepare(
         PostmillError: A source is incomplete or cannot be read.
     """
     with (
-        AddressSpace(find_parts(source.metadata)) as metadata,
-        AddressSpace(find_parts(source.images)) as images,
+        open_space(source.metadata, level) as metadata,
+        open_space(source.images, level) as images,
     ):
         run = runs.create_or_check(
             folder,
             fingerprints(source, metadata, images),
-            {"shard_bytes": shard_bytes, "max_entry": max_entry, "raw": raw},
+            {"shard_bytes": shard_bytes, "max_entry": max_entry, "raw": raw, "level": level},
             {
                 "metadata": _absolute(source.metadata),
                 "images": _absolute(source.images),

@@ -9,7 +9,7 @@ from typing import Any
 
 import fsspec
 
-from ingest.parts import find_parts
+from ingest.levels import open_space
 from ingest.space import AddressSpace
 from shards.errors import PostmillError, UsageError
 from shards.plan import ARCHIVES
@@ -93,11 +93,14 @@ def open_archive(run: Run, archive: int) -> AddressSpace:
     """
     name = ARCHIVES[archive]
     place = run.locations[name]
-    parts = find_parts(place)
+    space = open_space(place, run.options["level"])
+    parts = space.parts
     for part, (pinned, size) in zip(parts, run.sources[name]["parts"], strict=False):
-        if (part.name, part.size) != (pinned, size):
+        held = None if part.missing else part.size
+        if (part.name, held) != (pinned, size):
             raise PostmillError(
-                f"has {part.size} bytes; the run was planned with {pinned} of {size} bytes",
+                f"{'is missing' if held is None else f'has {held:,} bytes'}; the run was planned with {pinned}"
+                f" {'missing' if size is None else f'of {size:,} bytes'}",
                 place=part.path,
                 hint="restore the part, or plan the changed archive in a new run folder",
             )
@@ -107,14 +110,15 @@ def open_archive(run: Run, archive: int) -> AddressSpace:
             place=place,
             hint="restore the parts, or plan the changed archive in a new run folder",
         )
-    return AddressSpace(parts)
+    return space
 
 
 def _archive_fingerprint(space: AddressSpace) -> dict[str, Any]:
-    length = min(_PROBE, space.size)
-    tail = space.read(space.size - length, length)
+    start, end = space.stretches()[-1]
+    length = min(_PROBE, end - start)
+    tail = space.read(end - length, length)
     return {
-        "parts": [[part.name, part.size] for part in space.parts],
+        "parts": [[part.name, None if part.missing else part.size] for part in space.parts],
         "end_sha256": hashlib.sha256(tail).hexdigest(),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ingest.entry import locate
-from ingest.pack import Place, pack_shard
+from ingest.pack import Place, pack_shard, refuse_if_strict
 from ingest.reasons import EntryFault
 from ingest.space import AddressSpace
 from shards import plan, posts, publish, spool
@@ -99,6 +99,7 @@ def take(run: Run, space: AddressSpace, window: Window) -> Iterator[tuple[int, S
         try:
             begin, stop = locate(view, start, end - window.start, name, method, flags, crc32, compressed, size)
         except EntryFault as fault:
+            refuse_if_strict(run, bytes(name).decode("utf-8", "replace"), fault)
             yield shard, spool.faulty(row, image, fault.reason, fault.detail)
         else:
             yield shard, SpoolEntry(row, image, method, crc32, size, view[begin:stop])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -253,3 +255,50 @@ def test_entries_over_the_limit_are_faults(make_dataset: Dataset, make_info: Inf
     run = run_all(root, tmp_path / "run", max_entry=1000, raw=False)
     assert sorted(members(run)) == ["2.0.jpg", "2.json"]
     assert fault_rows(run) == [("no_image", True, "1"), ("too_large", False, "image/ann-1.jpg")]
+
+
+@pytest.mark.parametrize("lost", ["posts_image.z03", "posts_image.zip", "posts_image.z01"])
+@pytest.mark.parametrize("shard_bytes", [10_000, 1 << 20])
+def test_salvage_goes_on_without_a_part(
+    carousels: tuple[Path, dict[str, bytes]], tmp_path: Path, lost: str, shard_bytes: int
+) -> None:
+    root, pictures = carousels
+    (root / "Post_images" / lost).unlink()
+    with pytest.raises(PostmillError):
+        prepare(discover(str(root)), tmp_path / "refused")
+    run = run_all(root, tmp_path / "run", shard_bytes=shard_bytes, level="salvage")
+    found = members(run)
+    records = [json.loads(content) for name, content in found.items() if re.fullmatch(r"\d+\.json", name)]
+    assert 10 < len(records) < 60
+    for record in records:
+        for n, image in enumerate(record["images"]):
+            assert found[f"{record['key']}.{n}.jpg"] == pictures[f"ann-{image}"]
+    assert sum(post_lost for _, post_lost, _ in fault_rows(run)) == 60 - len(records)
+    kept = {image for record in records for image in record["images"]}
+    lost_bytes = sum(len(content) for name, content in pictures.items() if name.removeprefix("ann-") not in kept)
+    whole_carousels = sum(not record["missing_images"] for record in records)
+    assert whole_carousels > 0 and lost_bytes < 4 * 65_536
+
+
+def test_strict_stops_at_what_would_be_a_fault(make_dataset: Dataset, make_info: Info, tmp_path: Path) -> None:
+    pictures = {f"ann-{n}.jpg": bytes([n]) * 3000 for n in (1, 2)}
+    infos = {f"ann-{n}.info": make_info(str(n)) for n in (1, 2)}
+    root = make_dataset(infos, pictures, [("ann", "1", ["1.jpg"]), ("ann", "2", ["2.jpg"])], options=["-0"])
+    run_all(root, tmp_path / "sound", level="strict")
+    spoil(root / "Post_images" / "posts_image.zip", "image/ann-2.jpg")
+    run, _ = prepare(discover(str(root)), tmp_path / "run", level="strict")
+    with pytest.raises(PostmillError, match=r"ann-2\.jpg: crc_wrong") as caught:
+        list(ingest(run))
+    assert caught.value.hint is not None and "--strict" in caught.value.hint
+    assert not list(run.posts.glob("posts-*"))
+
+
+def test_strict_refuses_a_plan_with_contradictions(make_dataset: Dataset, make_info: Info, tmp_path: Path) -> None:
+    root = make_dataset({"ann-1.info": make_info()}, {"ann-1.jpg": b"x"}, [("ann", "1", ["1.jpg"])])
+    with zipfile.ZipFile(root / "Post_images" / "posts_image.zip", "a") as archive:
+        archive.writestr("other/ann-1.jpg", b"y")
+    with pytest.raises(PostmillError, match="duplicate_name"):
+        prepare(discover(str(root)), tmp_path / "run", level="strict")
+    run = run_all(root, tmp_path / "default")
+    assert members(run)["1.0.jpg"] == b"x"
+    assert fault_rows(run) == [("duplicate_name", False, "other/ann-1.jpg")]
