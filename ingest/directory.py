@@ -25,6 +25,7 @@ from shards.errors import PostmillError
 RECORD_SIGNATURE = b"PK\x01\x02"
 RECORD_SIZE = 46  # of a directory record before its name
 _LOCAL_SIGNATURE = b"PK\x03\x04"
+_SALVAGE = "`postmill inspect --salvage` reads what lies whole on what is there"
 _ODD_SIZE = 256 << 10  # a writer closes a part early by a header, at most 192 KiB
 
 Kind = Literal["single", "disks", "bytes"]
@@ -60,7 +61,7 @@ def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
         raise PostmillError(
             "no end of central directory: this is not a zip, or its end is missing",
             place=last,
-            hint="check that the last part (usually NAME.zip) is there and was transferred whole",
+            hint="check that the last part (usually NAME.zip) is there and was transferred whole; " + _SALVAGE,
         )
     reaching = [end for end in found if end.reaches == space.size]
     fitting = [end for end in reaching if _fits(space, end, 0)]
@@ -136,7 +137,7 @@ def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
     if end.disk > 0 and end.disk + 1 != len(parts):
         wanted = end.disk + 1
         if wanted > len(parts):
-            hint = f"bring the {wanted - len(parts)} missing ones into its folder"
+            hint = f"bring the {wanted - len(parts)} missing ones into its folder; {_SALVAGE}"
         else:
             hint = "move those of another archive away, or list the right ones"
         cause = f"it is the last of {wanted} parts, and {len(parts)} {'is' if len(parts) == 1 else 'are'} here"
@@ -149,7 +150,7 @@ def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
         )
     if end.reaches > space.size:
         cause = f"the comment of its end record is cut off after {space.size - end.position} bytes"
-        return PostmillError(cause, place=last.path, hint="fetch the last part again")
+        return PostmillError(cause, place=last.path, hint=f"fetch the last part again; {_SALVAGE}")
     first = parts[end.directory_disk].start if end.directory_disk < len(parts) else 0
     distance = _shift(end) - first
     if distance == 0:
@@ -161,7 +162,8 @@ def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
     odd = [part.name for part in parts[:-1] if part.size != _usual(space)]
     if odd:
         cause += f"; of an unusual size: {', '.join(odd[:8])}"
-    hint = "a part was cut short, is there twice, or belongs to another archive: compare sizes with the source"
+    hint = "a part was cut short, is there twice, or belongs to another archive: compare sizes with the source; "
+    hint += _SALVAGE
     return PostmillError(cause, place=last.path, hint=hint)
 
 

@@ -32,6 +32,7 @@ _MOST_VERSION = 63  # 4.4.3.2, low byte
 _MOST_HOST = 20  # 4.4.2, high byte
 _RESERVED = 0xC780  # bits of the flags that mean nothing
 _MOST_NAME = 4096  # bytes; only where a header is searched for
+_MOST_EXTRA = 2048  # bytes of an extra field to look at: longer ones are padding
 _FIRST = 4 << 10  # bytes to look at first; most entries are small
 _CHUNK = 64 << 10
 _RATIO = 64  # beyond MAX_ENTRY, data of unknown size may not become more than so many times their length
@@ -69,15 +70,13 @@ def read_local(window: Window, offset: int, end: int, *, searching: bool = False
     The name must lie before ``end``; the extra field may be cut off there.
     """
     fixed = window.peek(offset, LOCAL_HEADER, end)
-    if len(fixed) < LOCAL_HEADER or not fixed.startswith(LOCAL_SIGNATURE):
+    if not _is_local(fixed):
         return None
-    _, version, flags, method, _, crc32, compressed, size, names, extras = _LOCAL.unpack(fixed)
-    if not plausible(version, version, method):
-        return None
+    _, _, flags, method, _, crc32, compressed, size, names, extras = _LOCAL.unpack(fixed)
     rest = window.peek(offset + LOCAL_HEADER, names + extras, end)
     if len(rest) < names:
         return None
-    name, extra = rest[:names], rest[names:]
+    name, extra = rest[:names], rest[names : names + _MOST_EXTRA]
     if searching:
         if flags & _RESERVED or not 0 < names <= _MOST_NAME:
             return None
@@ -86,6 +85,11 @@ def read_local(window: Window, offset: int, end: int, *, searching: bool = False
             return None
     size, compressed = zip64_sizes(extra, size, compressed)
     return Local(offset, name, extra, flags, method, crc32, compressed, size, offset + LOCAL_HEADER + names + extras)
+
+
+def _is_local(fixed: bytes) -> bool:
+    version, method = int.from_bytes(fixed[4:6], "little"), int.from_bytes(fixed[8:10], "little")
+    return len(fixed) == LOCAL_HEADER and fixed.startswith(LOCAL_SIGNATURE) and plausible(version, version, method)
 
 
 def plausible(made_by: int, needed: int, method: int) -> bool:
@@ -125,19 +129,21 @@ class Extents:
         if self.leads(stop, end):
             return _extent(local, stop, sure=True)
         try:
-            self._prove(local, stop)
+            taken = self._prove(local, stop)
         except EntryFault as fault:
-            return _extent(local, local.data, fault=fault)
+            return _extent(local, _restart(local), fault=fault)
+        if taken < local.compressed_size:
+            return _wrong_size(local, taken)
         return _extent(local, stop)
 
     def leads(self, offset: int, end: int) -> bool:
         """Tell whether a record begins at ``offset``, or nothing is there any more."""
         if offset >= end:
             return offset == end
-        begins = self._window.peek(offset, 4, end)
-        if begins == LOCAL_SIGNATURE:
-            return end - offset < LOCAL_HEADER or read_local(self._window, offset, end) is not None
-        return any(each.startswith(begins) for each in _FOLLOWS)
+        begins = self._window.glance(offset, LOCAL_HEADER, end)
+        if len(begins) == LOCAL_HEADER and begins.startswith(LOCAL_SIGNATURE):
+            return _is_local(begins)
+        return any(each.startswith(begins[:4]) for each in _FOLLOWS)
 
     def _described(self, local: Local, end: int) -> Extent | None:
         """Believe sizes that stand in the header although bit 3 is set, if the descriptor states them too."""
@@ -148,22 +154,22 @@ class Extents:
 
     def _cut(self, local: Local, end: int, cut: EntryFault) -> Extent:
         """Tell an entry that is cut off from one whose size is wrong."""
+        doubtful = _extent(local, _restart(local), fault=cut)
+        if local.data > end or local.flags & ENCRYPTED or local.method not in METHODS:
+            return doubtful
         if local.method == STORED:
             # Two equal sizes are hardly wrong both, so what follows belongs to this entry.
-            return _extent(local, end if local.size == local.compressed_size else min(local.data, end), fault=cut)
-        if local.flags & ENCRYPTED or local.method not in METHODS:
-            return _extent(local, min(local.data, end), fault=cut)
+            return _extent(local, end, fault=cut) if local.size == local.compressed_size else doubtful
         try:
             decoder, _, _ = self._decode(local.method, local.data, end)
         except EntryFault:
-            return _extent(local, min(local.data, end), fault=cut)
+            return doubtful
         if not decoder.done:
             return _extent(local, end, fault=cut)
-        taken = decoder.taken - decoder.slack
-        detail = f"local header {local.compressed_size}, and the data end after {taken}"
-        return _extent(local, local.data + taken, fault=EntryFault(Reason.SIZE_MISMATCH, detail))
+        return _wrong_size(local, decoder.taken - decoder.slack)
 
-    def _prove(self, local: Local, stop: int) -> None:
+    def _prove(self, local: Local, stop: int) -> int:
+        """Check the data up to ``stop`` against the header; return how many bytes of them were needed at least."""
         if local.flags & ENCRYPTED:
             raise EntryFault(Reason.ENCRYPTED, f"flags {local.flags:#06x}")
         decoder, size, crc32 = self._decode(local.method, local.data, stop, local.size)
@@ -171,14 +177,17 @@ class Extents:
             raise EntryFault(Reason.SIZE_LIE, f"declares {local.size} bytes and has {size}")
         if crc32 != local.crc32:
             raise EntryFault(Reason.CRC_WRONG, f"declares {local.crc32:#010x} and has {crc32:#010x}")
-        self._left += local.compressed_size + local.size
+        self._left += decoder.taken + local.size
+        return decoder.taken if decoder.taken == local.compressed_size else decoder.taken - decoder.slack
 
     def _open_ended(self, local: Local, end: int, cut: EntryFault) -> Extent:
         """Find the end of an entry whose header does not tell it."""
-        begin = min(local.data, end)
+        begin, again = min(local.data, end), _restart(local)
         unknown = local._replace(compressed_size=end - begin, size=0)
+        if local.data > end:
+            return _extent(unknown, again, fault=cut)
         if local.flags & ENCRYPTED:
-            return _extent(unknown, begin, fault=EntryFault(Reason.ENCRYPTED, f"flags {local.flags:#06x}"))
+            return _extent(unknown, again, fault=EntryFault(Reason.ENCRYPTED, f"flags {local.flags:#06x}"))
         try:
             if local.method == STORED:
                 found = self._scan(local, end)
@@ -194,11 +203,11 @@ class Extents:
                 elif stop + MOST_DESCRIPTOR > end:
                     return _extent(unknown, end, fault=cut)
         except EntryFault as fault:
-            return _extent(unknown, begin, fault=fault)
+            return _extent(unknown, again, fault=fault)
         if found is None:
             why = "no data descriptor with the checksum and the length of the data is found"
             lost = cut if local.method == STORED else EntryFault(Reason.DESCRIPTOR_MISMATCH, why)
-            return _extent(unknown, begin, fault=lost)
+            return _extent(unknown, again, fault=lost)
         return found
 
     def _decode(self, method: int, start: int, end: int, most: int | None = None) -> tuple[Decoder, int, int]:
@@ -268,6 +277,16 @@ class Extents:
         self._left -= count
         if self._left < 0:
             raise EntryFault(Reason.HEADER_CORRUPT, "not followed by a record; too much was wrong before to check more")
+
+
+def _restart(local: Local) -> int:
+    """Where to search on if a header cannot be trusted: not even in the lengths of its name and extra field."""
+    return local.offset + LOCAL_HEADER
+
+
+def _wrong_size(local: Local, taken: int) -> Extent:
+    detail = f"local header {local.compressed_size}, and the data end after {taken}"
+    return _extent(local, local.data + taken, fault=EntryFault(Reason.SIZE_MISMATCH, detail))
 
 
 def _extent(local: Local, end: int, *, sure: bool = False, fault: EntryFault | None = None) -> Extent:

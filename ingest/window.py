@@ -31,6 +31,13 @@ class Window:
             self._bytes, self._start = self._space.read(offset, wanted - offset), offset
         return self._bytes[offset - self._start : stop - self._start]
 
+    def glance(self, offset: int, length: int, end: int) -> bytes:
+        """Return as :meth:`peek` does, without moving the buffer: for one look far ahead."""
+        stop = min(offset + length, end)
+        if self._start <= offset and stop <= self._start + len(self._bytes):
+            return self.peek(offset, length, end)
+        return self._space.read(offset, stop - offset) if offset < stop else b""
+
     def find(self, patterns: tuple[bytes, ...], start: int, end: int) -> int:
         """Return where from ``start`` on one of ``patterns`` (of one length) lies first before ``end``, or -1."""
         size = len(patterns[0])
