@@ -152,9 +152,9 @@ def last(case: Case) -> Path:
     return case.parts[0] if re.search(r"\.(001|aa|000)$", case.parts[0].name) else case.parts[-1]
 
 
-def postmill(case: Case, joined: Path, out: Path) -> Outcome:
+def postmill(case: Case, *options: str) -> Outcome:
     """Run `postmill inspect --digest`."""
-    done = run([sys.executable, ROOT / "cli.py", "inspect", "--digest", *case.parts])
+    done = run([sys.executable, ROOT / "cli.py", "inspect", "--digest", *options, *case.parts])
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     crash = "Traceback" if b"Traceback" in done.stderr else None
     return Outcome(done.returncode, {row["name"]: row["sha256"] for row in rows if "sha256" in row}, crash=crash)
@@ -163,7 +163,8 @@ def postmill(case: Case, joined: Path, out: Path) -> Outcome:
 def readers(stream_unzip_python: str) -> tuple[dict[str, Reader], list[str]]:
     """Return the readers that are here by their names, and notes on the others and on versions."""
     found: dict[str, Reader] = {
-        "postmill": postmill,
+        "postmill": lambda case, joined, out: postmill(case),
+        "postmill, salvage": lambda case, joined, out: postmill(case, "--salvage"),
         "zipfile": lambda case, joined, out: scripted(sys.executable, _ZIPFILE, last(case)),
         "zipfile, joined": lambda case, joined, out: scripted(sys.executable, _ZIPFILE, joined),
     }
@@ -411,7 +412,7 @@ def run_quietly(command: list[str]) -> None:
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
     """Return a table."""
-    lines = [header, ["---"] * len(header), *rows]
+    lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
