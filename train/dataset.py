@@ -146,11 +146,11 @@ def _check(run: Run, total: int, found: target.Target, rows: npt.NDArray[np.int6
             + (f" (left out: {reasons})" if reasons else "")
             + f"; training needs {MIN_POSTS}",
             place=run.folder,
-            hint="ingest more of the archive: postmill status shows what is missing",
+            hint=f"ingest more of the archive: postmill ingest {run.word}",
         )
     if np.ptp(found.values[rows]) < 1e-9:
         raise UsageError(
             f"all {len(rows)} posts have the same engagement, so there is nothing to learn",
             place=run.folder,
-            hint="check likes and comment_count in the records: postmill export RUN --to csv DIR",
+            hint="look at likes and comment_count in the records, posts/*.parquet",
         )

@@ -154,7 +154,8 @@ def _open(
         if modality.encoder.stand_in_for:
             progress.note(f"{name}: {modality.encoder.model} stands in for {modality.encoder.stand_in_for}")
         shown = sample[modality.present[data.rows[sample]]]
-        leaks.check_correlations(name, modality.columns, modality.take(data.rows[shown]), data.target[shown])
+        if modality.before_publication:  # else it leaks by design, and the report says so
+            leaks.check_correlations(name, modality.columns, modality.take(data.rows[shown]), data.target[shown])
     return opened
 
 

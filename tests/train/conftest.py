@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from shards import embeddings, faults, plan, posts, publish
 from shards import run as runs
 from shards.embeddings import Encoder
+from shards.progress import Silent
 from shards.reasons import Reason
 from shards.run import Run
 
@@ -64,7 +66,7 @@ def make_encoder() -> Callable[..., Encoder]:
     return encoder
 
 
-def write_posts(folder: Any, records: Sequence[dict[str, Any]], shards: int, lost: int = 0) -> Run:
+def write_posts(folder: Path, records: Sequence[dict[str, Any]], shards: int, lost: int = 0) -> Run:
     """A run folder with finished post shards that hold records alone."""
     run = runs.create_or_check(folder, {"test": 1}, {}, {})
     pieces = np.array_split(np.arange(len(records)), shards)
@@ -101,91 +103,106 @@ def write_embeddings(
         start += len(keys)
 
 
-@pytest.fixture
-def planted_run(tmp_path: Any, make_record: Callable[..., dict[str, Any]]) -> Callable[..., Run]:
-    """Write a run of ``Planted`` truth with embeddings of every encoder."""
+def record(key: str, **fields: Any) -> dict[str, Any]:
+    """A record in which what training and the report read has a value; ``fields`` replaces some."""
+    base: dict[str, Any] = dict.fromkeys(posts.SCHEMA.names)
+    base.update(key=key, post_id=key, post_hash="0" * 64, category="food", taken_at=1_550_000_000, comment_count=3)
+    base.update(comments="looks great\nrecipe please", comments_read=2, hashtags=[], tagged_users=["some.user"])
+    base.update(is_sponsored=False, missing_images=[])
+    return {**base, **fields}
 
-    def make(name: str = "run", **fields: Any) -> Run:
-        truth = Planted(**fields)
-        random = np.random.default_rng(truth.seed)
-        n = truth.posts
-        account = random.integers(truth.accounts, size=n) if truth.accounts < n else np.arange(n)
-        text = random.normal(size=(n, TEXT_WIDTH)).astype(np.float32)
-        image = random.normal(size=(n, IMAGE_WIDTH)).astype(np.float32)
-        metadata = random.normal(size=(n, 4)).astype(np.float32)
-        score = random.uniform(0.5, 1, size=n)
-        positive = random.random(n) < 0.5
-        # Content also tells the account apart, as real captions and pictures do.
-        level = random.normal(size=truth.accounts)
-        own = random.normal(size=(truth.accounts, TEXT_WIDTH)).astype(np.float32)
-        text += 2 * own[account] if truth.account else 0
-        y = (
-            6
-            + truth.account * level[account]
-            + truth.text * text[:, 0]
-            + truth.image * image[:, 0]
-            + truth.metadata * metadata[:, 0]
-            + truth.sentiment * np.where(positive, score, -score)
-            + truth.noise * random.normal(size=n)
-        )
-        likes = np.maximum(0, np.round(np.expm1(y) - 3)).astype(int)
-        records = [
-            make_record(
-                f"p{row:06d}",
-                **{
-                    "influencer": f"account{account[row]:04d}",
-                    "owner_id": str(1000 + account[row]),
-                    "caption": f"a caption of post {row}",
-                    "likes": int(likes[row]),
-                    "comment_count": 3,
-                    "images": [f"{row}.jpg"],
-                    **{key: value(row) if callable(value) else value for key, value in truth.record.items()},
-                },
-            )
-            for row in range(n)
-        ]
-        run = write_posts(tmp_path / name, records, truth.shards, truth.lost)
-        has_text, has_image = random.random(n) >= truth.no_text, random.random(n) >= truth.no_image
-        everyone = np.ones(n, dtype=bool)
-        write_embeddings(run, encoder("text", TEXT_WIDTH), text, has_text)
-        write_embeddings(run, encoder("image", IMAGE_WIDTH), image, has_image)
-        told = text.copy()
-        told[:, 1] = truth.comments * (y - y.mean()) + (1 - truth.comments) * text[:, 1]
-        write_embeddings(
-            run,
-            encoder("text-with-comments", TEXT_WIDTH, available_before_publication=False),
-            told,
-            everyone,
-        )
-        names = ("log_followers", "width", "is_video", "caption_length", *truth.extra_metadata)
-        columns = np.column_stack([metadata, *(np.log1p(likes) for _ in truth.extra_metadata)])
-        write_embeddings(
-            run,
-            encoder("metadata", len(names), models="paper", features=names, dtype="float32", stand_in_for=""),
-            columns,
-            everyone,
-        )
-        labels = np.where(positive, "POSITIVE", "NEGATIVE").tolist()
-        write_embeddings(
-            run,
-            encoder(
-                "sentiment",
-                0,
-                available_before_publication=False,
-                scalars=("caption_label", "caption_score", "comments_label", "comments_score"),
-            ),
-            None,
-            everyone,
-            {
-                "caption_label": labels,
-                "caption_score": score.tolist(),
-                "comments_label": labels,
-                "comments_score": score.tolist(),
+
+@pytest.fixture
+def planted_run(tmp_path: Path) -> Callable[..., Run]:
+    """Write a run of ``Planted`` truth with embeddings of every encoder."""
+    return lambda name="run", **fields: plant_run(tmp_path / name, Planted(**fields))
+
+
+@pytest.fixture(scope="session")
+def plant_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    """As ``planted_run``, for runs that several tests only read."""
+    return lambda **fields: plant_run(tmp_path_factory.mktemp("planted") / "run", Planted(**fields))
+
+
+def plant_run(folder: Path, truth: Planted) -> Run:
+    """Draw posts of ``truth`` and write their shards and the embeddings of every encoder."""
+    random = np.random.default_rng(truth.seed)
+    n = truth.posts
+    account = random.integers(truth.accounts, size=n) if truth.accounts < n else np.arange(n)
+    text = random.normal(size=(n, TEXT_WIDTH)).astype(np.float32)
+    image = random.normal(size=(n, IMAGE_WIDTH)).astype(np.float32)
+    metadata = random.normal(size=(n, 4)).astype(np.float32)
+    score = random.uniform(0.5, 1, size=n)
+    positive = random.random(n) < 0.5
+    # Content also tells the account apart, as real captions and pictures do.
+    level = random.normal(size=truth.accounts)
+    own = random.normal(size=(truth.accounts, TEXT_WIDTH)).astype(np.float32)
+    text += 2 * own[account] if truth.account else 0
+    y = (
+        6
+        + truth.account * level[account]
+        + truth.text * text[:, 0]
+        + truth.image * image[:, 0]
+        + truth.metadata * metadata[:, 0]
+        + truth.sentiment * np.where(positive, score, -score)
+        + truth.noise * random.normal(size=n)
+    )
+    likes = np.maximum(0, np.round(np.expm1(y) - 3)).astype(int)
+    records = [
+        record(
+            f"p{row:06d}",
+            **{
+                "influencer": f"account{account[row]:04d}",
+                "owner_id": str(1000 + account[row]),
+                "caption": f"a caption of post {row}",
+                "likes": int(likes[row]),
+                "comment_count": 3,
+                "images": [f"{row}.jpg"],
+                **{key: value(row) if callable(value) else value for key, value in truth.record.items()},
             },
         )
-        return run
-
-    return make
+        for row in range(n)
+    ]
+    run = write_posts(folder, records, truth.shards, truth.lost)
+    has_text, has_image = random.random(n) >= truth.no_text, random.random(n) >= truth.no_image
+    everyone = np.ones(n, dtype=bool)
+    write_embeddings(run, encoder("text", TEXT_WIDTH), text, has_text)
+    write_embeddings(run, encoder("image", IMAGE_WIDTH), image, has_image)
+    told = text.copy()
+    told[:, 1] = truth.comments * (y - y.mean()) + (1 - truth.comments) * text[:, 1]
+    write_embeddings(
+        run,
+        encoder("text-with-comments", TEXT_WIDTH, available_before_publication=False),
+        told,
+        everyone,
+    )
+    names = ("log_followers", "width", "category_food", "caption_length", *truth.extra_metadata)
+    columns = np.column_stack([metadata, *(np.log1p(likes) for _ in truth.extra_metadata)])
+    write_embeddings(
+        run,
+        encoder("metadata", len(names), models="paper", features=names, dtype="float32", stand_in_for=""),
+        columns,
+        everyone,
+    )
+    labels = np.where(positive, "POSITIVE", "NEGATIVE").tolist()
+    write_embeddings(
+        run,
+        encoder(
+            "sentiment",
+            0,
+            available_before_publication=False,
+            scalars=("caption_label", "caption_score", "comments_label", "comments_score"),
+        ),
+        None,
+        everyone,
+        {
+            "caption_label": labels,
+            "caption_score": score.tolist(),
+            "comments_label": labels,
+            "comments_score": score.tolist(),
+        },
+    )
+    return run
 
 
 @pytest.fixture
@@ -210,3 +227,31 @@ def rewrite_keys() -> Callable[[Run], None]:
         embeddings.write(run, made, 0, keys, [None] * len(keys), np.ones((len(keys), TEXT_WIDTH)), {})
 
     return rewrite
+
+
+@pytest.fixture
+def reencode() -> Callable[[Run], None]:
+    """Encode the text of shard 0 again, with other numbers."""
+
+    def rewrite(run: Run) -> None:
+        made = next(e for e in embeddings.encoders(run) if e.encoder == "text")
+        held = embeddings.read(run, made, 0)
+        keys = held.keys.to_pylist()
+        embeddings.write(run, made, 0, keys, [None] * len(keys), np.asarray(held.vectors) + 1, {})
+
+    return rewrite
+
+
+class Notes(Silent):
+    """Progress that keeps its notes."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.lines.append(message)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()

@@ -36,7 +36,7 @@ def as_modality(make_encoder: Callable[..., Encoder]) -> Callable[..., Modality]
 
 
 def plant(accounts: int, level: float, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Columns, standardised target, accounts and the target's deviation: column 0 has slope 1, column 1 is noise by account."""
+    """Columns (0 has slope 1, 1 is noise by account), standardised target, accounts, the target's deviation."""
     random = np.random.default_rng(seed)
     account = random.integers(accounts, size=N)
     x = random.normal(size=(N, D)).astype(np.float32)
