@@ -88,6 +88,8 @@ class _Deflate:
         self._stream = zlib.decompressobj(-15)
 
     def feed(self, chunk: bytes | memoryview) -> Iterator[bytes]:
+        if self.done:
+            return
         left: bytes | memoryview = chunk
         self.taken += len(chunk)
         while not self.done:

@@ -75,7 +75,7 @@ MEANING: dict[Reason, str] = {
     Reason.TOO_LARGE: "the entry is larger than the limit for one entry",
     Reason.OVERLAP: "the entry shares bytes with another one",
     Reason.OFFSET_OUT_OF_RANGE: "the local header would lie outside the archive, or in its directory",
-    Reason.PART_MISSING: "the entry begins on a part that the archive does not have",
+    Reason.PART_MISSING: "the entry lies on a part that is not there, or reaches into one",
     Reason.TRUNCATED: "the data run past the end of what is there",
     Reason.HEADER_CORRUPT: "a header is not where it should be, or its fields do not fit together",
 }

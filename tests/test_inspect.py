@@ -109,3 +109,67 @@ def test_what_is_no_zip_exits_with_1_and_says_so(tmp_path: Path, content: bytes)
 def test_an_empty_zip_is_a_zip(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\x05\x06" + bytes(18))
     assert digest(tmp_path / "a.zip") == (0, [])
+
+
+def test_salvage_reads_what_is_there(tree: dict[str, bytes], tmp_path: Path) -> None:
+    pack(tmp_path, "zip", "-qr0", "-s", "64k", "a.zip", "d")
+    (tmp_path / "a.zip").unlink()
+    (tmp_path / "a.z02").unlink(missing_ok=True)
+    assert "--salvage" in inspect(tmp_path / "a.z01").stderr
+    code, rows = digest(tmp_path / "a.z01", "--salvage")
+    assert code == 3
+    good = [row for row in rows if "fault" not in row]
+    assert good and all(row in expected(tree) for row in good)
+    described = json.loads(inspect(tmp_path / "a.z01", "--salvage", "--json").stdout)
+    assert any("salvaged from local headers" in warning for warning in described["warnings"])
+    both = inspect(tmp_path / "a.z01", "--salvage", "--strict")
+    assert both.returncode == 2 and "exclude" in both.stderr
+
+
+HASH = """
+import json, resource, sys
+from ingest.archive import Archive
+from ingest.inspect import digests
+with Archive.open(sys.argv[1], strict=True) as archive:
+    rows = list(digests(archive))
+print(json.dumps([rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10]))
+"""
+
+
+@pytest.mark.parametrize("options", [["-1"], ["-0"], ["-1", "-fd"]])
+def test_a_large_entry_is_hashed_in_bounded_memory(tmp_path: Path, options: list[str]) -> None:
+    size = 300 << 20
+    with (tmp_path / "large").open("wb") as file:
+        file.write(b"begins")
+        file.seek(size - 4)
+        file.write(b"ends")
+    pack(tmp_path, "zip", "-q", *options, "a.zip", "large")
+    (tmp_path / "large").unlink()
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", HASH, str(tmp_path / "a.zip")], capture_output=True, check=True, timeout=120, cwd=root
+    )
+    (row,), megabytes = json.loads(done.stdout)
+    zeros, sha256, crc32 = bytes(1 << 20), hashlib.sha256(b"begins"), zlib.crc32(b"begins")
+    for at in range(6, size - 4, len(zeros)):
+        piece = zeros[: size - 4 - at]
+        sha256.update(piece)
+        crc32 = zlib.crc32(piece, crc32)
+    sha256.update(b"ends")
+    crc32 = zlib.crc32(b"ends", crc32)
+    assert row == {"name": "large", "size": size, "crc32": f"{crc32:08x}", "sha256": sha256.hexdigest()}
+    assert megabytes < 250
+
+
+def test_a_large_entry_that_is_damaged_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(20 << 20))
+    for options, fault in ((["-0"], "crc_wrong"), (["-1"], None)):
+        pack(tmp_path, "zip", "-q", *options, "a.zip", "large")
+        content = bytearray((tmp_path / "a.zip").read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        (tmp_path / "a.zip").write_bytes(content)
+        (tmp_path / "b.zip").write_bytes(content)
+        code, (row,) = digest(tmp_path / "b.zip")
+        assert code == 3 and row["fault"] in ({fault} if fault else {"crc_wrong", "data_corrupt", "size_lie"})
+        assert inspect(tmp_path / "b.zip", "--digest", "--strict").returncode == 1
+        (tmp_path / "a.zip").unlink()

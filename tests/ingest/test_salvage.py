@@ -557,6 +557,28 @@ def test_any_archive_cut_anywhere_gives_what_lies_before_the_cut(
         path.unlink()
 
 
+@given(
+    tree=st.lists(members.map(tame), min_size=1, max_size=5, unique_by=lambda member: member.name),
+    data=st.data(),
+)
+def test_any_damage_gives_right_data_or_faults(
+    tmp_path_factory: pytest.TempPathFactory, tree: list[Member], data: st.DataObject
+) -> None:
+    content = bytearray(b"".join(map(local, tree)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        if data.draw(st.booleans()):
+            content[at] ^= data.draw(st.integers(1, 255))
+        else:
+            content[at : at + data.draw(st.integers(0, 50))] = data.draw(st.binary(max_size=50))
+        content = content or bytearray(1)
+    (folder := tmp_path_factory.mktemp("set")).joinpath("a.zip").write_bytes(content)
+    found = rescue(folder / "a.zip")
+    plains = {member.plain for member in tree} | {b"", b"one" * 50, b"two" * 50}
+    assert set(found.good.values()) <= plains
+    (folder / "a.zip").unlink()
+
+
 def slices(folder: Path, content: bytes, sizes: list[int]) -> Iterator[Path]:
     at = number = 0
     while at < len(content):
