@@ -27,7 +27,7 @@ DESCRIPTOR = 1 << 3
 
 _LOCAL = struct.Struct("<IHHHIIIIHH").unpack_from
 _LOCAL_SIGNATURE = 0x04034B50
-_DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
+DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
 _SENTINEL = 0xFFFFFFFF
 
 Buffer = bytes | bytearray | memoryview
@@ -116,7 +116,7 @@ def descriptor_sizes(buffer: Buffer, crc32: int, compressed_size: int, size: int
     """Return the bytes of each layout in which ``buffer`` begins with a descriptor of these values."""
     begins = bytes(buffer[:MOST_DESCRIPTOR])
     lengths: list[int] = []
-    for signature in (_DESCRIPTOR_SIGNATURE, b""):
+    for signature in (DESCRIPTOR_SIGNATURE, b""):
         if compressed_size <= _SENTINEL and size <= _SENTINEL:
             narrow = signature + struct.pack("<III", crc32, compressed_size, size)
             if begins.startswith(narrow):

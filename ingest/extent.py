@@ -16,7 +16,15 @@ import numpy as np
 
 from ingest.decoder import Decoder, make
 from ingest.directory import RECORD_SIGNATURE
-from ingest.entry import DESCRIPTOR, ENCRYPTED, LOCAL_HEADER, MOST_DESCRIPTOR, descriptor_sizes, zip64_sizes
+from ingest.entry import (
+    DESCRIPTOR,
+    DESCRIPTOR_SIGNATURE,
+    ENCRYPTED,
+    LOCAL_HEADER,
+    MOST_DESCRIPTOR,
+    descriptor_sizes,
+    zip64_sizes,
+)
 from ingest.fields import at_every_byte
 from ingest.inflate import MAX_ENTRY, METHODS, STORED
 from ingest.names import decode
@@ -228,7 +236,6 @@ class Extents:
 
     def _scan(self, local: Local, end: int) -> Extent | None:
         """Search stored data for a descriptor that states what lies before it."""
-        empty = None
         at, crc32, checked, step = local.data, 0, local.data, _FIRST
         while at + 12 <= end:
             block = bytearray(self._window.peek(at, step + MOST_DESCRIPTOR, end))
@@ -246,16 +253,15 @@ class Extents:
                 checked = at + hit
                 size = checked - local.data
                 found = self._with_descriptor(local, [checked], crc32, size, end, certain=size > 0)
-                if found is not None:
+                # Zeros look like the descriptor of nothing; where what is there ends with them, they prove nothing.
+                if found is not None and (size > 0 or found.end < end or block.startswith(DESCRIPTOR_SIGNATURE)):
                     self._left += size
                     return found
-                if size == 0:
-                    empty = self._with_descriptor(local, [checked], crc32, 0, end)
             crc32 = deflate.crc32(bytes(block[checked - at : span]), crc32)
             checked = at = at + span
             step = min(2 * step, _CHUNK)
             self._spend(span)
-        return empty  # zeros look like the descriptor of nothing, so this comes last
+        return None
 
     def _with_descriptor(
         self, local: Local, stops: list[int], crc32: int, size: int, end: int, *, certain: bool = True

@@ -530,8 +530,9 @@ members = st.builds(
 
 
 def tame(member: Member) -> Member:
-    """Without what nobody could tell: a zip in stored data of unknown size that is cut off."""
-    return replace(member, plain=b"") if member.plain is INNER and member.method == 0 and member.descriptor else member
+    """Without what nobody could tell in stored data of unknown size: nothing from zeros, and what is a zip's own."""
+    doubtful = member.method == 0 and member.descriptor and (not member.plain or member.plain in bogus)
+    return replace(member, plain=bytes(40) + b"." if member.plain else b".") if doubtful else member
 
 
 @given(
@@ -543,15 +544,19 @@ def tame(member: Member) -> Member:
 def test_any_archive_cut_anywhere_gives_what_lies_before_the_cut(
     tmp_path_factory: pytest.TempPathFactory, tree: list[Member], where: float, sizes: list[int], marker: bytes
 ) -> None:
-    content, ends = marker, {}
+    content, ends, data_ends = marker, {}, {}
     for member in tree:
         content += local(member)
         ends[member.name] = len(content)
+        data_ends[member.name] = len(content) - (0 if member.descriptor is None else 12)
     content = content[: max(round(where * len(content)), 1)]
     folder = tmp_path_factory.mktemp("set")
     paths = list(slices(folder, content, sizes))
     found = rescue(paths)
-    assert found.good == {member.name: member.plain for member in tree if ends[member.name] <= len(content)}
+    assert set(found.good) >= {name for name, end in ends.items() if end <= len(content)}
+    # Half a descriptor of the wide layout can read as a whole one of the narrow.
+    left = {member.name: member.plain for member in tree if data_ends[member.name] - 8 <= len(content)}
+    assert found.good.items() <= left.items()
     assert set(found.faults) <= {name for name, end in ends.items() if end > len(content)}
     for path in paths:
         path.unlink()
