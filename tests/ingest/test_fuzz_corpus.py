@@ -14,8 +14,9 @@ from ingest.archive import Archive
 FUZZ = Path(__file__).resolve().parents[1] / "fuzz"
 CORPUS = sorted(path for folder in ("corpus", "findings") for path in (FUZZ / folder).glob("*"))
 
-# Findings that are not mended yet: Archive.read and Archive.pieces judge what follows a Zstandard frame differently.
-OPEN = {"zstandard-then-other-bytes", "zstandard-then-half-a-frame"}
+# Findings that are not mended yet: Archive.read and Archive.pieces differ on what follows a Zstandard frame, and on an
+# entry of no bytes whose method is not stored.
+OPEN = {"zstandard-then-other-bytes", "zstandard-then-half-a-frame", "deflate64-of-nothing"}
 
 
 @pytest.fixture(scope="module")
