@@ -90,8 +90,7 @@ def _headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
     if best.r2_interval.low > 0:
         yield Finding(
             CLAIM,
-            f"On accounts it has never seen, {best.model} predicts engagement better than the mean of its training"
-            f" posts would ({told}).",
+            f"On accounts it has never seen, {best.model} predicts engagement better than the mean does ({told}).",
         )
     elif best.r2_interval.high < 0:
         yield Finding(
@@ -138,14 +137,15 @@ def _optimism(rows: Sequence[ResultRow]) -> Iterator[Finding]:
 def _leak(rows: Sequence[ResultRow], leaking: Sequence[ModelResult]) -> Iterator[Finding]:
     by_key = {(row.model, row.split): row for row in rows}
     for result in leaking:
-        clean = by_key.get((result.model, "influencer")) or by_key.get((result.model, "random"))
-        shown = by_key.get((result.name, clean.split)) if clean else None
-        if clean is None or shown is None or clean.r2 is None or shown.r2 is None:
+        shown = by_key.get((result.name, "influencer")) or by_key.get((result.name, "random"))
+        if shown is None or shown.r2 is None:
             continue
+        clean = by_key.get((result.model, shown.split)) if result.recipe == "postmill" else None
+        against = f", against {number(clean.r2)} for {clean.model} without them," if clean is not None else ""
         yield Finding(
             WEAK,
             f"{result.name} reads the comments, which are written after publication and are part of what is predicted:"
-            f" R² {number(shown.r2)}, against {number(clean.r2)} for {result.model} without them.",
+            f" its R² of {number(shown.r2)}{against} is no forecast.",
         )
 
 

@@ -16,10 +16,16 @@ class Markup:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its heading, and whether it holds numbers."""
+    """A column of a table: its heading, whether it holds numbers, and whether it is set back."""
 
     heading: str
     numeric: bool = True
+    soft: bool = False
+
+    @property
+    def css(self) -> str:
+        """Classes of its cells."""
+        return " ".join(name for name, on in (("n", self.numeric), ("soft", self.soft)) if on)
 
 
 Cell = str | int | Markup
@@ -49,18 +55,15 @@ def section(anchor: str, heading: str, *parts: str) -> str:
 
 def table(caption: Cell, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], css: str = "") -> str:
     """Return a table: a caption, a heading for each column, and the first cell of each row as the row's heading."""
-    head = "".join(f'<th scope="col"{_css("n" if c.numeric else "")}>{escape(c.heading)}</th>' for c in columns)
+    head = "".join(f'<th scope="col"{_css(c.css)}>{escape(c.heading)}</th>' for c in columns)
     body = []
     for row in rows:
         cells = [f'<th scope="row">{text(row[0])}</th>']
-        cells += [
-            f"<td{_css('n' if column.numeric else '')}>{text(cell)}</td>"
-            for column, cell in zip(columns[1:], row[1:], strict=True)
-        ]
+        cells += [f"<td{_css(column.css)}>{text(cell)}</td>" for column, cell in zip(columns[1:], row[1:], strict=True)]
         body.append(f"<tr>{''.join(cells)}</tr>")
     return (
-        f'<div class="scroll" tabindex="0" role="group"><table{_css(css)}><caption>{text(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+        f'<div class="scroll" tabindex="0" role="group"><table{_css(css)}>'
+        f"<caption><span>{text(caption)}</span></caption><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
@@ -137,15 +140,19 @@ border-left:4px solid var(--line)}
 .scroll{overflow-x:auto;margin:1rem 0}
 table{border-collapse:collapse;font-size:.94rem;font-variant-numeric:tabular-nums;min-width:22rem}
 table.wide{width:100%}
-caption{text-align:left;padding:0 0 .5rem;max-width:46rem}
+caption{text-align:left;padding:0 0 .5rem}
+caption span,figcaption{display:block;position:sticky;left:0;max-width:min(46rem,100vw - 2.5rem)}
 caption b{color:var(--ink)}
-th,td{padding:.42rem .9rem .42rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:baseline}
+th,td{padding:.42rem 1.15rem .42rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:baseline}
 thead th{font-weight:600;font-size:.85rem;color:var(--soft);border-bottom-color:var(--soft);vertical-align:bottom}
 tbody th{font-weight:560}
 .n{text-align:right;white-space:nowrap}
-.ci{display:block;color:var(--soft);font-size:.8rem}
+td.soft{font-size:.86rem}
+thead th.soft{font-size:.85rem}
 figure{margin:1rem 0}
-figcaption{max-width:44rem;margin-top:.3rem}
+figcaption{margin-top:.3rem}
+.chart{overflow-x:auto}
+.chart svg{min-width:38rem}
 svg{max-width:100%;height:auto;display:block}
 svg text{fill:var(--soft);font:11px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif}
 svg .name{fill:var(--ink);font-size:13px}

@@ -63,8 +63,8 @@ def forest(names: Sequence[str], marks: Sequence[Sequence[Mark]], low: float, hi
 
     A value outside the axis is drawn as an arrow head at its end.
     """
-    row, left, right, top = 38, 150, 16, 8
-    size = 560
+    row, left, right, top = 34, 190, 16, 8
+    size = 600
     width, height = left + size + right, top + row * len(names) + 30
     x = _axis(low, high, left, left + size)
     end = top + row * len(names)

@@ -93,7 +93,8 @@ def _notices(data: DataSummary, found: Sequence[ModelResult]) -> str:
         said.append(
             "These models were not all trained on the same posts and target: train again before comparing them."
         )
-    return f'<div class="notice" role="note">{"".join(map(page.paragraph, said))}</div>' if said else ""
+    lines = map(page.paragraph, dict.fromkeys(said))
+    return f'<div class="notice" role="note">{"".join(lines)}</div>' if said else ""
 
 
 def _findings(told: Sequence[findings.Finding], limits: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from shards import faults
 from train import page, plots
 from train.describe import DataSummary
@@ -34,8 +36,9 @@ def _target(data: DataSummary) -> str:
         return page.paragraph("No post has a target.")
     low, high = data.edges[0], data.edges[-1]
     label = f"Histogram of the target of {sum(data.counts):,} posts, from {low:.1f} to {high:.1f}"
-    caption = "How the target is spread over posts: 7 is about 1,100 likes and comments, 10 about 22,000."
-    return page.figure(plots.histogram(data.edges, data.counts, label), caption)
+    examples = " and ".join(f"{at:g} is {math.expm1(at):,.0f}" for at in (math.ceil(low), math.floor(high)))
+    caption = f"How the target is spread over posts. In likes and comments, {examples}."
+    return page.figure(plots.histogram(data.edges, data.counts, label), caption, "chart")
 
 
 def _accounts(data: DataSummary) -> str:

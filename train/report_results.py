@@ -25,7 +25,16 @@ _NOTES = {
     " recognise accounts and repeat what they usually get: read it as an upper bound.",
 }
 _CSS = {"influencer": "disjoint", "random": "mixed"}
-_HEADINGS = ("Model", "MSE", "MAE", "R²", "Spearman", "R² by split, mean ± sd")
+_COLUMNS = (
+    Column("Model", numeric=False),
+    Column("MSE"),
+    Column("MAE"),
+    Column("R²"),
+    Column("95 % interval", soft=True),
+    Column("Spearman"),
+    Column("95 % interval", soft=True),
+    Column("R² by split, mean ± sd"),
+)
 
 
 def section(rows: Sequence[ResultRow], found: Sequence[ModelResult]) -> str:
@@ -62,14 +71,11 @@ def figures(run: Run, found: Sequence[ModelResult]) -> str:
 def _table(title: str, note: str, rows: Sequence[ResultRow]) -> str:
     missing = "; ".join(sorted({row.note for row in rows if row.note}))
     seeds = max(row.seeds for row in rows)
-    tested = (
-        f"{rows[0].test_posts:,} test posts of {rows[0].test_accounts:,} accounts over {seeds} split"
-        f"{'s' if seeds > 1 else ''}; small figures are 95 % intervals over accounts"
-    )
-    tested += f" ({missing})." if missing else "."
-    caption = Markup(f"<b>{escape(title)}.</b> {escape(note)} {escape(tested)}")
-    columns = [Column(heading, at > 0) for at, heading in enumerate(_HEADINGS)]
-    return page.table(caption, columns, [_cells(row) for row in rows], "wide")
+    over = f"{seeds} splits" if seeds > 1 else "one split"
+    tested = f"{rows[0].test_posts:,} test posts of {rows[0].test_accounts:,} accounts over {over}."
+    tested += f" No interval: {missing}." if missing else ""
+    caption = Markup(f"<b>{escape(title)}.</b> {escape(f'{note} {tested}')}")
+    return page.table(caption, _COLUMNS, [_cells(row) for row in rows], "wide")
 
 
 def _cells(row: ResultRow) -> list[Cell]:
@@ -78,15 +84,16 @@ def _cells(row: ResultRow) -> list[Cell]:
         row.model,
         number(row.mse, 3),
         number(row.mae, 3),
-        _with_interval(row.r2, row.r2_interval),
-        _with_interval(row.spearman, row.spearman_interval),
+        number(row.r2),
+        _interval(row.r2_interval),
+        number(row.spearman),
+        _interval(row.spearman_interval),
         by_split,
     ]
 
 
-def _with_interval(value: float | None, interval: Interval | None) -> Markup:
-    shown = number(value)
-    return Markup(shown if interval is None else f'{shown}<span class="ci">{span(interval)}</span>')
+def _interval(interval: Interval | None) -> str:
+    return number(None) if interval is None else span(interval)
 
 
 def _chart(rows: Sequence[ResultRow]) -> str:
@@ -100,7 +107,7 @@ def _chart(rows: Sequence[ResultRow]) -> str:
         " split, with 95 % intervals over accounts where there are enough of them. 0 is what the mean of the test posts"
         " would reach, 1 is perfect; an arrow head is a value off the scale."
     )
-    return page.figure(plots.forest(names, marks, low, 1.0, "R² of each model on both splits"), caption)
+    return page.figure(plots.forest(names, marks, low, 1.0, "R² of each model on both splits"), caption, "chart")
 
 
 def _mark(row: ResultRow | None, css: str) -> Mark:

@@ -206,7 +206,7 @@ def row(**fields: Any) -> ResultRow:
 @pytest.mark.parametrize(
     ("rows", "comparison", "strength", "said"),
     [
-        ([row()], None, "claim", "predicts engagement better than the mean"),
+        ([row()], None, "claim", "predicts engagement better than the mean does"),
         ([row(r2_interval=Interval(-0.1, 0.4))], None, "weak", "cannot be told from predicting the mean"),
         ([row(r2=-0.3, r2_interval=Interval(-0.5, -0.1))], None, "claim", "is worse than the mean"),
         ([row(r2_interval=None, spearman_interval=None, note="too few")], None, "none", "support no claim"),
