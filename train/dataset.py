@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shards import plan, posts
 from shards.errors import UsageError
 from shards.run import Run
 from train import splits, target
 from train.splits import Units
+
+Rows = npt.NDArray[np.int64]
 
 MIN_POSTS = 10
 """With fewer posts there is no test part worth the name."""
@@ -80,7 +83,7 @@ def load(run: Run, comment_weight: float) -> Dataset:
     rows = np.flatnonzero(~np.isnan(found.values))
     _check(run, records.num_rows, found, rows)
     keys = records["key"].combine_chunks()
-    accounts, groups = links.units(keys, records["influencer"])
+    accounts, groups = links.units(keys, records["influencer"].combine_chunks())
     return Dataset(
         shards=shards,
         planned_shards=planned,
@@ -99,43 +102,44 @@ class _Links:
 
     def __init__(self) -> None:
         self.posts = 0
-        self._chunks: dict[str, list[tuple[npt.NDArray[np.int64], Units]]] = {"account": [], "duplicate": []}
+        self._accounts: list[tuple[Rows, Units]] = []
+        self._duplicates: list[tuple[Rows, Units]] = []
 
     def add(self, table: pa.Table) -> None:
         """Take the posts of the next shard."""
-        for kind, pairs in (("account", _account_tokens(table)), ("duplicate", _duplicate_tokens(table))):
-            flat = np.array([(row, token) for row, token in pairs], dtype=np.uint64).reshape(-1, 2)
-            self._chunks[kind].append((flat[:, 0].astype(np.int64) + self.posts, flat[:, 1]))
+        for links, found in ((self._accounts, _account_tokens), (self._duplicates, _duplicate_tokens)):
+            links += [(rows + self.posts, tokens) for rows, tokens in found(table)]
         self.posts += table.num_rows
 
-    def units(self, keys: pa.Array, influencers: pa.ChunkedArray) -> tuple[Units, Units]:
+    def units(self, keys: pa.Array, influencers: pa.Array) -> tuple[Units, Units]:
         """Return the account id and the group id of each post."""
         return (
-            splits.unit_ids(self._labels("account"), influencers.to_pylist()),
-            splits.unit_ids(self._labels("duplicate"), keys.to_pylist()),
+            splits.unit_ids(self._labels(self._accounts), influencers),
+            splits.unit_ids(self._labels(self._duplicates), keys),
         )
 
-    def _labels(self, kind: str) -> npt.NDArray[np.int64]:
-        chunks = self._chunks[kind]
-        rows, tokens = (np.concatenate([chunk[n] for chunk in chunks]) for n in (0, 1))
+    def _labels(self, links: list[tuple[Rows, Units]]) -> Rows:
+        rows, tokens = (np.concatenate([pair[n] for pair in links]) for n in (0, 1))
         return splits.components(self.posts, rows.astype(np.int64), tokens.astype(np.uint64))
 
 
-def _account_tokens(table: pa.Table) -> Iterator[tuple[int, int]]:
-    """Yield each post's account name and owner id: a renamed account has two names and one id."""
-    for row, (name, owner) in enumerate(
-        zip(table["influencer"].to_pylist(), table["owner_id"].to_pylist(), strict=True)
-    ):
-        yield row, splits.hash64("influencer", name)
-        if owner:
-            yield row, splits.hash64("owner", owner)
+def _account_tokens(table: pa.Table) -> Iterator[tuple[Rows, Units]]:
+    """Yield rows and tokens of account names and of owner ids: a renamed account has two names and one id."""
+    for column in ("influencer", "owner_id"):
+        values = table[column].combine_chunks()
+        known = np.flatnonzero(pc.fill_null(pc.not_equal(values, ""), False).to_numpy(zero_copy_only=False))
+        yield known, splits.hashes(column, values.take(pa.array(known)))
 
 
-def _duplicate_tokens(table: pa.Table) -> Iterator[tuple[int, int]]:
+def _duplicate_tokens(table: pa.Table) -> Iterator[tuple[Rows, Units]]:
+    """Yield rows and tokens of picture names and captions, within their accounts."""
     columns = (table[name].to_pylist() for name in ("influencer", "images", "missing_images", "caption"))
+    rows, tokens = [], []
     for row, (account, images, missing, caption) in enumerate(zip(*columns, strict=True)):
-        for token in splits.near_duplicate_tokens(account, [*images, *missing], caption):
-            yield row, token
+        found = splits.near_duplicate_tokens(account, [*images, *missing], caption)
+        rows += [row] * len(found)
+        tokens += found
+    yield np.array(rows, dtype=np.int64), np.array(tokens, dtype=np.uint64)
 
 
 def _check(run: Run, total: int, found: target.Target, rows: npt.NDArray[np.int64]) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from shards import models
-from train import ladder, metrics, splits
+from train import intervals, ladder, metrics, splits
 from train.dataset import Dataset
 from train.features import Modality
 from train.metrics import Predicted
@@ -102,7 +102,7 @@ def _counts(data: Dataset, test: splits.Mask) -> dict[str, int]:
 def _summary(runs: Sequence[Mapping[str, Any]], judged: Sequence[Predicted]) -> dict[str, Any]:
     """Return the metrics over the test posts of all seeds, their intervals, and mean and spread over seeds."""
     pooled = metrics.pooled(judged)
-    intervals = {name: metrics.interval(pooled, name) for name in INTERVALS}
+    bounds = {name: intervals.interval(pooled, name) for name in INTERVALS}
     mean, spread = {}, {}
     for name in metrics.STATISTICS:
         found = [run["metrics"][name] for run in runs]
@@ -112,8 +112,8 @@ def _summary(runs: Sequence[Mapping[str, Any]], judged: Sequence[Predicted]) -> 
     return {
         "pooled": metrics.all_of(pooled),
         "counts": {"test_posts": len(pooled.true), "test_accounts": len(np.unique(pooled.accounts))},
-        "interval": {name: None if isinstance(i, str) else [i.low, i.high] for name, i in intervals.items()},
-        "interval_note": {name: i for name, i in intervals.items() if isinstance(i, str)},
+        "interval": {name: None if isinstance(i, str) else [i.low, i.high] for name, i in bounds.items()},
+        "interval_note": {name: i for name, i in bounds.items() if isinstance(i, str)},
         "mean": mean,
         "spread": spread,
     }

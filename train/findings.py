@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from train.describe import DataSummary
-from train.metrics import Interval
+from train.intervals import Interval
 from train.results import FUSION, Comparison, ModelResult, ResultRow
 
 NONE, WEAK, CLAIM = "none", "weak", "claim"

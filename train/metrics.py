@@ -1,9 +1,4 @@
-"""How good predictions are, in log space, and how sure one can be: a bootstrap over accounts.
-
-Posts of one account resemble each other, so it is accounts that are drawn with replacement, never posts (a cluster
-bootstrap; Davison and Hinkley, *Bootstrap Methods and their Application*, 1997, section 3.8). What another sample of
-accounts would have given is in the interval; what other training posts would have given is not.
-"""
+"""How good predictions are, in log space. What is undefined is None, never NaN."""
 
 from __future__ import annotations
 
@@ -15,19 +10,6 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-_ALL = slice(None)
-
-MIN_ACCOUNTS, MIN_POSTS = 20, 100
-"""With fewer accounts or posts in the test parts together there is no interval, and no claim."""
-
-REPLICATES = 1_000
-LEVEL = 0.95
-_SEED = 20_190_630
-_MAX_UNDEFINED = 0.05  # share of replicates in which a statistic may be undefined
-
-TOO_FEW_ACCOUNTS = f"too few accounts for an interval (fewer than {MIN_ACCOUNTS})"
-TOO_FEW_POSTS = f"too few posts for an interval (fewer than {MIN_POSTS})"
-UNDEFINED = "undefined: all predictions or all true values are equal"
 
 
 @dataclass(frozen=True)
@@ -45,14 +27,6 @@ class Predicted:
     predicted: Floats
     accounts: npt.NDArray[np.uint64]
     seeds: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A 95 % interval."""
-
-    low: float
-    high: float
 
 
 Statistic = Callable[[Floats, Floats, Floats | None], float | None]
@@ -100,15 +74,14 @@ def ranks(values: Floats, weights: Floats | None = None) -> Floats:
 
     A whole-number weight counts a value that many times, so this gives the ranks in a resampled data set.
     """
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    weight = np.ones(len(values)) if weights is None else weights[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(values) else np.array([], int)
-    per_value = np.add.reduceat(weight, starts) if len(values) else np.array([])
-    before = np.cumsum(per_value) - per_value
-    ranked = np.empty(len(values))
-    ranked[order] = np.repeat(before + (per_value + 1) / 2, np.diff(np.append(starts, len(values))))
-    return ranked
+    return _ranks_of(np.unique(values, return_inverse=True)[1], weights)
+
+
+def _ranks_of(places: Rows, weights: Floats | None) -> Floats:
+    """Return :func:`ranks` of values of which ``places`` says the place among the distinct ones."""
+    per_value = np.bincount(places, weights)
+    found: Floats = (np.cumsum(per_value) - per_value + (per_value + 1) / 2)[places]
+    return found
 
 
 def spearman(true: Floats, predicted: Floats, weights: Floats | None = None) -> float | None:
@@ -117,29 +90,43 @@ def spearman(true: Floats, predicted: Floats, weights: Floats | None = None) -> 
 
 
 STATISTICS: dict[str, Statistic] = {"mse": mse, "mae": mae, "r2": r2, "spearman": spearman, "pearson": pearson}
-
-
 _WITHIN_SEEDS = frozenset({"spearman", "pearson"})
 
 
-def value(part: Predicted, name: str, at: Rows | slice = _ALL, weights: Floats | None = None) -> float | None:
-    """Return one of :data:`STATISTICS` over the test posts ``at``.
+def value(part: Predicted, name: str) -> float | None:
+    """Return one of :data:`STATISTICS` over the test posts of all seeds.
 
     Errors and R² are taken over the posts of all seeds at once. Correlations are taken among the posts of each seed
     and averaged by number of posts: between seeds, the mean of the training part alone would correlate with what was
     held out, and negatively.
     """
-    true, predicted, seeds = part.true[at], part.predicted[at], part.seeds[at]
+    return prepared(part, name)(None)
+
+
+def prepared(part: Predicted, name: str) -> Callable[[Floats | None], float | None]:
+    """Return :func:`value` as a function of the posts' weights, for many weights: values are sorted once."""
     if name not in _WITHIN_SEEDS:
-        return STATISTICS[name](true, predicted, weights)
-    total, size = 0.0, 0.0
-    for seed in np.unique(seeds):
-        own = seeds == seed
-        found = STATISTICS[name](true[own], predicted[own], None if weights is None else weights[own])
-        if found is not None:
-            count = float(own.sum() if weights is None else weights[own].sum())
-            total, size = total + count * found, size + count
-    return total / size if size else None
+        return lambda weights: STATISTICS[name](part.true, part.predicted, weights)
+    own = [np.flatnonzero(part.seeds == seed) for seed in np.unique(part.seeds)]
+    ranked = name == "spearman"
+    both = [[side[at] for side in (part.true, part.predicted)] for at in own]
+    places = [[np.unique(side, return_inverse=True)[1] for side in sides] for sides in both] if ranked else []
+
+    def within(number: int, weights: Floats | None) -> float | None:
+        true, predicted = [_ranks_of(side, weights) for side in places[number]] if ranked else both[number]
+        return pearson(true, predicted, weights)
+
+    def averaged(weights: Floats | None) -> float | None:
+        total, size = 0.0, 0.0
+        for number, at in enumerate(own):
+            drawn = None if weights is None else weights[at]
+            count = float(len(at) if drawn is None else drawn.sum())
+            found = within(number, drawn) if count else None
+            if found is not None:
+                total, size = total + count * found, size + count
+        return total / size if size else None
+
+    return averaged
 
 
 def all_of(part: Predicted) -> dict[str, float | None]:
@@ -155,46 +142,3 @@ def pooled(parts: Sequence[Predicted]) -> Predicted:
         np.concatenate([part.accounts for part in parts]),
         np.concatenate([part.seeds for part in parts]),
     )
-
-
-def interval(part: Predicted, name: str) -> Interval | str:
-    """Return the 95 % interval of the statistic ``name`` of :data:`STATISTICS`, or why there is none."""
-    return _percentiles(part.accounts, lambda at, weights: value(part, name, at, weights))
-
-
-def difference(better: Predicted, worse: Predicted, name: str) -> tuple[float | None, Interval | str]:
-    """Return how much higher ``name`` is for ``better`` than for ``worse``, with a paired 95 % interval.
-
-    The same accounts are drawn for both, so what makes an account hard for both cancels out.
-
-    Raises:
-        ValueError: They are not about the same posts in the same order.
-    """
-    if not (np.array_equal(better.true, worse.true) and np.array_equal(better.accounts, worse.accounts)):
-        raise ValueError("a paired difference needs the same test posts in the same order")
-
-    def gap(at: Rows | slice, weights: Floats | None) -> float | None:
-        high, low = value(better, name, at, weights), value(worse, name, at, weights)
-        return None if high is None or low is None else high - low
-
-    return gap(_ALL, None), _percentiles(better.accounts, gap)
-
-
-def _percentiles(accounts: npt.NDArray[np.uint64], statistic: Callable[[Rows, Floats], float | None]) -> Interval | str:
-    distinct, code = np.unique(accounts, return_inverse=True)
-    if len(distinct) < MIN_ACCOUNTS:
-        return TOO_FEW_ACCOUNTS
-    if len(accounts) < MIN_POSTS:
-        return TOO_FEW_POSTS
-    random = np.random.default_rng(_SEED)
-    drawn = np.empty(REPLICATES)
-    for replicate in range(REPLICATES):
-        times = np.bincount(random.integers(len(distinct), size=len(distinct)), minlength=len(distinct))
-        weights = times[code].astype(np.float64)
-        at = np.flatnonzero(weights)
-        found = statistic(at, weights[at])
-        drawn[replicate] = np.nan if found is None else found
-    if np.isnan(drawn).mean() > _MAX_UNDEFINED:
-        return UNDEFINED
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))

@@ -10,7 +10,7 @@ import numpy as np
 from shards.run import Run
 from train import page, plots, results
 from train.findings import number, span
-from train.metrics import Interval
+from train.intervals import Interval
 from train.page import Cell, Column, Markup
 from train.plots import Mark
 from train.results import ModelResult, ResultRow

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from shards import models, publish
 from shards.errors import PostmillError
 from shards.run import Run
-from train import metrics
-from train.metrics import Interval, Predicted
+from train import intervals
+from train.intervals import Interval
+from train.metrics import Predicted
 
 ORDER = ("mean", "category", "followers", "text-mlp", "image-mlp", "metadata", "fusion")
 FUSION = "fusion"
@@ -165,7 +166,7 @@ def compare_fusion(run: Run, results: Sequence[ModelResult], split: str) -> Comp
     ours, theirs = predictions(run, fusion, split), predictions(run, best, split)
     if not np.array_equal(ours.true, theirs.true):
         return None  # they were trained on different states of the run; the report says so
-    difference, interval = metrics.difference(ours, theirs, "r2")
+    difference, interval = intervals.difference(ours, theirs, "r2")
     return None if difference is None else Comparison(best.name, difference, interval)
 
 
@@ -176,16 +177,16 @@ def _r2(result: ModelResult, split: str) -> float | None:
 
 def _row(result: ModelResult, split: str) -> ResultRow:
     held = result.splits[split]
-    intervals = {name: None if pair is None else Interval(*pair) for name, pair in held["interval"].items()}
+    bounds = {name: None if pair is None else Interval(*pair) for name, pair in held["interval"].items()}
     return ResultRow(
         model=result.name,
         split=split,
         mse=held["pooled"]["mse"],
         mae=held["pooled"]["mae"],
         r2=held["pooled"]["r2"],
-        r2_interval=intervals["r2"],
+        r2_interval=bounds["r2"],
         spearman=held["pooled"]["spearman"],
-        spearman_interval=intervals["spearman"],
+        spearman_interval=bounds["spearman"],
         note=held["interval_note"].get("r2", ""),
         r2_mean=held["mean"]["r2"],
         r2_spread=held["spread"]["r2"],

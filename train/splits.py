@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 Units = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
@@ -27,12 +28,18 @@ _KEY = b"postmill"
 
 def hash64(*parts: str) -> int:
     """Return the first 64 bits of the keyed BLAKE2b of ``parts``, which are kept apart by their lengths."""
-    state = hashlib.blake2b(digest_size=8, key=_KEY)
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        state.update(len(data).to_bytes(8, "little"))
-        state.update(data)
-    return int.from_bytes(state.digest(), "little")
+    text = "".join([f"{len(part)}:{part}" for part in parts])
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=_KEY).digest()
+    return int.from_bytes(digest, "little")
+
+
+def hashes(kind: str, names: pa.Array) -> Units:
+    """Return :func:`hash64` of ``kind`` and each of N strings, none of them null, shape (N,)."""
+    encoded = names.dictionary_encode()
+    distinct = encoded.dictionary.to_pylist()
+    of_distinct = np.fromiter((hash64(kind, name) for name in distinct), dtype=np.uint64, count=len(distinct))
+    found: Units = of_distinct[encoded.indices.to_numpy()]
+    return found
 
 
 def normalise_caption(caption: str) -> str:
@@ -79,14 +86,14 @@ def components(size: int, rows: npt.NDArray[np.int64], tokens: Units) -> npt.NDA
         labels = merged
 
 
-def unit_ids(labels: npt.NDArray[np.int64], names: Sequence[str]) -> Units:
+def unit_ids(labels: npt.NDArray[np.int64], names: pa.Array) -> Units:
     """Return the id of each row's unit: the smallest hash among the ``names`` of the unit's rows.
 
     The id depends on what is in the unit, not on where its rows stand.
     """
-    hashes = np.fromiter((hash64("unit", name) for name in names), dtype=np.uint64, count=len(names))
-    smallest = hashes.copy()
-    np.minimum.at(smallest, labels, hashes)
+    hashed = hashes("unit", names)
+    smallest = hashed.copy()
+    np.minimum.at(smallest, labels, hashed)
     found: Units = smallest[labels]
     return found
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as reference
 
-from train import metrics
-from train.metrics import Interval, Predicted
+from train import intervals, metrics
+from train.intervals import Interval
+from train.metrics import Predicted
 
 VALUES = st.lists(st.integers(-5, 5), min_size=3, max_size=40)
 
@@ -88,10 +89,10 @@ def test_pooled_r2_is_over_all_seeds_at_once() -> None:
 
 
 def test_too_few_accounts_or_posts_give_no_interval() -> None:
-    few = np.repeat(np.arange(metrics.MIN_ACCOUNTS - 1), 20)
-    assert metrics.interval(judged(np.arange(len(few)), few, few), "r2") == metrics.TOO_FEW_ACCOUNTS
-    many = np.arange(metrics.MIN_POSTS - 1)
-    assert metrics.interval(judged(many, many, many), "r2") == metrics.TOO_FEW_POSTS
+    few = np.repeat(np.arange(intervals.MIN_ACCOUNTS - 1), 20)
+    assert intervals.interval(judged(np.arange(len(few)), few, few), "r2") == intervals.TOO_FEW_ACCOUNTS
+    many = np.arange(intervals.MIN_POSTS - 1)
+    assert intervals.interval(judged(many, many, many), "r2") == intervals.TOO_FEW_POSTS
 
 
 def clustered(seed: int, accounts: int = 60, each: int = 10) -> Predicted:
@@ -104,16 +105,16 @@ def clustered(seed: int, accounts: int = 60, each: int = 10) -> Predicted:
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "REPLICATES", 200)
-    found = [metrics.interval(clustered(seed), "r2") for seed in range(60)]
+    monkeypatch.setattr(intervals, "REPLICATES", 200)
+    found = [intervals.interval(clustered(seed), "r2") for seed in range(60)]
     covered = sum(isinstance(i, Interval) and i.low <= 0.625 <= i.high for i in found)
     assert covered >= 50  # 57 expected of 60; percentile intervals are a little narrow
 
 
 def test_drawing_posts_instead_of_accounts_would_be_too_sure() -> None:
     part = clustered(1)
-    ours = metrics.interval(part, "r2")
-    naive = metrics.interval(judged(part.true, part.predicted), "r2")
+    ours = intervals.interval(part, "r2")
+    naive = intervals.interval(judged(part.true, part.predicted), "r2")
     assert isinstance(ours, Interval) and isinstance(naive, Interval)
     assert ours.high - ours.low > 1.5 * (naive.high - naive.low)
 
@@ -124,20 +125,20 @@ def test_a_paired_difference_is_surer_than_the_parts() -> None:
     worse = Predicted(
         part.true, part.predicted + random.normal(scale=0.3, size=len(part.true)), part.accounts, part.seeds
     )
-    gap, interval = metrics.difference(part, worse, "r2")
-    single = metrics.interval(part, "r2")
+    gap, interval = intervals.difference(part, worse, "r2")
+    single = intervals.interval(part, "r2")
     assert isinstance(interval, Interval) and isinstance(single, Interval)
     assert gap == pytest.approx(metrics.value(part, "r2") - metrics.value(worse, "r2"))  # type: ignore[operator]
     assert interval.low > 0
     assert interval.high - interval.low < single.high - single.low
-    none, same = metrics.difference(part, part, "r2")
+    none, same = intervals.difference(part, part, "r2")
     assert none == 0 and same == Interval(0.0, 0.0)
 
 
 def test_a_paired_difference_needs_the_same_posts() -> None:
     with pytest.raises(ValueError, match="same test posts"):
-        metrics.difference(clustered(1), clustered(2), "r2")
+        intervals.difference(clustered(1), clustered(2), "r2")
 
 
 def test_intervals_are_the_same_every_time() -> None:
-    assert metrics.interval(clustered(3), "spearman") == metrics.interval(clustered(3), "spearman")
+    assert intervals.interval(clustered(3), "spearman") == intervals.interval(clustered(3), "spearman")

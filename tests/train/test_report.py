@@ -15,7 +15,7 @@ from shards import publish
 from shards.errors import PostmillError
 from shards.run import Run
 from train import describe, findings, plots
-from train.metrics import Interval
+from train.intervals import Interval
 from train.report import write_report
 from train.results import Comparison, ResultRow, results_table
 from train.stage import train_run

@@ -1,0 +1,81 @@
+"""How sure one can be of a statistic: a bootstrap over accounts.
+
+Posts of one account resemble each other, so it is accounts that are drawn with replacement, never posts (a cluster
+bootstrap; Davison and Hinkley, *Bootstrap Methods and their Application*, 1997, section 3.8). What another sample of
+accounts would have given is in the interval; what other training posts would have given is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from train import metrics
+from train.metrics import Floats, Predicted
+
+MIN_ACCOUNTS, MIN_POSTS = 20, 100
+"""With fewer accounts or posts in the test parts together there is no interval, and no claim."""
+
+REPLICATES = 1_000
+LEVEL = 0.95
+_SEED = 20_190_630
+_MAX_UNDEFINED = 0.05  # share of replicates in which a statistic may be undefined
+
+TOO_FEW_ACCOUNTS = f"too few accounts for an interval (fewer than {MIN_ACCOUNTS})"
+TOO_FEW_POSTS = f"too few posts for an interval (fewer than {MIN_POSTS})"
+UNDEFINED = "undefined: all predictions or all true values are equal"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval."""
+
+    low: float
+    high: float
+
+
+def interval(part: Predicted, name: str) -> Interval | str:
+    """Return the 95 % interval of the statistic ``name`` of :data:`train.metrics.STATISTICS`, or why there is none."""
+    return _percentiles(part.accounts, metrics.prepared(part, name))
+
+
+def difference(better: Predicted, worse: Predicted, name: str) -> tuple[float | None, Interval | str]:
+    """Return how much higher ``name`` is for ``better`` than for ``worse``, with a paired 95 % interval.
+
+    The same accounts are drawn for both, so what makes an account hard for both cancels out.
+
+    Raises:
+        ValueError: They are not about the same posts in the same order.
+    """
+    if not (np.array_equal(better.true, worse.true) and np.array_equal(better.accounts, worse.accounts)):
+        raise ValueError("a paired difference needs the same test posts in the same order")
+    first, second = metrics.prepared(better, name), metrics.prepared(worse, name)
+
+    def gap(weights: Floats | None) -> float | None:
+        high, low = first(weights), second(weights)
+        return None if high is None or low is None else high - low
+
+    return gap(None), _percentiles(better.accounts, gap)
+
+
+def _percentiles(
+    accounts: npt.NDArray[np.uint64], statistic: Callable[[Floats | None], float | None]
+) -> Interval | str:
+    distinct, code = np.unique(accounts, return_inverse=True)
+    if len(distinct) < MIN_ACCOUNTS:
+        return TOO_FEW_ACCOUNTS
+    if len(accounts) < MIN_POSTS:
+        return TOO_FEW_POSTS
+    random = np.random.default_rng(_SEED)
+    drawn = np.empty(REPLICATES)
+    for replicate in range(REPLICATES):
+        times = np.bincount(random.integers(len(distinct), size=len(distinct)), minlength=len(distinct))
+        found = statistic(times[code].astype(np.float64))
+        drawn[replicate] = np.nan if found is None else found
+    if np.isnan(drawn).mean() > _MAX_UNDEFINED:
+        return UNDEFINED
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high))
