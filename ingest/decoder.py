@@ -22,8 +22,10 @@ from typing import Protocol
 import inflate64
 import zstandard
 
-from ingest.inflate import DEFLATE, DEFLATE64, STORED, ZSTANDARD
 from ingest.reasons import EntryFault, Reason
+
+STORED, DEFLATE, DEFLATE64, ZSTANDARD = 0, 8, 9, 93
+METHODS = (STORED, DEFLATE, DEFLATE64, ZSTANDARD)
 
 MOST_PIECE = 32 << 20  # bytes that `feed` yields at a time
 _STEP = 1 << 20  # output of deflate at a time
@@ -58,7 +60,7 @@ def make(method: int) -> Decoder:
     """Return a decoder for ``method``.
 
     Raises:
-        EntryFault: The method is not one of :data:`ingest.inflate.METHODS`.
+        EntryFault: The method is not one of :data:`METHODS`.
     """
     kinds: dict[int, type[_Stored] | type[_Deflate] | type[_Deflate64] | type[_Zstandard]] = {
         STORED: _Stored,
@@ -69,6 +71,20 @@ def make(method: int) -> Decoder:
     if method not in kinds:
         raise EntryFault(Reason.METHOD_UNSUPPORTED, f"method {method}")
     return kinds[method]()
+
+
+def check_end(decoder: Decoder, method: int, length: int) -> None:
+    """Check that an entry of ``length`` compressed bytes, all of which ``decoder`` was fed, ended as it must.
+
+    Bytes behind the end of deflate are borne, as all readers do; behind a Zstandard frame only another frame may come.
+
+    Raises:
+        EntryFault: The data stop before their end, or something follows it.
+    """
+    if method != STORED and not decoder.done:
+        raise EntryFault(Reason.DATA_CORRUPT, "the data stop before their end")
+    if method == ZSTANDARD and decoder.taken < length:
+        raise EntryFault(Reason.DATA_CORRUPT, f"{length - decoder.taken} bytes that are no frame follow the last one")
 
 
 class _Stored:
@@ -136,6 +152,7 @@ class _Zstandard:
         self.done = False
         self.taken = self.slack = 0
         self._between = b""  # bytes after a frame that may be the next one's beginning
+        self._over = False  # what followed a frame was no frame
         self._stream = self._frame()
 
     @staticmethod
@@ -143,6 +160,8 @@ class _Zstandard:
         return zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
 
     def feed(self, chunk: bytes | memoryview) -> Iterator[bytes]:
+        if self._over:
+            return
         for at in range(0, len(chunk), _STEP64):
             step = self._between + bytes(chunk[at : at + _STEP64])
             self.taken += len(step) - len(self._between)
@@ -150,7 +169,7 @@ class _Zstandard:
             while step:
                 if self._stream.eof:
                     if not step.startswith(_FRAME[: len(step)]):
-                        self.done = True
+                        self.done = self._over = True
                         self.taken -= len(step)
                         return
                     if len(step) < len(_FRAME):

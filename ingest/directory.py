@@ -70,6 +70,13 @@ def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
         fitting = [end for end in reaching if _shift(end) > 0 and end.directory_size and _fits(space, end, _shift(end))]
         if fitting:
             shift = _shift(fitting[0])
+            if any(space.read(at, 4) == _LOCAL_SIGNATURE for at in (0, 4)):
+                raise PostmillError(
+                    "its end is lost: it begins with an entry of its own, and the directory that it ends with belongs "
+                    "to a zip within the archive",
+                    place=last,
+                    hint="fetch the file again; " + _SALVAGE,
+                )
             warnings.append(f"{shift} bytes stand in front of the archive; offsets are corrected by as much")
     if not fitting:
         fitting = [end for end in found if end.reaches < space.size and _fits(space, end, 0)]

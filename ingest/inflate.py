@@ -7,18 +7,15 @@ and CRC-32 are always checked.
 
 from __future__ import annotations
 
-import io
 import zlib
-from collections.abc import Iterator
 
 import deflate
-import inflate64
-import zstandard
 
+from ingest.decoder import DEFLATE, DEFLATE64, METHODS, STORED, ZSTANDARD, check_end, make
 from ingest.reasons import EntryFault, Reason
 
-STORED, DEFLATE, DEFLATE64, ZSTANDARD = 0, 8, 9, 93
-METHODS = (STORED, DEFLATE, DEFLATE64, ZSTANDARD)
+__all__ = ["DEFLATE", "DEFLATE64", "MAX_ENTRY", "METHODS", "STORED", "ZSTANDARD", "inflate"]
+
 MAX_ENTRY = 256 << 20  # bytes; pictures and posts are far below a hundredth of it
 
 # The most that n compressed bytes can become, bytes for a byte. Deflate: 258 bytes in two 1-bit codes.
@@ -27,8 +24,6 @@ _MOST = {STORED: 1, DEFLATE: 1032, DEFLATE64: 29_200, ZSTANDARD: 32_768}
 _SLACK = 131_072  # one block of any of them
 _WHOLE = 64 << 20  # up to this size a buffer is allocated at once
 _STEP = 1 << 20
-_STEP64 = 1 << 10  # inflate64 has no output limit: 1 KiB at a time cannot become more than 30 MB
-_WINDOW = 1 << 27  # Zstandard's own default limit
 
 
 def inflate(
@@ -84,41 +79,12 @@ def _deflate_fault(data: bytes | bytearray | memoryview, size: int) -> EntryFaul
 
 def _bounded(method: int, data: bytes | bytearray | memoryview, size: int) -> bytearray:
     """Decompress in pieces and stop as soon as there is more than ``size``."""
-    plain = bytearray()
-    pieces = {DEFLATE: _pieces_deflate, DEFLATE64: _pieces_deflate64, ZSTANDARD: _pieces_zstandard}[method]
-    try:
-        for piece in pieces(data):
+    decoder, plain, view = make(method), bytearray(), memoryview(data)
+    for at in range(0, len(view), _STEP):
+        for piece in decoder.feed(view[at : at + _STEP]):
             plain += piece
             if len(plain) > size:
                 raise EntryFault(Reason.SIZE_LIE, f"declares {size} bytes and has more")
-    except (zlib.error, zstandard.ZstdError, ValueError) as error:
-        raise EntryFault(Reason.DATA_CORRUPT, str(error)) from error
+    if len(plain) == size:
+        check_end(decoder, method, len(view))
     return plain
-
-
-def _pieces_deflate(data: bytes | bytearray | memoryview) -> Iterator[bytes]:
-    stream = zlib.decompressobj(-15)
-    view = memoryview(data)
-    for at in range(0, len(view), _STEP):  # zlib copies what it has not used yet, so it never gets more than a step
-        left: bytes | memoryview = view[at : at + _STEP]
-        while not stream.eof:
-            piece = stream.decompress(left, _STEP)
-            yield piece
-            left = stream.unconsumed_tail
-            if not left and len(piece) < _STEP:  # a full piece may have more behind it
-                break
-
-
-def _pieces_deflate64(data: bytes | bytearray | memoryview) -> Iterator[bytes]:
-    stream = inflate64.Inflater()
-    for at in range(0, len(data), _STEP64):
-        yield stream.inflate(bytes(data[at : at + _STEP64]))
-        if stream.eof:
-            return
-
-
-def _pieces_zstandard(data: bytes | bytearray | memoryview) -> Iterator[bytes]:
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-    reader = decompressor.stream_reader(io.BytesIO(data), read_across_frames=True)
-    while piece := reader.read(_STEP):
-        yield piece

@@ -26,13 +26,11 @@ import pyarrow as pa
 from ingest import records
 from ingest.directory import Directory, Kind, read_directory
 from ingest.endrecord import end_records
-from ingest.extent import read_local
 from ingest.holes import Array, first_entries, mark_holes
 from ingest.naming import LAST, MOST_PARTS, place, spell
 from ingest.parts import Source, find_parts, lay_out_holes
 from ingest.salvage import Salvaged, Walk
 from ingest.space import AddressSpace
-from ingest.window import Window
 from shards.errors import PostmillError
 
 Level = Literal["strict", "default", "salvage"]
@@ -123,16 +121,8 @@ def open_directory(space: AddressSpace, level: Level = "default") -> Listing:
 
 def _own_directory(space: AddressSpace) -> tuple[Directory, Array]:
     directory = read_directory(space)
-    if directory.shift and _begins(space):
-        raise PostmillError("it belongs to a zip within the archive, which begins before it")
     _, first = first_entries(space, records.batches(space, directory))
     return directory, first
-
-
-def _begins(space: AddressSpace) -> bool:
-    """Tell whether a local header stands where an archive begins."""
-    window = Window(space, 1 << 17)
-    return any(read_local(window, at, space.stretch_end(0)) is not None for at in (0, 4))
 
 
 def _rebuilt(space: AddressSpace, warnings: list[str]) -> Listing:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import deflate
 
-from ingest.decoder import make
+from ingest.decoder import check_end, make
 from ingest.entry import DESCRIPTOR, LOCAL_HEADER, MOST_DESCRIPTOR, descriptor_size, locate
-from ingest.inflate import STORED
 from ingest.reasons import EntryFault, Reason
 from ingest.space import AddressSpace
 
@@ -85,11 +84,8 @@ def plain_pieces(
                 raise EntryFault(Reason.SIZE_LIE, f"declares {size} bytes and has more")
             found = deflate.crc32(piece, found)
             yield piece
-        if decoder.done:
-            break
     if got != size:
         raise EntryFault(Reason.SIZE_LIE, f"declares {size} bytes and has {got}")
-    if method != STORED and not decoder.done:
-        raise EntryFault(Reason.DATA_CORRUPT, f"the data stop before their end, after {got} bytes")
+    check_end(decoder, method, end - start)
     if found != crc32:
         raise EntryFault(Reason.CRC_WRONG, f"declares {crc32:#010x} and has {found:#010x}")

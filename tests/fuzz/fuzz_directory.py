@@ -6,7 +6,6 @@ Needs atheris beside postmill's own packages, best in an environment of its own,
     python tests/fuzz/fuzz_directory.py --seeds CORPUS                  # write the seeds; needs zip and 7z
     python tests/fuzz/fuzz_directory.py --seed-from DIR CORPUS          # and seeds of the archives below DIR
     python tests/fuzz/fuzz_directory.py -max_total_time=600 CORPUS      # ten minutes; any option of libFuzzer
-    python tests/fuzz/fuzz_directory.py -merge=1 tests/fuzz/corpus CORPUS tests/fuzz/findings
     python tests/fuzz/fuzz_directory.py INPUT                           # one input again
 
 What an input means, and what must hold for all of them, is in ``checks.py``, which tests/ingest/test_fuzz_corpus.py

@@ -527,3 +527,16 @@ def test_names_of_all_sorts_in_one_batch(open_space: Callable[..., AddressSpace]
     assert [row["name_length"] for row in found] == [len(row["raw_name"]) for row in found]
     assert [row["is_dir"] for row in found] == [False, False, False, True, False]
     assert [row["fault"] for row in found] == [None, None, Reason.NAME_HOSTILE, None, None]
+
+
+def test_a_zip_inside_a_zip_whose_end_is_lost_is_not_taken_for_it(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"outer" * 100)
+    (tmp_path / "b.txt").write_bytes(b"inner" * 100)
+    subprocess.run(["zip", "-q", "inner.zip", "b.txt"], cwd=tmp_path, check=True)
+    subprocess.run(["zip", "-q0", "outer.zip", "a.txt", "inner.zip"], cwd=tmp_path, check=True)
+    inner, outer = (tmp_path / "inner.zip").read_bytes(), (tmp_path / "outer.zip").read_bytes()
+    cut = tmp_path / "cut.zip"
+    cut.write_bytes(outer[: outer.index(inner) + len(inner)])
+    with AddressSpace(find_parts(cut)) as space, pytest.raises(PostmillError, match="zip within the archive") as caught:
+        read_directory(space)
+    assert caught.value.hint is not None and "salvage" in caught.value.hint
