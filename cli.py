@@ -34,7 +34,7 @@ from shards.verify import check_counts, count_faults, verify_files
 
 if TYPE_CHECKING:  # imports torch's users only where a command needs them
     from ingest.inspect import Description
-    from train.metrics import Interval
+    from train.intervals import Interval
 
 app = typer.Typer(
     name="postmill",
