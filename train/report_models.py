@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from train import page
@@ -29,7 +29,7 @@ def section(found: Sequence[ModelResult]) -> str:
         [
             modality if encoder["encoder"] == modality else f"{modality} ({encoder['encoder']})",
             encoder["model"] or "none: numbers of the record",
-            f"stands in for {encoder['stand_in_for']}" if encoder["stand_in_for"] else "as in the paper",
+            _origin(encoder),
             "yes" if encoder["available_before_publication"] else "no: reads comments",
         ]
         for modality, encoder in encoders(found)
@@ -48,7 +48,7 @@ def section(found: Sequence[ModelResult]) -> str:
         else "",
         page.paragraph(
             "Texts, number and sentiment of comments exist only after publication and are part of the target. They are"
-            " left out unless a model's name says otherwise."
+            " left out of every model but those that are said here to use them."
         ),
         *(page.paragraph(f"{result.name} {result.metrics['leak']}.") for result in found if result.metrics["leak"]),
     )
@@ -56,8 +56,18 @@ def section(found: Sequence[ModelResult]) -> str:
 
 def encoders(found: Sequence[ModelResult]) -> list[tuple[str, dict[str, Any]]]:
     """Return each modality with each encoder that models were shown, as metrics.json describes it."""
-    seen = {(modality, e["folder"]): e for result in found for modality, e in result.encoders.items()}
-    return [(modality, seen[modality, folder]) for modality, folder in sorted(seen)]
+    seen = {
+        (modality, encoder["folder"], not encoder["available_before_publication"]): encoder
+        for result in found
+        for modality, encoder in result.encoders.items()
+    }
+    return [(key[0], seen[key]) for key in sorted(seen)]
+
+
+def _origin(encoder: Mapping[str, Any]) -> str:
+    if not encoder["model"]:
+        return "the project's own"
+    return f"stands in for {encoder['stand_in_for']}" if encoder["stand_in_for"] else "the paper's own"
 
 
 def method(found: Sequence[ModelResult]) -> str:
@@ -90,7 +100,7 @@ def _times(weight: float) -> str:
 
 
 def _suffix(result: ModelResult) -> str:
+    comments = ", comments included" if result.metrics["leak"] else ""
     if result.recipe == "paper":
-        shown = "caption and comments" if result.features == "paper" else "captions alone"
-        return f", with the paper's settings (Adam 1e-4, batches of 64, 3 epochs; text: {shown})"
-    return ", comments included" if result.features == "paper" else ""
+        return f"{comments}, with the paper's settings (Adam 1e-4, batches of 64, 3 epochs)"
+    return comments
