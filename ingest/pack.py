@@ -13,7 +13,7 @@ from ingest.inflate import DEFLATE, inflate
 from ingest.influencers import Influencer
 from ingest.metadata import NotAPost, complete, parse_info
 from ingest.reasons import EntryFault
-from shards import faults, plan, posts, publish
+from shards import faults, offsets, plan, posts, publish
 from shards.errors import PostmillError
 from shards.faults import Fault
 from shards.reasons import Reason
@@ -63,6 +63,7 @@ def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dic
             records.append(packed.record)
             images += len(packed.pictures)
         tar.close()
+        unit.file(f"{name}{offsets.SUFFIX}").write(offsets.index_bytes(tar.members))
         unit.table(f"{name}.parquet", posts.records_table(records))
         if found:
             unit.table(f"{name}.{faults.FILE}", faults.table(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shards.offsets import Member
 from shards.publish import HashingFile
 
 BLOCK = 512
@@ -27,11 +28,16 @@ class TarWriter:
     """Appends members to ``file``; :meth:`close` ends the archive, and nothing else does.
 
     Leaving out :meth:`close` leaves a tar without end: an exception on its way must never finish the file.
+
+    Attributes:
+        size: Bytes of the archive so far.
+        members: What was added so far: name, offset and size of each content.
     """
 
     def __init__(self, file: HashingFile) -> None:
         self.file = file
-        self.size = 0  # bytes of the archive so far
+        self.size = 0
+        self.members: list[Member] = []
         self._buffers: list[Buffer] = []
         self._pending = 0
 
@@ -56,6 +62,7 @@ class TarWriter:
         if padding:
             self._buffers.append(_PADDING[:padding])
         start = self.size + BLOCK
+        self.members.append(Member(name, start, size))
         self.size = start + size + padding
         self._pending += BLOCK + size + padding
         if self._pending >= _FLUSH_BYTES:

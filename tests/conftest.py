@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from shards import plan, posts, publish
+from shards import offsets, plan, posts, publish
 from shards import run as runs
 from shards.run import Run
 from shards.tar import TarWriter
@@ -92,6 +92,7 @@ def make_run(tmp_path: Path) -> Callable[[Sequence[Sequence[Post]]], Run]:
                     for n, picture in enumerate(pictures):
                         tar.add(f"{fields['key']}.{n}.jpg", picture)
                 tar.close()
+                unit.file(f"{name}{offsets.SUFFIX}").write(offsets.index_bytes(tar.members))
                 unit.table(f"{name}.parquet", posts.records_table([fields for fields, _ in content]))
                 unit.counts.update(posts=len(content))
         return run

@@ -1,0 +1,69 @@
+"""The index beside each tar: where every member's content begins and how long it is, for reading at random.
+
+The format is the one that NVIDIA DALI's ``wds2idx`` writes (version 1.2), so that its WebDataset reader takes the file
+as it is: a line ``v1.2 SAMPLES``, then one line for each sample, with extension, offset, size and name of each of its
+members, separated by single blanks. ``tar[offset:offset + size]`` is the content of the member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from shards.errors import PostmillError
+
+SUFFIX = ".idx"
+VERSION = "v1.2"
+
+
+class Member(NamedTuple):
+    """One member of a tar: its name, and offset and size of its content in bytes."""
+
+    name: str
+    offset: int
+    size: int
+
+    @property
+    def key(self) -> str:
+        """The name up to its first dot: the sample it belongs to."""
+        return self.name.partition(".")[0]
+
+
+def index_bytes(members: Sequence[Member]) -> bytes:
+    """Return the content of the index of a tar with ``members``, in the order of the tar."""
+    lines = []
+    for _, group in groupby(members, key=lambda member: member.key):
+        lines.append(" ".join(f"{m.name.partition('.')[2]} {m.offset} {m.size} {m.name}" for m in group))
+    return "\n".join([f"{VERSION} {len(lines)}", *lines, ""]).encode("ascii")
+
+
+def read_index(path: Path) -> Iterator[list[Member]]:
+    """Yield the members of each sample of the index ``path``, in the order of the tar.
+
+    Raises:
+        PostmillError: It is not such an index.
+    """
+    try:
+        with path.open(encoding="ascii", newline="\n") as lines:
+            version, count = next(lines, "").split()
+            if version != VERSION:
+                raise ValueError(f"version {version}")
+            found = 0
+            for line in lines:
+                yield list(_members(line.split()))
+                found += 1
+            if found != int(count):
+                raise ValueError(f"{found} samples, its first line says {count}")
+    except (OSError, ValueError) as error:
+        raise PostmillError(
+            f"cannot be read as an index of a tar ({error})", place=path, hint="delete it and ingest again"
+        ) from error
+
+
+def _members(words: Sequence[str]) -> Iterable[Member]:
+    if not words or len(words) % 4:
+        raise ValueError(f"{len(words)} words in a line")
+    for at in range(0, len(words), 4):
+        yield Member(words[at + 3], int(words[at + 1]), int(words[at + 2]))
