@@ -24,7 +24,7 @@ from ingest.source import Source, discover
 from ingest.stages import Stage
 from ingest.stages import ingest as ingest_stages
 from shards import run as runs
-from shards.errors import EXIT_FAULTS, PostmillError, UsageError
+from shards.errors import EXIT_FAULTS, Interrupted, PostmillError, UsageError
 from shards.faults import meaning
 from shards.interrupt import interruptible
 from shards.progress import Progress, for_console
@@ -487,7 +487,7 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         app()
-    except PostmillError as error:
+    except (PostmillError, Interrupted) as error:
         err.print("[bold red]error:[/] " + escape(error.cause), highlight=False, soft_wrap=True)
         if error.place:
             err.print("  where: " + escape(error.place), highlight=False, soft_wrap=True)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -14,15 +11,14 @@ from pathlib import Path
 from ingest.pack import pack_shard
 from ingest.source import open_archive
 from ingest.windows import image_spool, is_packed, metadata_spool, pack_window, spool_metadata, spooled
-from shards import interrupt, plan, posts, publish
+from ingest.workers import perform
+from shards import plan, posts, publish
 from shards import run as runs
-from shards.errors import Interrupted, PostmillError
+from shards.errors import PostmillError
 from shards.plan import IMAGES, METADATA
 from shards.progress import Progress, Silent
 from shards.run import Run
 from shards.tasks import WHOLE, Task, share
-
-Work = Callable[[], None]
 
 
 class Stage(StrEnum):
@@ -74,7 +70,7 @@ def ingest(
         waiting = [item for item, done in mine if not done]
         with progress.track(f"ingest: {stage.value}", len(mine), "pieces") as advance:
             advance(len(mine) - len(waiting))
-            for _ in _perform([partial(_do, run.folder, stage, item) for item in waiting], workers):
+            for _ in perform([partial(_do, run.folder, stage, item) for item in waiting], workers):
                 advance(1)
         yield StageSummary(stage, len(waiting), len(mine) - len(waiting))
     _write_indexes(run)
@@ -120,36 +116,6 @@ def _do(folder: Path, stage: Stage, number: int) -> None:
             spool_metadata(run, space, window)
         else:
             pack_window(run, space, window, plan.windows(run, METADATA))
-
-
-def _perform(work: Sequence[Work], workers: int) -> Iterator[None]:
-    """Do all of ``work``, yielding as each piece ends; on an exception the other workers drop what is in hand."""
-    if workers == 1 or len(work) < 2:
-        for each in work:
-            each()
-            yield
-        return
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(workers, len(work)), mp_context=context, initializer=interrupt.install)
-    try:
-        pending = {executor.submit(each) for each in work}
-        while pending:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                future.result()
-                yield
-    except BrokenProcessPool as error:
-        raise PostmillError(
-            "a worker process was killed, most likely for want of memory",
-            place="--workers",
-            hint="run the same command again with fewer workers: each holds one window in memory",
-        ) from error
-    except (PostmillError, Interrupted):
-        for child in multiprocessing.active_children():
-            child.terminate()
-        raise
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _write_indexes(run: Run) -> None:

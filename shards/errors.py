@@ -33,7 +33,16 @@ class UsageError(PostmillError):
     exit_code = EXIT_USAGE
 
 
-class Interrupted(PostmillError):
-    """A signal asked the work to stop; what was finished is kept and the same command carries on."""
+class Interrupted(BaseException):
+    """A signal asked the work to stop; what was finished is kept and the same command carries on.
+
+    Not an Exception, as KeyboardInterrupt is none: no library's ``except Exception`` may swallow it.
+    """
 
     exit_code = EXIT_INTERRUPTED
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        self.place = None
+        self.hint = "what was finished is kept: the same command carries on"
+        super().__init__(cause)

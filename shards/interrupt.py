@@ -1,4 +1,8 @@
-"""Signals that ask the work to stop: what is in hand is dropped, what is done stays, exit code 75."""
+"""Signals that ask the work to stop: what is in hand is dropped, what is done stays, exit code 75.
+
+The exception that a signal raises can be lost: in a finaliser, in a callback of C code, in a bare ``except``. So the
+signal is remembered too, and :func:`check` raises it again where the next piece of work would begin.
+"""
 
 from __future__ import annotations
 
@@ -12,27 +16,35 @@ from shards.errors import Interrupted
 # SIGTERM comes from schedulers and `kill`, SIGUSR2 ahead of a time limit, SIGINT from Ctrl-C.
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
 
+_arrived: list[int] = []  # at most one: the first that came in the present block
+
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise :class:`shards.errors.Interrupted` in the main thread when one of SIGNALS arrives during the block."""
+    """Raise :class:`shards.errors.Interrupted` in the main thread when one of SIGNALS arrives during the block.
+
+    However the block ends after a signal, with no exception or another one, it ends with Interrupted.
+    """
     before = {number: signal.signal(number, _raise) for number in SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        try:
+            check()
+        finally:
+            _arrived.clear()
 
 
-def install() -> None:
-    """Do the same for the rest of this process: what a worker process calls first."""
-    for number in SIGNALS:
-        signal.signal(number, _raise)
+def check() -> None:
+    """Raise :class:`shards.errors.Interrupted` if a signal has arrived in the present block."""
+    if _arrived:
+        raise Interrupted(f"stopped by {signal.Signals(_arrived[0]).name}")
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
     for each in SIGNALS:  # a second signal must not break the clean-up that the first one started
         signal.signal(each, signal.SIG_IGN)
-    raise Interrupted(
-        f"stopped by {signal.Signals(number).name}", hint="what was finished is kept: the same command carries on"
-    )
+    _arrived.append(number)
+    check()

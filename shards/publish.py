@@ -24,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shards import interrupt
 from shards.errors import PostmillError
 
 SCHEMA_VERSION = 1
@@ -162,7 +163,9 @@ def unit(folder: Path, name: str, run: str) -> Iterator[Unit]:
 
     Raises:
         PostmillError: The disk is full or the folder cannot be written; nothing is published.
+        Interrupted: A signal came before; nothing is published.
     """
+    interrupt.check()
     folder.mkdir(parents=True, exist_ok=True)
     work = Unit(folder, name, run)
     try:

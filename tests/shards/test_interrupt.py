@@ -1,0 +1,61 @@
+"""Signals: none is lost, whatever the code that it falls into does with exceptions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from shards import interrupt, publish
+from shards.errors import Interrupted
+from shards.interrupt import interruptible
+
+
+@pytest.mark.parametrize("number", interrupt.SIGNALS)
+def test_a_signal_ends_the_block(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted, match=f"stopped by {number.name}"), interruptible():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def swallow() -> None:
+    """Take a signal where its exception is lost."""
+    with contextlib.suppress(BaseException):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_nothing_is_published_after_a_signal_that_was_swallowed(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted), interruptible():
+        swallow()
+        with publish.unit(tmp_path, "one", "run"):
+            pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_block_ends_with_a_swallowed_signal() -> None:
+    with pytest.raises(Interrupted), interruptible():
+        swallow()
+
+
+def test_an_error_that_a_signal_was_turned_into_is_a_signal() -> None:
+    with pytest.raises(Interrupted), interruptible():
+        swallow()
+        raise RuntimeError("query interrupted")
+
+
+def test_a_signal_of_an_earlier_block_is_over() -> None:
+    with contextlib.suppress(Interrupted), interruptible():
+        os.kill(os.getpid(), signal.SIGUSR2)
+    with interruptible():
+        interrupt.check()
+
+
+def test_no_handler_of_exceptions_takes_it() -> None:
+    with pytest.raises(Interrupted), interruptible():
+        with contextlib.suppress(Exception):
+            signal.raise_signal(signal.SIGTERM)
+        pytest.fail("it was swallowed")
