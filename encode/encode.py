@@ -144,8 +144,8 @@ def _recipes(names: Sequence[str], settings: Settings) -> list[Recipe]:
 
 
 def _check_pin(run: Run, encoder: Encoder) -> None:
-    """Compare with what is pinned, if anything is, before hours are spent on other encoders."""
-    if (run.embeddings / encoder.folder / embeddings.ENCODER_FILE).exists():
+    """Compare with what is pinned, if anything is, before hours are spent on other encoders; pin anew what was lost."""
+    if (run.embeddings / encoder.folder).is_dir():
         embeddings.pin(run, encoder)
 
 

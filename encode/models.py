@@ -16,7 +16,7 @@ from types import ModuleType
 from encode import hub
 from encode.encoders import IMAGE, SENTIMENT, TEXT
 from shards.errors import PostmillError, UsageError
-from shards.run import canonical_hash
+from shards.sealed import canonical_hash
 
 LIGHT, PAPER, OVERRIDE = "light", "paper", "override"
 EVERY = "every"  # of an encoder that is the same in every set

@@ -12,7 +12,7 @@ from ingest.pack import pack_shard
 from ingest.source import open_archive
 from ingest.windows import image_spool, is_packed, metadata_spool, pack_window, spool_metadata, spooled
 from ingest.workers import perform
-from shards import plan, posts, publish
+from shards import listing, plan, posts, publish
 from shards import run as runs
 from shards.errors import PostmillError
 from shards.plan import IMAGES, METADATA
@@ -73,7 +73,7 @@ def ingest(
             for _ in perform([partial(_do, run.folder, stage, item) for item in waiting], workers):
                 advance(1)
         yield StageSummary(stage, len(waiting), len(mine) - len(waiting))
-    _write_indexes(run)
+    listing.write(run)
 
 
 def _items(run: Run, stage: Stage) -> list[tuple[int, bool]]:
@@ -116,18 +116,3 @@ def _do(folder: Path, stage: Stage, number: int) -> None:
             spool_metadata(run, space, window)
         else:
             pack_window(run, space, window, plan.windows(run, METADATA))
-
-
-def _write_indexes(run: Run) -> None:
-    """Write the lists of shards that readers of the ecosystem know, once every post shard is done."""
-    manifests = [
-        (shard.shard, publish.done(run.posts, posts.shard_name(shard.shard), run.fingerprint))
-        for shard in plan.shards(run)
-    ]
-    samples = {f"{posts.shard_name(shard)}.tar": done.counts["posts"] for shard, done in manifests if done is not None}
-    if len(samples) < len(manifests) or (run.posts / "sizes.json").exists():
-        return
-    listed = [{"url": name, "nsamples": count} for name, count in samples.items()]
-    index = {"__kind__": "wids-shard-index-v1", "wids_version": 1, "name": "posts", "shardlist": listed}
-    publish.put_json(run.posts / "index.json", index)
-    publish.put_json(run.posts / "sizes.json", samples)

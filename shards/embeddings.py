@@ -7,7 +7,6 @@ the presence of each row and the scalars, ``.json`` the manifest. Row n of each 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +19,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shards import publish
+from shards import publish, sealed
 from shards.errors import PostmillError, UsageError
 from shards.posts import shard_name
-from shards.run import Run, canonical_hash
+from shards.run import Run
+from shards.sealed import canonical_hash
 
 ENCODER_FILE = "encoder.json"
 
@@ -104,7 +104,7 @@ def pin(run: Run, encoder: Encoder) -> Path:
     path = folder / ENCODER_FILE
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        publish.put_json(path, _to_json(encoder))
+        publish.put_sealed(path, _to_json(encoder))
     held = read_encoder(folder)
     for field in dataclasses.fields(Encoder):
         old, new = getattr(held, field.name), getattr(encoder, field.name)
@@ -126,14 +126,14 @@ def read_encoder(folder: Path) -> Encoder:
     """
     path = folder / ENCODER_FILE
     try:
-        value = json.loads(path.read_bytes())
+        value = sealed.unseal(path.read_bytes())
         value["scalars"], value["features"] = tuple(value["scalars"]), tuple(value["features"])
         return Encoder(**value)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PostmillError(
             f"cannot be read as an encoder's description ({error})",
             place=path,
-            hint="delete the folder and encode again",
+            hint="delete the file and encode again with the same models: it is written anew",
         ) from error
 
 

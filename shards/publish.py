@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import secrets
 import shutil
@@ -24,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shards import interrupt
+from shards import interrupt, sealed
 from shards.errors import PostmillError
 
 SCHEMA_VERSION = 1
@@ -176,7 +175,7 @@ def unit(folder: Path, name: str, run: str) -> Iterator[Unit]:
             for file in work.files:
                 file.temporary.replace(file.path)
             _sync_folder(folder)
-            put_json(folder / f"{name}.json", to_json(manifest))
+            put_sealed(folder / f"{name}.json", to_json(manifest))
             work.published = True
     except PostmillError:  # some are an OSError too: of a part that cannot be read, say
         raise
@@ -192,11 +191,11 @@ def unit(folder: Path, name: str, run: str) -> Iterator[Unit]:
             file.temporary.unlink(missing_ok=True)
 
 
-def put_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write ``value`` as JSON with sorted keys to ``path``, atomically and durably."""
+def put_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path``, atomically and durably."""
     file = HashingFile(path)
     try:
-        file.write(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+        file.write(content)
         file.finish()
         file.temporary.replace(path)
         _sync_folder(path.parent)
@@ -205,8 +204,13 @@ def put_json(path: Path, value: Mapping[str, Any]) -> None:
         file.temporary.unlink(missing_ok=True)
 
 
+def put_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write ``value`` to ``path`` as JSON that carries its own SHA-256 (:mod:`shards.sealed`)."""
+    put_bytes(path, sealed.json_bytes(sealed.seal(value)))
+
+
 def to_json(manifest: Manifest) -> dict[str, Any]:
-    """Return the JSON form of ``manifest``."""
+    """Return the JSON form of ``manifest``, without its seal."""
     files = {name: {"bytes": state.bytes, "sha256": state.sha256} for name, state in manifest.files.items()}
     return {
         "schema": SCHEMA_VERSION,
@@ -219,9 +223,9 @@ def to_json(manifest: Manifest) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path, name: str) -> Manifest | None:
-    """Return the manifest of unit ``name``, or None where there is none that parses and has our schema."""
+    """Return the manifest of unit ``name``, or None where there is none that is whole and has our schema."""
     try:
-        value = json.loads((folder / f"{name}.json").read_bytes())
+        value = sealed.unseal((folder / f"{name}.json").read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from shards import publish
+from shards import publish, sealed
 from shards.errors import PostmillError, UsageError
+from shards.sealed import canonical_hash
 
 RUN_FILE = "run.json"
 
@@ -81,12 +81,6 @@ def fingerprint(sources: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     return canonical_hash(_pinned(sources, options))
 
 
-def canonical_hash(value: Any) -> str:
-    """Return the SHA-256 (hexadecimal) of ``value`` as JSON with sorted keys and no spaces."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def create_or_check(
     folder: Path, sources: Mapping[str, Any], options: Mapping[str, Any], locations: Mapping[str, Any]
 ) -> Run:
@@ -105,7 +99,7 @@ def create_or_check(
                 "is neither empty nor a run folder", place=folder, hint="name a new or an empty folder for the run"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        publish.put_json(path, {**_pinned(sources, options), "locations": dict(locations)})
+        publish.put_sealed(path, {**_pinned(sources, options), "locations": dict(locations)})
     run = open_run(folder)
     wanted = _pinned(sources, options)
     held = _pinned(run.sources, run.options)
@@ -117,7 +111,7 @@ def create_or_check(
             "postmill run SOURCE NEW_RUN",
         )
     if dict(run.locations) != dict(locations):  # the same dataset in another place
-        publish.put_json(path, {**wanted, "locations": dict(locations)})
+        publish.put_sealed(path, {**wanted, "locations": dict(locations)})
         run = open_run(folder)
     return run
 
@@ -130,8 +124,13 @@ def open_run(folder: Path) -> Run:
         PostmillError: ``run.json`` is damaged.
     """
     path = folder / RUN_FILE
+    again = (
+        "restore it from a copy, or take that of a new run folder with the same sources and options: "
+        f"postmill plan SOURCE NEW, then cp NEW/{RUN_FILE} {quote(str(path))}"
+    )
     try:
-        value = json.loads(path.read_bytes())
+        content = path.read_bytes()
+        value = json.loads(content)
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
             "is not a run folder: it has no run.json",
@@ -139,16 +138,12 @@ def open_run(folder: Path) -> Run:
             hint=f"make one: postmill plan SOURCE {quote(str(folder))}",
         ) from None
     except ValueError as error:
-        raise PostmillError(
-            f"cannot be read as JSON ({error})", place=path, hint="restore it from a copy, or start a new run folder"
-        ) from error
+        raise PostmillError(f"cannot be read as JSON ({error})", place=path, hint=again) from error
     try:
         schema, made_by = value["schema"], value["version"]
         run = Run(folder, "", value["sources"], value["options"], value["locations"])
     except (KeyError, TypeError) as error:
-        raise PostmillError(
-            f"lacks {error}", place=path, hint="restore it from a copy, or start a new run folder"
-        ) from error
+        raise PostmillError(f"lacks {error}", place=path, hint=again) from error
     if (schema, made_by) != (publish.SCHEMA_VERSION, version("postmill")):
         raise UsageError(
             f"was made by postmill {made_by} (format {schema}); this is {version('postmill')}"
@@ -156,6 +151,10 @@ def open_run(folder: Path) -> Run:
             place=path,
             hint=f"pip install postmill=={made_by} to go on with it, or start a new run folder",
         )
+    try:
+        sealed.unseal(content)
+    except ValueError as error:
+        raise PostmillError(f"is damaged: {error}", place=path, hint=again) from error
     return Run(folder, fingerprint(run.sources, run.options), run.sources, run.options, run.locations)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from shards import posts, publish
-from shards.run import Run, canonical_hash
+from shards.run import Run
+from shards.sealed import canonical_hash
 from train.dataset import Dataset
 from train.features import Modality
 

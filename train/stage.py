@@ -12,7 +12,8 @@ import safetensors.numpy
 
 from shards import embeddings, models, tasks
 from shards.progress import Progress, Silent
-from shards.run import Run, canonical_hash
+from shards.run import Run
+from shards.sealed import canonical_hash
 from shards.tasks import WHOLE, Task
 from train import dataset, evaluate, features, ladder, leaks, options, provenance, recipes, splits
 from train.dataset import Dataset

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ import pytest
 from encode.device import choose
 from encode.encode import encode_run
 from encode.encoders import ENCODERS
-from shards import embeddings, posts, publish
+from shards import embeddings, posts, publish, sealed
 from shards.errors import PostmillError, UsageError
 from shards.progress import Advance, Silent
 from shards.run import Run
@@ -144,8 +143,8 @@ def test_tasks_share_the_shards(run: Run) -> None:
 def test_embeddings_of_another_revision_are_refused(run: Run) -> None:
     encode(run, encoders=["text"])
     path = run.embeddings / FOLDERS[0] / embeddings.ENCODER_FILE
-    pinned = json.loads(path.read_bytes())
-    path.write_text(json.dumps({**pinned, "revision": "0.0.1"}))
+    pinned = sealed.unseal(path.read_bytes())
+    publish.put_sealed(path, {**pinned, "revision": "0.0.1"})
     with pytest.raises(UsageError, match=r"made with another revision: '0\.0\.1', and now it is '0\.1\.0'") as caught:
         encode(run, encoders=["metadata", "text"])
     assert "mv " in str(caught.value.hint)
