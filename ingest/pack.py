@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,7 @@ def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dic
         unit.counts.update(
             posts=len(records), images=images, faults=len(found), lost=sum(fault.post_lost for fault in found)
         )
+        unit.info["faults"] = dict(Counter(fault.reason for fault in found))  # for who would not open every table
         return dict(unit.counts)
 
 
