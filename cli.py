@@ -25,12 +25,12 @@ from ingest.stages import Stage
 from ingest.stages import ingest as ingest_stages
 from shards import run as runs
 from shards.errors import EXIT_FAULTS, Interrupted, PostmillError, UsageError
-from shards.faults import meaning
+from shards.faults import count_faults, meaning
 from shards.interrupt import interruptible
 from shards.progress import Progress, for_console
 from shards.run import Run
 from shards.tasks import Task, from_environment, parse_task
-from shards.verify import check_counts, count_faults, verify_files
+from shards.verify import verify as verify_run
 
 if TYPE_CHECKING:  # imports torch's users only where a command needs them
     from ingest.inspect import Description
@@ -229,15 +229,15 @@ def report(folder: RunArgument) -> None:
 @app.command(epilog="Example: `postmill faults run`, or `postmill faults run --csv > faults.csv`")
 def faults(
     folder: RunArgument,
-    csv: Annotated[bool, typer.Option("--csv", help="Every fault as a row of CSV.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Every fault as a row of CSV; import it as text.")] = False,
 ) -> None:
     """Show what was wrong with the input, by reason."""
-    from shards.verify import faults_csv
+    from shards.faults import faults_csv
 
     opened = runs.open_run(folder)
     if csv:
         for piece in faults_csv(opened):
-            sys.stdout.write(piece)
+            sys.stdout.buffer.write(piece)  # bytes: the same in every locale
         return
     table = Table("reason", "faults", "posts lost", "meaning", title=f"Faults of {escape(str(folder))}")
     for row in count_faults(opened):
@@ -279,19 +279,21 @@ def inspect(
 
 @app.command(epilog="Example: `postmill verify run`")
 def verify(folder: RunArgument) -> None:
-    """Check every file against its manifest (SHA-256) and the counts against each other."""
+    """Check every byte, file and row of a run, and the counts against each other."""
     opened = runs.open_run(folder)
+    wrong = 0
     with progress() as shown:
-        wrong = [*verify_files(opened, shown), *check_counts(opened)]
-    for sentence in wrong:
-        err.print(escape(sentence), style="red", highlight=False)
+        for finding in verify_run(opened, shown):
+            wrong += 1
+            err.print(escape(str(finding)), style="red", highlight=False, soft_wrap=True)
+            err.print("  mend: " + escape(finding.remedy), highlight=False, soft_wrap=True)
     if wrong:
         raise PostmillError(
-            f"{len(wrong)} things are wrong",
+            f"{wrong} things are wrong",
             place=folder,
-            hint="delete the damaged files and run the same commands again: they are made anew, with the same bytes",
+            hint="do what stands under each: what is deleted is made anew, with the same bytes",
         )
-    out.print(f"{escape(str(folder))}: every file is as its manifest says, and the counts add up")
+    out.print(f"{escape(str(folder))}: every byte, file and row is as it should be, and the counts add up")
 
 
 def planned(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shards import publish
-from shards.plan import NAME as PLAN
+from shards import plan, publish
 from shards.posts import shard_name
 from shards.reasons import MEANING, Reason
 from shards.run import Run
 
 FILE = "faults.parquet"
+_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,16 @@ class Fault:
     entry: str | None = None
     line: int | None = None
     detail: str | None = None
+
+
+@dataclass(frozen=True)
+class FaultCount:
+    """How often a reason occurs, how many posts it cost, and what it means."""
+
+    reason: str
+    faults: int
+    lost: int
+    meaning: str
 
 
 SCHEMA = pa.schema(
@@ -67,10 +80,50 @@ def meaning(reason: str) -> str:
 
 def tables(run: Run, shards: int) -> Iterator[tuple[str, pa.Table]]:
     """Yield the name of its unit and each finished faults table of the run: the plan's, then the post shards'."""
-    if publish.done(run.plan, PLAN, run.fingerprint) is not None:
-        yield PLAN, pq.read_table(run.plan / FILE)
+    if publish.done(run.plan, plan.NAME, run.fingerprint) is not None:
+        yield plan.NAME, pq.read_table(run.plan / FILE)
     for shard in range(shards):
         name = shard_name(shard)
         manifest = publish.done(run.posts, name, run.fingerprint)
         if manifest is not None and f"{name}.{FILE}" in manifest.files:
             yield name, pq.read_table(run.posts / f"{name}.{FILE}")
+
+
+def count_faults(run: Run) -> list[FaultCount]:
+    """Return the faults of the run by reason, the most frequent first.
+
+    Raises:
+        UsageError: There is no finished plan.
+    """
+    plan.manifest(run)
+    total: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
+    for _, table in tables(run, len(plan.shards(run))):
+        for row in table.group_by(["reason", "post_lost"]).aggregate([([], "count_all")]).to_pylist():
+            total[row["reason"]] += row["count_all"]
+            lost[row["reason"]] += row["count_all"] if row["post_lost"] else 0
+    return [FaultCount(reason, n, lost[reason], meaning(reason)) for reason, n in total.most_common()]
+
+
+def faults_csv(run: Run) -> Iterator[bytes]:
+    """Yield all faults as CSV (RFC 4180, UTF-8): a header, then one row each with the unit that found it.
+
+    Texts stand there as they are, quoted where they hold a comma, a quote or a line break; what is absent is empty.
+    They come from the input: a spreadsheet must import them as text, or it takes one that begins with ``=`` for a
+    formula.
+
+    Raises:
+        UsageError: There is no finished plan.
+    """
+    plan.manifest(run)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["unit", *SCHEMA.names])
+    for unit, table in tables(run, len(plan.shards(run))):
+        for batch in table.to_batches(_ROWS):
+            for row in batch.to_pylist():
+                writer.writerow([unit, *row.values()])
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode()

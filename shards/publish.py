@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from shards.errors import PostmillError
 
 SCHEMA_VERSION = 1
 TEMPORARY = ".tmp-"
+_BLOCK = 1 << 20
 _IOV_MAX = os.sysconf("SC_IOV_MAX")
 
 
@@ -254,16 +255,34 @@ def done(folder: Path, name: str, run: str) -> Manifest | None:
 def differences(folder: Path, manifest: Manifest) -> Iterator[str]:
     """Yield one sentence for each file of ``manifest`` that is missing or whose length or SHA-256 differs."""
     for name, state in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
-            yield f"{path}: missing"
-        elif path.stat().st_size != state.bytes:
-            yield f"{path}: {path.stat().st_size} bytes, the manifest says {state.bytes}"
-        else:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if digest != state.sha256:
-                yield f"{path}: SHA-256 differs from the manifest's"
+        what = difference(folder / name, state)
+        if what:
+            yield f"{folder / name}: {what}"
+
+
+def difference(path: Path, state: FileState, advance: Callable[[int], None] = lambda _: None) -> str:
+    """Say how the file ``path`` differs from what its manifest states; empty if it does not.
+
+    Args:
+        path: The file.
+        state: What the manifest states.
+        advance: Told of the bytes read.
+    """
+    try:
+        size = path.stat().st_size
+        if size != state.bytes:
+            return f"{size} bytes, the manifest says {state.bytes}"
+        digest = hashlib.sha256()
+        with path.open("rb", buffering=0) as file:
+            block = bytearray(_BLOCK)
+            while length := file.readinto(block):
+                digest.update(memoryview(block)[:length])
+                advance(length)
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return "" if digest.hexdigest() == state.sha256 else "SHA-256 differs from the manifest's"
 
 
 @contextmanager

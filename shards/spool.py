@@ -110,17 +110,50 @@ def read_piece(path: Path, shard: int) -> Iterator[SpoolEntry]:
         at += length
 
 
+def read_places(path: Path) -> Iterator[tuple[int, SpoolEntry]]:
+    """Yield post shard and entry, without its data, for all that the spool ``path`` holds, reading no data.
+
+    Raises:
+        ValueError: Pieces, index and trailer do not fit together to the byte.
+    """
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        pieces, end = _index(fd)
+        at = len(MAGIC)
+        if _read(fd, 0, at) != MAGIC:
+            raise ValueError("it does not begin as a spool")
+        for shard, records, offset, stated in pieces:
+            if offset != at:
+                raise ValueError(f"the piece of post shard {shard} is not where the one before ends")
+            for _ in range(records):
+                row, image, method, crc32, size, length = _RECORD.unpack(_read(fd, at, _RECORD.size))
+                yield shard, SpoolEntry(row, image, method, crc32, size, b"")
+                at += _RECORD.size + length
+            if at != offset + stated:
+                raise ValueError(f"the piece of post shard {shard} is longer or shorter than its index says")
+        if at != end:
+            raise ValueError("there are bytes between the pieces and the index")
+    finally:
+        os.close(fd)
+
+
 def _piece(fd: int, shard: int) -> memoryview:
+    pieces, end = _index(fd)
+    for number, _, offset, length in pieces:
+        if number == shard:
+            if offset + length > end:
+                raise ValueError("its index points behind its pieces")
+            return memoryview(_read(fd, offset, length))
+    return memoryview(b"")
+
+
+def _index(fd: int) -> tuple[Iterator[tuple[int, int, int, int]], int]:
+    """Return the rows of the index, and its own offset."""
     size = os.fstat(fd).st_size
     at, rows, magic = _TRAILER.unpack(_read(fd, max(size - _TRAILER.size, 0), _TRAILER.size))
     if magic != MAGIC or at + rows * _INDEX.size + _TRAILER.size != size:
         raise ValueError("its trailer does not fit its size")
-    for number, _, offset, length in _INDEX.iter_unpack(_read(fd, at, rows * _INDEX.size)):
-        if number == shard:
-            if offset + length > at:
-                raise ValueError("its index points behind its pieces")
-            return memoryview(_read(fd, offset, length))
-    return memoryview(b"")
+    return _INDEX.iter_unpack(_read(fd, at, rows * _INDEX.size)), at
 
 
 def _read(fd: int, offset: int, length: int) -> bytes:

@@ -24,6 +24,28 @@ _HEADER_SUM = sum(_HEADER)
 Buffer = bytes | bytearray | memoryview
 
 
+def header(name: str, size: int) -> bytearray:
+    """Return the block that stands before the content of the member ``name`` of ``size`` bytes.
+
+    Raises:
+        ValueError: The name is not plain ASCII of 1 to 100 characters, or the content exceeds 8 GiB.
+    """
+    raw = name.encode("ascii")
+    if not 0 < len(raw) <= MAX_NAME or size > MAX_SIZE:
+        raise ValueError(f"a tar member cannot be named {name!r} with {size} bytes")
+    digits = b"%011o" % size
+    block = bytearray(_HEADER)
+    block[: len(raw)] = raw
+    block[124:135] = digits
+    block[148:156] = b"%06o\0 " % (_HEADER_SUM + sum(raw) + sum(digits))
+    return block
+
+
+def end(size: int) -> int:
+    """Return how many zero bytes end an archive whose members take ``size`` bytes: two blocks, and up to a RECORD."""
+    return 2 * BLOCK + -(size + 2 * BLOCK) % RECORD
+
+
 class TarWriter:
     """Appends members to ``file``; :meth:`close` ends the archive, and nothing else does.
 
@@ -47,17 +69,9 @@ class TarWriter:
         Raises:
             ValueError: The name is not plain ASCII of 1 to 100 characters, or the content exceeds 8 GiB.
         """
-        raw = name.encode("ascii")
         size = sum(map(len, parts))
-        if not 0 < len(raw) <= MAX_NAME or size > MAX_SIZE:
-            raise ValueError(f"a tar member cannot be named {name!r} with {size} bytes")
-        digits = b"%011o" % size
-        header = bytearray(_HEADER)
-        header[: len(raw)] = raw
-        header[124:135] = digits
-        header[148:156] = b"%06o\0 " % (_HEADER_SUM + sum(raw) + sum(digits))
+        self._buffers.append(header(name, size))
         padding = -size % BLOCK
-        self._buffers.append(header)
         self._buffers.extend(parts)
         if padding:
             self._buffers.append(_PADDING[:padding])
@@ -71,9 +85,9 @@ class TarWriter:
 
     def close(self) -> None:
         """Write the end of the archive: two zero blocks and the padding to a whole record."""
-        end = 2 * BLOCK + -(self.size + 2 * BLOCK) % RECORD
-        self._buffers.append(bytes(end))
-        self.size += end
+        zeros = bytes(end(self.size))
+        self._buffers.append(zeros)
+        self.size += len(zeros)
         self._flush()
 
     def _flush(self) -> None:

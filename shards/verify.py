@@ -1,113 +1,199 @@
-"""Whether a run is what its manifests say: every byte of every file, and the counts against each other."""
+"""Whether a run is what it says of itself: every byte of every file, every row, and the counts against each other.
+
+Nothing is taken on trust twice: the bytes of a file are compared with the hash in its manifest, the manifest with the
+hash that it carries, the rows and members with the plan, and the lists of shards with what follows from the manifests.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
-from shards import embeddings, faults, plan, posts, publish
-from shards.progress import Progress, Silent
-from shards.publish import TEMPORARY
+from shards import contents, embeddings, listing, plan, publish, sealed
+from shards.contents import Folder
+from shards.errors import PostmillError
+from shards.posts import shard_name
+from shards.progress import Advance, Progress, Silent
+from shards.publish import TEMPORARY, Manifest
 from shards.run import RUN_FILE, Run
+
+# What reading a file that is not what it should be can end with.
+_UNREADABLE = (PostmillError, pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True)
-class FaultCount:
-    """How often a reason occurs, how many posts it cost, and what it means."""
+class Finding:
+    """One thing that is wrong.
 
-    reason: str
-    faults: int
-    lost: int
-    meaning: str
-
-
-def verify_files(run: Run, progress: Progress | None = None) -> Iterator[str]:
-    """Yield a sentence for each file that is missing, altered, or in no manifest.
-
-    Temporaries of running commands are passed over; logs have no manifest.
+    Attributes:
+        path: The file, or the folder where it is about several.
+        what: What is wrong with it.
+        remedy: What to do about it: a command, or words.
     """
-    stated = {run.folder / RUN_FILE, run.posts / "index.json", run.posts / "sizes.json"}
-    stated |= {run.embeddings / encoder.folder / embeddings.ENCODER_FILE for encoder in embeddings.encoders(run)}
-    folders = [run.plan, run.spool, run.posts, run.report]
-    folders += [path for parent in (run.embeddings, run.models) for path in sorted(parent.glob("*")) if path.is_dir()]
-    manifests = []
-    for folder in folders:
-        for path in sorted(folder.glob("*.json")):
-            manifest = publish.read_manifest(folder, path.stem)
-            if manifest is None:
-                if path not in stated:
-                    stated.add(path)
-                    if path.name != "metrics.json":
-                        yield f"{path}: is no manifest"
-                continue
-            stated.add(path)
-            stated.update(folder / name for name in manifest.files)
-            if manifest.run != run.fingerprint:
-                yield f"{path}: belongs to another run"
-            manifests.append((folder, manifest))
-    with (progress or Silent()).track("verify", len(manifests), "units") as advance:
-        for folder, manifest in manifests:
-            yield from publish.differences(folder, manifest)
-            advance(1)
-    for path in sorted(run.folder.rglob("*")):
-        passed_over = run.logs in path.parents or TEMPORARY in str(path.relative_to(run.folder))
-        if path.is_file() and path not in stated and not passed_over:
-            yield f"{path}: is in no manifest"
+
+    path: Path
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.what}"
 
 
-def check_counts(run: Run) -> Iterator[str]:
-    """Yield a sentence for each identity of counts that does not hold.
+def verify(run: Run, progress: Progress | None = None) -> Iterator[Finding]:
+    """Yield everything that is wrong with ``run``: first the files, then the counts."""
+    yield from verify_files(run, progress)
+    yield from check_counts(run)
 
-    Mapped posts are posts in shards and posts lost to faults; each shard holds its planned posts or says why not.
+
+def verify_files(run: Run, progress: Progress | None = None) -> Iterator[Finding]:
+    """Yield a finding for each file that is missing, altered or too many, and each row that does not fit the plan.
+
+    Each file is read once from front to back. Memory: the tables of one shard. Temporaries of running commands are
+    passed over; logs have no manifest. ``run.json`` was checked when the run was opened.
     """
+    shards, whole = _planned(run)
+    held = [(folder, folder.manifests()) for folder in contents.folders(run, shards)]
+    total = sum(state.bytes for _, units in held for unit in units.values() for state in unit.files.values())
+    for parent in (run.folder, run.embeddings, run.models):
+        yield from _strays_above(run, parent)
+    with (progress or Silent()).track("verify", total, "bytes") as advance:
+        for folder, units in held:
+            found = list(_units(run, folder, units, whole, advance))
+            yield from found
+            if folder.path == run.plan and found:
+                whole = False  # what is compared with the plan would only repeat that the plan is wrong
+    yield from _listings(run, whole)
+
+
+def check_counts(run: Run) -> Iterator[Finding]:
+    """Yield a finding for each identity of counts that does not hold; the counts are those of the manifests.
+
+    Mapped posts are posts in shards and posts lost to faults; each shard holds its planned posts or lost them.
+    """
+    shards, whole = _planned(run)
+    if not whole:
+        return
+    command = f"postmill ingest {run.word}"
     counts = plan.manifest(run).counts
-    found = lost = 0
-    shards = plan.shards(run)
+    found = waiting = 0
+    lost = counts["lost"]
     for shard in shards:
-        name = posts.shard_name(shard.shard)
-        manifest = publish.done(run.posts, name, run.fingerprint)
+        manifest = publish.done(run.posts, shard_name(shard.shard), run.fingerprint)
         if manifest is None:
-            yield f"{run.posts / name}: not done, {shard.posts} posts wait"
+            waiting += shard.posts
             continue
-        rows = pq.read_metadata(run.posts / f"{name}.parquet").num_rows
-        if rows != manifest.counts["posts"]:
-            yield f"{run.posts / name}.parquet: {rows} rows, the manifest says {manifest.counts['posts']}"
-        if manifest.counts["posts"] + manifest.counts["lost"] != shard.posts:
-            yield (
-                f"{run.posts / name}: {manifest.counts['posts']} posts and {manifest.counts['lost']} lost are not the "
-                f"{shard.posts} planned"
-            )
         found += manifest.counts["posts"]
-    lost = sum(row.lost for row in count_faults(run))
-    if counts["mapped_posts"] != found + lost:
-        yield f"{run.folder}: {counts['mapped_posts']} mapped posts are not {found} in shards and {lost} lost"
+        lost += manifest.counts["lost"]
+        if manifest.counts["posts"] + manifest.counts["lost"] != shard.posts:
+            path = run.posts / f"{shard_name(shard.shard)}.json"
+            held = f"{manifest.counts['posts']} posts and {manifest.counts['lost']} lost"
+            yield Finding(path, f"{held} are not the {shard.posts} planned", _anew(path, command))
+    if waiting:
+        yield Finding(run.folder, f"{waiting} of {counts['mapped_posts']} mapped posts wait for ingest", command)
+    elif counts["mapped_posts"] != found + lost:
+        sentence = f"{counts['mapped_posts']} mapped posts are not {found} in shards and {lost} lost"
+        yield Finding(run.folder, sentence, "start anew in a new run folder: postmill plan SOURCE NEW")
 
 
-def count_faults(run: Run) -> list[FaultCount]:
-    """Return the faults of the run by reason, the most frequent first."""
-    total: Counter[str] = Counter()
-    lost: Counter[str] = Counter()
-    for _, table in faults.tables(run, len(plan.shards(run))):
-        for row in table.group_by(["reason", "post_lost"]).aggregate([([], "count_all")]).to_pylist():
-            total[row["reason"]] += row["count_all"]
-            lost[row["reason"]] += row["count_all"] if row["post_lost"] else 0
-    return [FaultCount(reason, n, lost[reason], faults.meaning(reason)) for reason, n in total.most_common()]
+def _planned(run: Run) -> tuple[list[plan.Shard], bool]:
+    """Return the planned post shards, and whether there is a plan that can be read."""
+    try:
+        plan.manifest(run)
+        return plan.shards(run), True
+    except _UNREADABLE:  # said of the plan's files, which are checked on their own
+        return [], False
 
 
-def faults_csv(run: Run) -> Iterator[str]:
-    """Yield all faults as CSV: a header, then one row each with the unit that found it."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["unit", *faults.SCHEMA.names])
-    for unit, table in faults.tables(run, len(plan.shards(run))):
-        for row in table.to_pylist():
-            writer.writerow([unit, *row.values()])
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue()
+def _units(run: Run, folder: Folder, units: dict[str, Manifest], whole: bool, advance: Advance) -> Iterator[Finding]:
+    """Yield what is wrong in ``folder``, unit by unit, and then which files are in no manifest."""
+    known = {folder.path / name for name in folder.others}
+    for name in sorted({*folder.expected, *units}):
+        path = folder.path / f"{name}.json"
+        known.add(path)
+        manifest = units.get(name)
+        if manifest is None:
+            yield Finding(path, _why_no_manifest(path), folder.command)
+            continue
+        known.update(folder.path / file for file in manifest.files)
+        wrong = list(_unit(run, folder, name, manifest, advance))
+        if not wrong and (whole or folder.path == run.plan):
+            try:
+                for at, what in folder.check(name, manifest):
+                    wrong.append(Finding(at, what, f"rm {quote(str(path))}; {folder.command}"))
+            except _UNREADABLE as error:
+                wrong.append(Finding(path, f"what it states cannot be read: {error}", _anew(path, folder.command)))
+        yield from wrong
+    if folder.path.parent == run.embeddings:
+        yield from _encoder_file(folder)
+    yield from _strays(folder.path, known)
+
+
+def _unit(run: Run, folder: Folder, name: str, manifest: Manifest, advance: Advance) -> Iterator[Finding]:
+    path = folder.path / f"{name}.json"
+    if manifest.run != run.fingerprint or manifest.unit != name:
+        whose = f"unit {manifest.unit} of run {manifest.run[:12]}"
+        yield Finding(path, f"belongs to {whose}, not here", _anew(path, folder.command))
+    elif folder.closed and name not in folder.expected:
+        yield Finding(path, "the plan has no such unit", "move it and its files out of the run folder")
+    for file, state in manifest.files.items():
+        what = publish.difference(folder.path / file, state, advance)
+        if what:
+            yield Finding(folder.path / file, what, _anew(folder.path / file, folder.command))
+
+
+def _why_no_manifest(path: Path) -> str:
+    try:
+        sealed.unseal(path.read_bytes())
+    except FileNotFoundError:
+        return "missing: this unit is not done"
+    except (OSError, ValueError) as error:
+        return f"is damaged: {error}"
+    return "is no manifest of this version"
+
+
+def _encoder_file(folder: Folder) -> Iterator[Finding]:
+    path = folder.path / embeddings.ENCODER_FILE
+    try:
+        encoder = embeddings.read_encoder(folder.path)
+    except PostmillError as error:
+        yield Finding(path, error.cause, _anew(path, folder.command))
+        return
+    if encoder.folder != folder.path.name:
+        yield Finding(path, f"describes {encoder.folder}", _anew(path, folder.command))
+
+
+def _listings(run: Run, whole: bool) -> Iterator[Finding]:
+    """Compare the lists of shards, byte for byte, with what follows from the manifests."""
+    for name, content in (listing.expected(run) if whole else {}).items():
+        path = run.posts / name
+        if not path.is_file():
+            yield Finding(path, "missing", f"postmill ingest {run.word}")
+        elif path.read_bytes() != content:
+            yield Finding(path, "is not what the manifests say", f"postmill ingest {run.word}")
+
+
+def _strays_above(run: Run, folder: Path) -> Iterator[Finding]:
+    """Yield what does not belong at the top of a run, or into a folder that holds only folders."""
+    top = {run.plan, run.spool, run.posts, run.embeddings, run.models, run.report, run.logs}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        known = path.is_dir() and (folder != run.folder or path in top)
+        if not known and path != run.folder / RUN_FILE and not path.name.startswith(TEMPORARY):
+            yield _stray(path)
+
+
+def _strays(folder: Path, known: set[Path]) -> Iterator[Finding]:
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path not in known and not path.name.startswith(TEMPORARY):
+            yield _stray(path)
+
+
+def _stray(path: Path) -> Finding:
+    return Finding(path, "is in no manifest", "move it out of the run folder")
+
+
+def _anew(path: Path, command: str) -> str:
+    return f"rm -f {quote(str(path))}; {command}"

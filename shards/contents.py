@@ -1,0 +1,102 @@
+"""What a run must hold: its folders of units, which units the plan asks for, and the command that makes each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from shards import crosscheck, embeddings, listing, models, plan, publish
+from shards.crosscheck import Difference
+from shards.errors import PostmillError
+from shards.posts import shard_name
+from shards.publish import TEMPORARY, Manifest
+from shards.run import Run
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder of units.
+
+    Attributes:
+        path: Where it lies.
+        command: What makes its files.
+        expected: The units that must be there.
+        closed: Whether there may be no others.
+        others: Its files that belong to no unit.
+        check: Compares the content of a unit, whose files are whole, with the plan.
+    """
+
+    path: Path
+    command: str
+    expected: tuple[str, ...]
+    closed: bool
+    others: tuple[str, ...]
+    check: Callable[[str, Manifest], Iterator[Difference]]
+
+    def manifests(self) -> dict[str, Manifest]:
+        """Return the whole manifests in it by name of unit."""
+        found = {}
+        for path in sorted(self.path.glob("*.json")):
+            manifest = None if path.name in self.others else publish.read_manifest(self.path, path.stem)
+            if manifest is not None:
+                found[path.stem] = manifest
+        return found
+
+
+def folders(run: Run, shards: Sequence[plan.Shard]) -> Iterator[Folder]:
+    """Yield the folders of ``run`` in the order in which they are made.
+
+    Args:
+        run: The run.
+        shards: The planned post shards; empty where the plan cannot be read, and anything may then be there.
+    """
+    names = tuple(shard_name(shard.shard) for shard in shards)
+    closed = bool(names)
+    ingest = f"postmill ingest {run.word}"
+    yield Folder(
+        run.plan,
+        f"postmill plan SOURCE {run.word}",
+        (plan.NAME,),
+        True,
+        (),
+        partial(crosscheck.plan_tables, run),
+    )
+    spools = tuple(crosscheck.spool_names(run)) if closed else ()
+    yield Folder(run.spool, ingest, spools, closed, (), partial(crosscheck.spooled, run))
+    lists = (listing.INDEX_FILE, listing.SIZES_FILE)
+    yield Folder(run.posts, ingest, names, closed, lists, partial(crosscheck.post_shard, run))
+    for path in _subfolders(run.embeddings):
+        yield Folder(
+            path,
+            _encode_command(run, path),
+            names,
+            closed,
+            (embeddings.ENCODER_FILE,),
+            partial(crosscheck.embedding_shard, run, path),
+        )
+    train = f"postmill train {run.word}, with the options that the model was trained with"
+    for path in _subfolders(run.models):
+        yield Folder(path, train, (models.MANIFEST,), True, (), partial(crosscheck.model, path))
+    if run.report.is_dir():
+        yield Folder(run.report, f"postmill report {run.word}", ("index",), True, (), _nothing)
+
+
+def _encode_command(run: Run, path: Path) -> str:
+    try:
+        encoder = embeddings.read_encoder(path)
+    except PostmillError:
+        return f"postmill encode {run.word}, with the options that it was encoded with"
+    chosen = f" --models {encoder.models}" if encoder.models in ("light", "paper") else ""
+    return f"postmill encode {run.word} --encoders {encoder.encoder}{chosen}"
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(TEMPORARY)]
+
+
+def _nothing(_: str, __: Manifest) -> Iterator[Difference]:
+    yield from ()
