@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import pyarrow as pa
 
 from shards import crosscheck, embeddings, listing, models, plan, publish
 from shards.crosscheck import Difference
@@ -13,6 +15,16 @@ from shards.errors import PostmillError
 from shards.posts import shard_name
 from shards.publish import TEMPORARY, Manifest
 from shards.run import Run
+
+REPORT = "index"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What the plan asks for: the post shards, and the names of the spools."""
+
+    shards: tuple[plan.Shard, ...]
+    spools: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,11 @@ class Folder:
     others: tuple[str, ...]
     check: Callable[[str, Manifest], Iterator[Difference]]
 
+    @property
+    def alone(self) -> bool:
+        """Whether it holds one unit, whose files are named otherwise than the unit."""
+        return self.expected in ((plan.NAME,), (models.MANIFEST,), (REPORT,))
+
     def manifests(self) -> dict[str, Manifest]:
         """Return the whole manifests in it by name of unit."""
         found = {}
@@ -45,15 +62,33 @@ class Folder:
         return found
 
 
-def folders(run: Run, shards: Sequence[plan.Shard]) -> Iterator[Folder]:
+def planned(run: Run) -> Planned | None:
+    """Return what the plan asks for, or None where there is no whole plan that says so.
+
+    The two tables that say it are read only when they have the hashes that the manifest states.
+    """
+    manifest = publish.done(run.plan, plan.NAME, run.fingerprint)
+    if manifest is None:
+        return None
+    for table in ("shards.parquet", "windows.parquet"):
+        if table not in manifest.files or publish.difference(run.plan / table, manifest.files[table]):
+            return None
+    try:
+        return Planned(tuple(plan.shards(run)), tuple(crosscheck.spool_names(run)))
+    except (pa.ArrowException, TypeError):  # not this version's columns: said where the plan's tables are checked
+        return None
+
+
+def folders(run: Run, wanted: Planned | None) -> Iterator[Folder]:
     """Yield the folders of ``run`` in the order in which they are made.
 
     Args:
         run: The run.
-        shards: The planned post shards; empty where the plan cannot be read, and anything may then be there.
+        wanted: What the plan asks for; None where that is not known, and anything may be there.
     """
-    names = tuple(shard_name(shard.shard) for shard in shards)
-    closed = bool(names)
+    closed = wanted is not None
+    spools = () if wanted is None else wanted.spools
+    names = () if wanted is None else tuple(shard_name(shard.shard) for shard in wanted.shards)
     ingest = f"postmill ingest {run.word}"
     yield Folder(
         run.plan,
@@ -63,7 +98,6 @@ def folders(run: Run, shards: Sequence[plan.Shard]) -> Iterator[Folder]:
         (),
         partial(crosscheck.plan_tables, run),
     )
-    spools = tuple(crosscheck.spool_names(run)) if closed else ()
     yield Folder(run.spool, ingest, spools, closed, (), partial(crosscheck.spooled, run))
     lists = (listing.INDEX_FILE, listing.SIZES_FILE)
     yield Folder(run.posts, ingest, names, closed, lists, partial(crosscheck.post_shard, run))
@@ -80,7 +114,7 @@ def folders(run: Run, shards: Sequence[plan.Shard]) -> Iterator[Folder]:
     for path in _subfolders(run.models):
         yield Folder(path, train, (models.MANIFEST,), True, (), partial(crosscheck.model, path))
     if run.report.is_dir():
-        yield Folder(run.report, f"postmill report {run.word}", ("index",), True, (), _nothing)
+        yield Folder(run.report, f"postmill report {run.word}", (REPORT,), True, (), _nothing)
 
 
 def _encode_command(run: Run, path: Path) -> str:

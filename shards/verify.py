@@ -6,7 +6,7 @@ hash that it carries, the rows and members with the plan, and the lists of shard
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -55,18 +55,30 @@ def verify_files(run: Run, progress: Progress | None = None) -> Iterator[Finding
     Each file is read once from front to back. Memory: the tables of one shard. Temporaries of running commands are
     passed over; logs have no manifest. ``run.json`` was checked when the run was opened.
     """
-    shards, whole = _planned(run)
-    held = [(folder, folder.manifests()) for folder in contents.folders(run, shards)]
+    wanted = contents.planned(run)
+    whole = wanted is not None
+    held = [(folder, folder.manifests()) for folder in contents.folders(run, wanted)]
     total = sum(state.bytes for _, units in held for unit in units.values() for state in unit.files.values())
     for parent in (run.folder, run.embeddings, run.models):
         yield from _strays_above(run, parent)
+    unsound: set[str] = set()  # post shards that nothing else can be compared with
     with (progress or Silent()).track("verify", total, "bytes") as advance:
         for folder, units in held:
-            found = list(_units(run, folder, units, whole, advance))
-            yield from found
-            if folder.path == run.plan and found:
-                whole = False  # what is compared with the plan would only repeat that the plan is wrong
-    yield from _listings(run, whole)
+            known = {folder.path / name for name in folder.others}
+            undescribed = list(_encoder_file(folder)) if folder.path.parent == run.embeddings else []
+            yield from undescribed
+            loose = [name for name in folder.expected if name not in units]  # their files cannot be told from strays
+            for name in sorted({*folder.expected, *units}):
+                known.update(_paths(folder, name, units.get(name)))
+                check = (whole or folder.path == run.plan) and name not in unsound and not undescribed
+                found = list(_unit(run, folder, name, units.get(name), check, advance))
+                yield from found
+                if found and folder.path == run.plan:
+                    whole = False  # what is compared with the plan would only repeat that the plan is wrong
+                if found and folder.path == run.posts:
+                    unsound.add(name)
+            yield from _strays(folder, known, loose)
+    yield from _listings(run, wanted is not None)
 
 
 def check_counts(run: Run) -> Iterator[Finding]:
@@ -74,14 +86,14 @@ def check_counts(run: Run) -> Iterator[Finding]:
 
     Mapped posts are posts in shards and posts lost to faults; each shard holds its planned posts or lost them.
     """
-    shards, whole = _planned(run)
-    if not whole:
+    wanted = contents.planned(run)
+    if wanted is None:
         return
     command = f"postmill ingest {run.word}"
     counts = plan.manifest(run).counts
     found = waiting = 0
     lost = counts["lost"]
-    for shard in shards:
+    for shard in wanted.shards:
         manifest = publish.done(run.posts, shard_name(shard.shard), run.fingerprint)
         if manifest is None:
             waiting += shard.posts
@@ -99,59 +111,47 @@ def check_counts(run: Run) -> Iterator[Finding]:
         yield Finding(run.folder, sentence, "start anew in a new run folder: postmill plan SOURCE NEW")
 
 
-def _planned(run: Run) -> tuple[list[plan.Shard], bool]:
-    """Return the planned post shards, and whether there is a plan that can be read."""
-    try:
-        plan.manifest(run)
-        return plan.shards(run), True
-    except _UNREADABLE:  # said of the plan's files, which are checked on their own
-        return [], False
+def _paths(folder: Folder, name: str, manifest: Manifest | None) -> Iterator[Path]:
+    yield folder.path / f"{name}.json"
+    if manifest is not None:
+        yield from (folder.path / file for file in manifest.files)
 
 
-def _units(run: Run, folder: Folder, units: dict[str, Manifest], whole: bool, advance: Advance) -> Iterator[Finding]:
-    """Yield what is wrong in ``folder``, unit by unit, and then which files are in no manifest."""
-    known = {folder.path / name for name in folder.others}
-    for name in sorted({*folder.expected, *units}):
-        path = folder.path / f"{name}.json"
-        known.add(path)
-        manifest = units.get(name)
-        if manifest is None:
-            yield Finding(path, _why_no_manifest(path), folder.command)
-            continue
-        known.update(folder.path / file for file in manifest.files)
-        wrong = list(_unit(run, folder, name, manifest, advance))
-        if not wrong and (whole or folder.path == run.plan):
-            try:
-                for at, what in folder.check(name, manifest):
-                    wrong.append(Finding(at, what, f"rm {quote(str(path))}; {folder.command}"))
-            except _UNREADABLE as error:
-                wrong.append(Finding(path, f"what it states cannot be read: {error}", _anew(path, folder.command)))
-        yield from wrong
-    if folder.path.parent == run.embeddings:
-        yield from _encoder_file(folder)
-    yield from _strays(folder.path, known)
-
-
-def _unit(run: Run, folder: Folder, name: str, manifest: Manifest, advance: Advance) -> Iterator[Finding]:
+def _unit(
+    run: Run, folder: Folder, name: str, manifest: Manifest | None, check: bool, advance: Advance
+) -> Iterator[Finding]:
+    """Yield what is wrong with one unit: its manifest, its files, and, with ``check``, what stands in them."""
     path = folder.path / f"{name}.json"
+    if manifest is None:
+        yield Finding(path, _why_no_manifest(path), folder.command)
+        return
     if manifest.run != run.fingerprint or manifest.unit != name:
-        whose = f"unit {manifest.unit} of run {manifest.run[:12]}"
-        yield Finding(path, f"belongs to {whose}, not here", _anew(path, folder.command))
+        yield Finding(path, f"belongs to unit {manifest.unit} of run {manifest.run[:12]}", _anew(path, folder.command))
+        check = False
     elif folder.closed and name not in folder.expected:
-        yield Finding(path, "the plan has no such unit", "move it and its files out of the run folder")
+        yield Finding(path, "there should be no such unit", "move it and its files out of the run folder")
+        check = False
     for file, state in manifest.files.items():
         what = publish.difference(folder.path / file, state, advance)
         if what:
             yield Finding(folder.path / file, what, _anew(folder.path / file, folder.command))
+            check = False
+    if not check:
+        return
+    try:
+        for at, what in folder.check(name, manifest):
+            yield Finding(at, what, _anew(path, folder.command))
+    except _UNREADABLE as error:
+        yield Finding(path, f"what it states cannot be read: {error}", _anew(path, folder.command))
 
 
 def _why_no_manifest(path: Path) -> str:
     try:
         sealed.unseal(path.read_bytes())
     except FileNotFoundError:
-        return "missing: this unit is not done"
+        return "missing: this piece of work is not done"
     except (OSError, ValueError) as error:
-        return f"is damaged: {error}"
+        return f"is damaged ({error}), and says nothing of its files"
     return "is no manifest of this version"
 
 
@@ -166,9 +166,9 @@ def _encoder_file(folder: Folder) -> Iterator[Finding]:
         yield Finding(path, f"describes {encoder.folder}", _anew(path, folder.command))
 
 
-def _listings(run: Run, whole: bool) -> Iterator[Finding]:
+def _listings(run: Run, planned: bool) -> Iterator[Finding]:
     """Compare the lists of shards, byte for byte, with what follows from the manifests."""
-    for name, content in (listing.expected(run) if whole else {}).items():
+    for name, content in (listing.expected(run) if planned else {}).items():
         path = run.posts / name
         if not path.is_file():
             yield Finding(path, "missing", f"postmill ingest {run.word}")
@@ -185,9 +185,14 @@ def _strays_above(run: Run, folder: Path) -> Iterator[Finding]:
             yield _stray(path)
 
 
-def _strays(folder: Path, known: set[Path]) -> Iterator[Finding]:
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path not in known and not path.name.startswith(TEMPORARY):
+def _strays(folder: Folder, known: set[Path], loose: Sequence[str]) -> Iterator[Finding]:
+    """Yield the files of ``folder`` that are neither ``known`` nor of a unit in ``loose``, which has no manifest."""
+    if not folder.path.is_dir() or (loose and folder.alone):
+        return
+    units = set(loose)
+    for path in sorted(folder.path.iterdir()):
+        of_loose_unit = path.name.partition(".")[0] in units
+        if path not in known and not of_loose_unit and not path.name.startswith(TEMPORARY):
             yield _stray(path)
 
 
