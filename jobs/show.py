@@ -1,0 +1,120 @@
+"""Status and submissions in words and tables, for the command line to print, and the JSON that programs read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from jobs.arrays import Work, ranges
+from jobs.slurm import Job
+from jobs.submit import Submitted
+from shards.attempts import MAX_FAILURES, TaskRecord, tail
+from shards.faults import meaning
+from shards.status import FailedTask, Status
+
+
+def as_json(status: Status, jobs: Sequence[Job] | None) -> dict[str, Any]:
+    """Return ``status`` as the JSON object that `postmill status --json` prints, a contract with other programs.
+
+    Args:
+        status: How far the run is.
+        jobs: The run's jobs in the queue; None where there is no scheduler to ask.
+    """
+    value = dataclasses.asdict(status)
+    value["jobs"] = None if jobs is None else states(jobs)
+    return value
+
+
+def states(jobs: Sequence[Job]) -> dict[str, dict[str, int]]:
+    """Count ``jobs`` by stage and state."""
+    found: dict[str, Counter[str]] = {}
+    for job in jobs:
+        found.setdefault(job.mark.stage, Counter())[job.state] += 1
+    return {stage: dict(counts) for stage, counts in found.items()}
+
+
+def status_view(name: str, status: Status, jobs: Sequence[Job] | None) -> RenderableType:
+    """Return what `postmill status` shows: a table of stages, the faults, the jobs, and the tasks that failed."""
+    table = Table(title=escape(name), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("stage", "done", "running", "failed", "waiting", "bytes", "an hour", "left"):
+        left = heading == "stage"
+        table.add_column(heading, justify="left" if left else "right", no_wrap=not left, overflow="fold")
+    short = Counter(stage.stage.partition(".")[0] for stage in status.stages)
+    for stage in status.stages:
+        of = f"{stage.done:,}" if stage.total is None else f"{stage.done:,}/{stage.total:,}"
+        encoder = stage.stage.partition(".")[0]
+        table.add_row(
+            encoder if short[encoder] == 1 else stage.stage,
+            f"[green]{of}[/]" if stage.done == stage.total else of,
+            f"{stage.running:,}",
+            f"[red]{stage.failed:,}[/]" if stage.failed else "0",
+            f"{stage.waiting:,}",
+            size(stage.bytes),
+            "-" if stage.per_hour is None else f"{stage.per_hour:,.0f}",
+            "-" if stage.seconds_left is None else duration(stage.seconds_left),
+        )
+    lines = [f"{status.posts:,} posts in shards, {status.lost:,} lost"]
+    lines += [f"fault {reason} {count:,}: {meaning(reason)}" for reason, count in status.faults.items()]
+    if jobs is None:
+        lines.append("no scheduler was asked: this is what the run folder says")
+    else:
+        lines += [
+            f"Slurm {stage}: " + ", ".join(f"{n} {s}" for s, n in each.items()) for stage, each in states(jobs).items()
+        ]
+    return Group(table, *map(escape, lines), *map(_failed_view, status.failed))
+
+
+def submission(work: Work, submitted: Sequence[Submitted]) -> Iterator[str]:
+    """Yield a line for each array that was submitted, and for what was not and why."""
+    for each in submitted:
+        array = each.script.array
+        tasks = ranges(index + array.offset for index in array.indices) if array.indices else "one job"
+        waits = f", waits for {each.dependency}" if each.dependency else ""
+        yield f"{array.stage}: {tasks} of {array.count} tasks as job {each.job}{waits}"
+    for stage, indices in work.queued.items():
+        yield f"{stage}: {ranges(indices)} in the queue already"
+    for stage, indices in work.given_up.items():
+        yield f"{stage}: {ranges(indices)} failed {MAX_FAILURES} times, see below; to try again: --again"
+    for stage in work.held_back:
+        yield f"{stage}: not submitted, for it needs tasks that failed"
+
+
+def given_up_view(work: Work, records: Sequence[TaskRecord]) -> Iterator[str]:
+    """Yield the ends of the logs of the tasks that are not submitted again."""
+    for record in records:
+        if record.task.index in work.given_up.get(record.stage, ()) and record.failures >= MAX_FAILURES:
+            last = record.attempts[-1]
+            yield f"{record.stage} task {record.task.index}/{record.task.count}: {last.log or 'no log'}"
+            yield from (f"  {line}" for line in tail(last.log))
+
+
+def size(count: int) -> str:
+    """Write a number of bytes for people."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:,.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in hours and minutes, or in seconds where it is short."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def _failed_view(task: FailedTask) -> str:
+    what = "was killed" if task.code is None else f"ended with exit code {task.code}"
+    again = f"; it failed {task.failures} times and is given up" if task.given_up else f", failure {task.failures}"
+    head = f"{task.stage} task {task.index}/{task.count} {what} on {task.host or 'this machine'}{again}: {task.log}"
+    return "[red]" + escape(head) + "[/]" + "".join(f"\n  {escape(line)}" for line in task.tail)

@@ -1,0 +1,172 @@
+"""Which pieces each stage consists of and which of them are done, cheaply: folders are listed, manifests only parsed.
+
+The stages themselves ask :func:`shards.publish.done`, which checks each file's size and the manifest's own hash. Here
+a piece counts as done when its manifest is this run's and its files are in the listing: what `postmill status` and
+`postmill submit` need to know of tens of thousands of pieces at once. A piece wrongly counted as done is told by
+`postmill verify`, and by the stage that would use it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from shards import plan
+from shards.embeddings import Encoder, encoders
+from shards.posts import shard_name
+from shards.publish import SCHEMA_VERSION, TEMPORARY
+from shards.run import Run
+
+METADATA, WINDOWS, SPANNING = "metadata", "windows", "spanning"
+INGEST = (METADATA, WINDOWS, SPANNING)  # in the order in which they depend on each other
+
+
+@dataclass(frozen=True)
+class Made:
+    """A unit that is done: bytes of its files, time of its manifest (seconds since 1970), its counts and info."""
+
+    bytes: int
+    time: float
+    counts: Mapping[str, int]
+    info: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A folder of units: those that are done by name, and the names of those of which a file is being written."""
+
+    made: Mapping[str, Made]
+    held: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of work: its units of one or two folders, each None until it is done, and whether it is in hand."""
+
+    number: int
+    units: tuple[Made | None, ...]
+    held: bool
+    shard: int | None = None  # the post shard that it makes
+
+    @property
+    def done(self) -> bool:
+        """Whether all its units are."""
+        return all(unit is not None for unit in self.units)
+
+    @property
+    def bytes(self) -> int:
+        """Of the files of those that are done."""
+        return sum(unit.bytes for unit in self.units if unit is not None)
+
+    @property
+    def time(self) -> float:
+        """When the last of its units was done; 0 where none is."""
+        return max((unit.time for unit in self.units if unit is not None), default=0.0)
+
+
+def listing(folder: Path, run: str) -> Listing:
+    """List the units of ``folder`` that belong to ``run`` (a fingerprint); none where there is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            names = {entry.name for entry in entries}
+    except (FileNotFoundError, NotADirectoryError):
+        return Listing({}, frozenset())
+    made: dict[str, Made] = {}
+    held: set[str] = set()
+    for name in names:
+        if name.startswith(TEMPORARY):
+            if _locked(folder / name):
+                held.add(name.removeprefix(TEMPORARY).split(".", 1)[0])
+        elif name.endswith(".json"):
+            found = _made(f"{folder}/{name}", run, names)
+            if found is not None:
+                made[name.removesuffix(".json")] = found
+    return Listing(made, frozenset(held))
+
+
+def ingest_pieces(run: Run, spools: Listing, shards: Listing) -> dict[str, list[Piece]]:
+    """Return the pieces of each stage of ingest, in the order in which tasks share them.
+
+    Args:
+        run: A planned run.
+        spools: Of its folder ``spool``.
+        shards: Of its folder ``posts``.
+    """
+
+    def piece(number: int, shard: int | None, *names: tuple[Listing, str]) -> Piece:
+        held = any(name in where.held for where, name in names)
+        return Piece(number, tuple(where.made.get(name) for where, name in names), held, shard)
+
+    metadata = [
+        piece(window.window, None, (spools, f"metadata-{window.window:06d}"))
+        for window in plan.windows(run, plan.METADATA)
+    ]
+    windows = []
+    for window in plan.windows(run, plan.IMAGES):
+        units = [] if window.shard is None else [(shards, shard_name(window.shard))]
+        units += [(spools, f"window-{window.window:06d}")] if window.spools else []
+        windows.append(piece(window.window, window.shard, *units))
+    spanning = [
+        piece(shard.shard, shard.shard, (shards, shard_name(shard.shard)))
+        for shard in plan.shards(run)
+        if shard.kind == "spanning"
+    ]
+    return {METADATA: metadata, WINDOWS: windows, SPANNING: spanning}
+
+
+def encoder_pieces(run: Run, shards: int) -> list[tuple[Encoder, list[Piece]]]:
+    """Return the pieces of each encoder that the run has a folder of, one for each of ``shards`` post shards."""
+    found = []
+    for encoder in encoders(run):
+        units = listing(run.embeddings / encoder.folder, run.fingerprint)
+        own = {name: made for name, made in units.made.items() if made.info.get("encoder") == encoder.fingerprint}
+        names = map(shard_name, range(shards))
+        found.append((encoder, [Piece(n, (own.get(name),), name in units.held, n) for n, name in enumerate(names)]))
+    return found
+
+
+def missing(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return those that are not done."""
+    return [piece for piece in pieces if not piece.done]
+
+
+def _made(path: str, run: str, names: set[str]) -> Made | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        state = os.fstat(fd)
+        value = orjson.loads(os.read(fd, state.st_size))
+    except orjson.JSONDecodeError:
+        return None
+    finally:
+        os.close(fd)
+    try:
+        if value["schema"] != SCHEMA_VERSION or value["run"] != run or not value["files"].keys() <= names:
+            return None
+        size = sum(file["bytes"] for file in value["files"].values())
+        return Made(size, state.st_mtime, value["counts"], value["info"])
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _locked(path: Path) -> bool:
+    """Say whether a writer holds the temporary ``path``. A shared lock is asked for: that needs no right to write."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, PermissionError):
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
