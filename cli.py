@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,13 +25,18 @@ from ingest.prepare import MAX_ENTRY, SHARD_BYTES, prepare
 from ingest.source import Source, discover
 from ingest.stages import Stage
 from ingest.stages import ingest as ingest_stages
+from jobs import machine, show
+from jobs import submit as submission
+from jobs.settings import MAX_TASKS, Settings, load, save
+from shards import attempts
 from shards import run as runs
+from shards import status as statuses
 from shards.errors import EXIT_FAULTS, Interrupted, PostmillError, UsageError
 from shards.faults import count_faults, meaning
 from shards.interrupt import interruptible
 from shards.progress import Progress, for_console
 from shards.run import Run
-from shards.tasks import Task, from_environment, parse_task
+from shards.tasks import WHOLE, Task, from_environment, parse_task
 from shards.verify import verify as verify_run
 
 if TYPE_CHECKING:  # imports torch's users only where a command needs them
@@ -179,8 +186,10 @@ def ingest(
 ) -> None:
     """Stream the archives into post shards: stages metadata, windows, spanning."""
     opened = runs.open_run(folder)
-    with progress() as shown:
-        ingested(opened, tuple(stage) if stage else tuple(Stage), chosen(task), workers, shown)
+    share = chosen(task)
+    stages = tuple(stage) if stage else tuple(Stage)
+    with attempt(opened, stages[0].value if len(stages) == 1 else "ingest", task, share, workers) as shown:
+        ingested(opened, stages, share, workers, shown)
     end(opened, max_faults)
 
 
@@ -195,8 +204,11 @@ def encode(
 ) -> None:
     """Turn post shards into embedding shards."""
     opened = runs.open_run(folder)
-    with progress() as shown:
-        encoded(opened, encoders, models, model, device, chosen(task), shown)
+    share = chosen(task)
+    wanted = tuple(encoders.split(",")) if encoders else ()
+    needs = None if wanted == ("metadata",) else device
+    with attempt(opened, attempts.encode_stage(wanted), task, share, device=needs) as shown:
+        encoded(opened, encoders, models, model, device, share, shown)
 
 
 @app.command(epilog="Example: `postmill train run` or, as in the study, `postmill train run --recipe paper`")
@@ -213,8 +225,9 @@ def train(
 ) -> None:
     """Train the ladder of baselines and the fusion, and judge them on held-out posts and accounts."""
     opened = runs.open_run(folder)
-    with progress() as shown:
-        trained(opened, model, models, recipe, features, split, comment_weight, seeds, chosen(task), shown)
+    share = chosen(task)
+    with attempt(opened, "train", task, share) as shown:
+        trained(opened, model, models, recipe, features, split, comment_weight, seeds, share, shown)
     print_results(opened)
 
 
@@ -224,6 +237,98 @@ def report(folder: RunArgument) -> None:
     opened = runs.open_run(folder)
     with progress() as shown:
         reported(opened, shown)
+
+
+@app.command(epilog="Example: `postmill submit run --partition long --limit 32`; only look: `--dry-run`")
+def submit(
+    folder: RunArgument,
+    encoders: EncodersOption = None,
+    models: ModelsOption = "paper",
+    model: ModelOption = None,
+    gpu_encoders: Annotated[str, typer.Option("--gpu-encoders", help="Encoders that get a GPU.")] = "image",
+    gres: Annotated[str, typer.Option("--gres", help="What they ask for; '' where there is no GPU.")] = "gpu:1",
+    tasks: Annotated[int, typer.Option("--tasks", min=1, help="The most tasks of a stage.")] = MAX_TASKS,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="The most tasks that run at once.")] = None,
+    partition: Annotated[str | None, typer.Option("--partition", help="As for sbatch.")] = None,
+    account: Annotated[str | None, typer.Option("--account", help="As for sbatch.")] = None,
+    limit_time: Annotated[str | None, typer.Option("--time", help="As for sbatch: 08:00:00.")] = None,
+    memory: Annotated[str | None, typer.Option("--mem", help="As for sbatch: 8G.")] = None,
+    cpus: Annotated[int | None, typer.Option("--cpus", min=1, help="Cores of a task.")] = None,
+    module: Annotated[list[str] | None, typer.Option("--module", help="For `module load`; repeatable.")] = None,
+    venv: Annotated[
+        Path | None, typer.Option("--venv", help="Virtual environment of the tasks; default: this command's own.")
+    ] = None,
+    sbatch: Annotated[
+        list[str] | None, typer.Option("--sbatch", help="A further option: `--sbatch=--qos=high`; repeatable.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also tasks that failed three times.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the scripts, submit nothing.")] = False,
+) -> None:
+    """Submit what is missing to Slurm: an array for each stage, each waiting for the last."""
+    from encode.encode import check
+    from encode.encoders import ENCODERS
+
+    opened = runs.open_run(folder)
+    wanted = tuple(encoders.split(",")) if encoders else ENCODERS
+    on_gpu = tuple(each for each in wanted if each in gpu_encoders.split(","))
+    check((*wanted, *filter(None, gpu_encoders.split(","))), models, overrides(model), "auto")
+    own = Path(sys.prefix) if sys.prefix != sys.base_prefix else None
+    settings = Settings(
+        encoders=wanted,
+        gpu_encoders=on_gpu,
+        models=models,
+        model_overrides=overrides(model),
+        tasks=tasks,
+        limit=limit,
+        partition=partition,
+        account=account,
+        time=limit_time,
+        memory=memory,
+        cpus=cpus,
+        gres=gres,
+        modules=tuple(module or ()),
+        venv=str(chosen_venv) if (chosen_venv := venv.resolve() if venv else own) else None,
+        sbatch=tuple(sbatch or ()),
+    )
+    submitted(opened, settings, again, dry_run)
+
+
+@app.command(epilog="Example: `postmill retry run`, as often as there is something left")
+def retry(
+    folder: RunArgument,
+    again: Annotated[bool, typer.Option("--again", help="Also tasks that failed three times.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the scripts, submit nothing.")] = False,
+) -> None:
+    """Submit what is still missing and not in the queue, as the last `postmill submit` was told to."""
+    opened = runs.open_run(folder)
+    submitted(opened, load(opened), again, dry_run)
+
+
+@app.command(epilog="Example: `postmill status run --watch`; for programs: `postmill status run --json`")
+def status(
+    folder: RunArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every five seconds until Ctrl-C.")] = False,
+) -> None:
+    """Show how far the run is, from its folder; with Slurm within reach, its jobs too."""
+    opened = runs.open_run(folder)
+    if as_json and watch:
+        raise UsageError("exclude each other", place="--json and --watch", hint="choose one")
+    if as_json:
+        shown = show.as_json(statuses.read(opened), submission.reachable(opened))
+        sys.stdout.write(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
+        return
+    if not watch:
+        out.print(show.status_view(str(folder), statuses.read(opened), submission.reachable(opened)))
+        return
+    try:
+        with Live(console=out, auto_refresh=False) as live:
+            while True:
+                view = show.status_view(str(folder), statuses.read(opened), submission.reachable(opened))
+                live.update(view, refresh=True)
+                time.sleep(5)
+    except KeyboardInterrupt:
+        return
 
 
 @app.command(epilog="Example: `postmill faults run`, or `postmill faults run --csv > faults.csv`")
@@ -326,7 +431,14 @@ def encoded(
 
     wanted = tuple(encoders.split(",")) if encoders else ENCODERS
     summary = encode_run(
-        run, encoders=wanted, models=models, model_overrides=overrides(model), device=device, task=task, progress=shown
+        run,
+        encoders=wanted,
+        models=models,
+        model_overrides=overrides(model),
+        device=device,
+        task=task,
+        workers=machine.cores() if machine.in_a_job() else None,
+        progress=shown,
     )
     for each in summary.encoders:
         out.print(f"encode {each.encoder.folder}: {did(each.done, each.skipped)}; {each.absent:,} posts absent")
@@ -373,6 +485,21 @@ def reported(run: Run, shown: Progress) -> None:
     print_results(run)
     note = "" if done.written else " (nothing to do, it says so already)"
     out.print(f"report: {escape(str(done.path))}{note}", soft_wrap=True)
+
+
+def submitted(run: Run, settings: Settings, again: bool, dry_run: bool) -> None:
+    """Submit what is missing, or print its scripts, and say what was submitted, what was not and why."""
+    work = submission.work(run, settings, again, ask=not dry_run)
+    made = submission.build(run, settings, work.arrays)
+    if dry_run:
+        for each in made:
+            sys.stdout.write(submission.printed(each, made))
+        return
+    save(run, settings)
+    done = list(submission.submit(run, made))
+    lines = [*show.submission(work, done), *show.given_up_view(work, attempts.read(run))]
+    for line in lines or ["nothing is missing"]:
+        out.print(escape(line), soft_wrap=True, highlight=False)
 
 
 def print_archive(archive: Description) -> None:
@@ -439,6 +566,20 @@ def did(done: int, skipped: int) -> str:
 def chosen(task: str | None) -> Task:
     """Return the share of ``--task``, or the scheduler's."""
     return parse_task(task) if task is not None else from_environment()
+
+
+@contextmanager
+def attempt(
+    run: Run, stage: str, task: str | None, share: Task, workers: int | None = None, device: str | None = None
+) -> Iterator[Progress]:
+    """Show progress; a task of an array or a job also says what it was given, and its attempt is written down."""
+    if task is None and not machine.in_a_job() and share == WHOLE:
+        with progress() as shown:
+            yield shown
+        return
+    with attempts.recorded(run, stage, share, machine.facts()), progress() as shown:
+        machine.announce(shown, workers, device)
+        yield shown
 
 
 def level(strict: bool, salvage: bool) -> Level:
