@@ -112,7 +112,7 @@ def folders(run: Run, wanted: Planned | None) -> Iterator[Folder]:
         )
     train = f"postmill train {run.word}, with the options that the model was trained with"
     for path in _subfolders(run.models):
-        yield Folder(path, train, (models.MANIFEST,), True, (), partial(crosscheck.model, path))
+        yield Folder(path, train, (models.MANIFEST,), False, (), partial(crosscheck.model, path))
     if run.report.is_dir():
         yield Folder(run.report, f"postmill report {run.word}", (REPORT,), True, (), _nothing)
 

@@ -225,8 +225,10 @@ def embedding_shard(run: Run, folder: Path, name: str, manifest: Manifest) -> It
         yield folder / f"{name}.npy", "a row that is not present is not zero"
 
 
-def model(folder: Path, _: str, manifest: Manifest) -> Iterator[Difference]:
-    """Yield how the files of a model do not fit its manifest."""
+def model(folder: Path, name: str, manifest: Manifest) -> Iterator[Difference]:
+    """Yield how the files of a model do not fit its manifest; its folder may hold other units while it is trained."""
+    if name != models.MANIFEST:
+        return
     path = folder / models.PREDICTIONS_FILE
     rows = pq.read_metadata(path).num_rows
     if rows != manifest.counts["predictions"]:

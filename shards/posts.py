@@ -53,6 +53,8 @@ SCHEMA = pa.schema(
     ]
 )
 
+_NAMES = tuple(SCHEMA.names)
+
 
 def shard_name(shard: int) -> str:
     """Return the name of post shard ``shard`` without suffix: ``posts-000123``."""
@@ -60,8 +62,8 @@ def shard_name(shard: int) -> str:
 
 
 def record_json(record: Mapping[str, Any]) -> bytes:
-    """Return ``record``, one value for each field of :data:`SCHEMA`, as the UTF-8 JSON of ``KEY.json``."""
-    return orjson.dumps(record)
+    """Return ``record`` as the UTF-8 JSON of ``KEY.json``: the fields of :data:`SCHEMA` in their order, no blanks."""
+    return orjson.dumps({name: record[name] for name in _NAMES})
 
 
 def records_table(records: Sequence[Mapping[str, Any]]) -> pa.Table:
