@@ -137,11 +137,16 @@ def test_shares_must_make_sense(data: Path, tmp_path: Path) -> None:
     refused(postmill("ingest", run, "--task", "3/3"), 2, "'3/3'")
 
 
-def test_too_many_faults_exit_with_3(data: Path, tmp_path: Path) -> None:
+def test_more_faults_than_allowed_exit_with_3_when_the_work_is_done(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert postmill("plan", data, run, "--max-faults", "1000").returncode == 0
-    done = postmill("plan", data, run, "--max-faults", "0")
-    assert done.returncode == 3 and "postmill faults" in done.stdout
+    faults = len(postmill("faults", run, "--csv").stdout.splitlines()) - 1
+    assert postmill("plan", data, run, "--max-faults", faults).returncode == 0
+    done = postmill("plan", data, run, "--max-faults", faults - 1)
+    assert done.returncode == 3 and f"faults: {faults};" in done.stdout and "postmill faults" in done.stdout
+    done = postmill("ingest", run, "--max-faults", "0")
+    assert done.returncode == 3 and postmill("verify", run).returncode == 0
+    assert postmill("plan", data, run, "--max-faults", "-1").returncode == 2
 
 
 def test_faults_are_shown_and_written_as_csv(data: Path, tmp_path: Path) -> None:
@@ -151,6 +156,9 @@ def test_faults_are_shown_and_written_as_csv(data: Path, tmp_path: Path) -> None
     csv = postmill("faults", run, "--csv").stdout.splitlines()
     assert csv[0] == "unit,reason,post_lost,influencer,post_id,archive,entry,line,detail"
     assert any(row.startswith("plan,metadata_missing,True,") for row in csv)
+    assert postmill("faults", run, "--csv", LC_ALL="POSIX", PYTHONUTF8="0").stdout.splitlines() == csv
+    (run / "plan" / "plan.json").unlink()
+    refused(postmill("faults", run, "--csv"), 2, "no finished plan")
 
 
 def test_verify_finds_a_flipped_byte(data: Path, tmp_path: Path) -> None:
