@@ -36,7 +36,7 @@ def facts(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
         job = f"{environment['SLURM_ARRAY_JOB_ID']}_{environment.get('SLURM_ARRAY_TASK_ID', '')}"
     restarts = environment.get("SLURM_RESTART_COUNT", "0")
     return {
-        "host": platform.node(),
+        "host": environment.get("SLURMD_NODENAME") or platform.node(),
         "job": job,
         "restarts": int(restarts) if restarts.isdigit() else 0,
         "cores": cores(environment),

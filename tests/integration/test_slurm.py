@@ -1,0 +1,210 @@
+"""The whole job on a real Slurm, disturbed in every way that a cluster knows, ends with the bytes of a local run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shards import attempts
+from shards import run as runs
+
+ROOT = Path(__file__).resolve().parents[2]
+SUBMIT = ("--models", "light", "--gres", "", "--cpus", "1", "--mem", "500M")
+
+
+def local(*arguments: object) -> None:
+    done = subprocess.run([sys.executable, ROOT / "cli.py", *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def digests(run: Path) -> dict[str, str]:
+    files = [path for path in sorted(run.rglob("*")) if path.is_file() and "logs" not in path.parts]
+    return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def hurry(cluster) -> None:  # type: ignore[no-untyped-def]
+    """Start at once what was requeued: Slurm lets it wait for two minutes."""
+    for line in cluster.call("squeue", "--noheader", "--array", "--format=%i|%r").splitlines():
+        job, reason = line.split("|")
+        if reason == "BeginTime":
+            with contextlib.suppress(AssertionError):  # it is on its way from one state to another
+                cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+
+def finish(cluster) -> None:  # type: ignore[no-untyped-def]
+    def empty() -> bool:
+        hurry(cluster)
+        return not cluster.jobs()
+
+    cluster.until(empty, "the jobs do not end", 400)
+
+
+def disturb(cluster, run: Path, stage: str, *command: str, spare: str = "") -> str:  # type: ignore[no-untyped-def]
+    """Do `command` to a task of `stage` that has begun its work, not `spare`; return the task's name in Slurm."""
+    opened = runs.open_run(run)
+    found: list[str] = []
+
+    def done() -> bool:
+        hurry(cluster)
+        for record in attempts.read(opened):
+            if record.stage.startswith(stage) and record.running and record.attempts[-1].job != spare:
+                with contextlib.suppress(AssertionError):  # it ended meanwhile
+                    cluster.call(*command, record.attempts[-1].job)
+                    found.append(record.attempts[-1].job)
+                    return True
+        return False
+
+    cluster.until(done, f"no task of {stage} runs")
+    return found[0]
+
+
+def logs(run: Path) -> str:
+    return "\n".join(f"{path.name}: {path.read_text()}" for path in sorted((run / "logs").glob("*.log")))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    real = ROOT / ".." / "shared" / "real-posts"
+    if not real.is_dir():
+        pytest.skip("the folder ../shared/real-posts is absent")
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    local("run", real.resolve(), run, "--models", "light")
+    return run
+
+
+def test_requeued_cancelled_and_orphaned_tasks_end_with_the_bytes_of_a_local_run(  # type: ignore[no-untyped-def]
+    cluster, undisturbed: Path, shared: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "a run 'of' $(one)"
+    local("plan", shared / "real-posts", run)
+    said = cluster.postmill("submit", run, *SUBMIT, "--tasks", 4)
+    assert re.search(r"^metadata: 0 of 1 tasks as job \d+$", said, re.MULTILINE), said
+    assert re.search(r"^encode\.image: 0-3 of 4 tasks as job \d+, waits for afterok:\d+", said, re.MULTILINE), said
+    assert "in the queue already" in cluster.postmill("submit", run, *SUBMIT, "--tasks", 4)
+
+    disturb(cluster, run, "windows", "scontrol", "requeue")
+    requeued = disturb(cluster, run, "encode.text", "scontrol", "requeue")
+    cluster.kill_node("nodeb")
+    disturb(cluster, run, "encode", "scancel", spare=requeued)
+    cluster.start_node("nodeb")
+    finish(cluster)
+    assert not (run / "report").exists(), "train waits for the task that was cancelled"
+
+    state = json.loads(cluster.postmill("status", run, "--json"))
+    left = [stage["stage"] for stage in state["stages"] if stage["total"] != stage["done"]]
+    assert any(stage.startswith("encode ") for stage in left) and "report" in left, state
+    said = cluster.postmill("retry", run)
+    assert re.search(r"^encode\.[a-z.-]+: [\d,-]+ of \d+ tasks as job \d+$", said, re.MULTILINE), said
+    finish(cluster)
+
+    assert digests(run) == digests(undisturbed), logs(run)
+    assert "nothing is missing" in cluster.postmill("retry", run)
+    records = attempts.read(runs.open_run(run))
+    restarted = {record.stage.split(".")[0] for record in records for each in record.attempts if each.restarts}
+    assert restarted >= {"windows", "encode"}
+    assert {each.code for record in records for each in record.attempts} <= {0, 75, None}
+    assert all(record.attempts[-1].code == 0 and record.failures == 0 for record in records)
+
+
+def test_a_time_limit_interrupts_and_the_task_requeues_itself(cluster, shared: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    alone, run = tmp_path / "alone", tmp_path / "run"
+    for each in (alone, run):
+        local("plan", shared / "real-posts", each)
+    local("ingest", alone)
+    local("encode", alone, "--encoders", "metadata")
+    chosen = ("--encoders", "metadata", "--time", "1", "--sbatch=--signal=B:USR2@20")
+    said = cluster.postmill("submit", run, *SUBMIT, *chosen)
+    assert re.search(r"^encode\.metadata: 0-18 of 20 tasks as job \d+, waits for aftercorr:\d+$", said, re.MULTILINE)
+    (train,) = re.findall(r"^train: .* as job (\d+)", said, re.MULTILINE)
+    cluster.call("scancel", train)
+
+    opened = runs.open_run(run)
+    worker: list[int] = []
+
+    def stopped() -> bool:
+        if not any(record.stage == "encode.metadata" and record.running for record in attempts.read(opened)):
+            return False
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                words = path.read_bytes().split(b"\0")
+                if {os.fsencode(run), b"--encoders", b"--task"} <= set(words) and b"python" in words[0]:
+                    os.kill(int(path.parent.name), signal.SIGSTOP)  # as good as work that takes hours
+                    worker.append(int(path.parent.name))
+                    return True
+        return False
+
+    def signalled() -> bool:
+        fields = dict(line.split(":\t", 1) for line in Path(f"/proc/{worker[0]}/status").read_text().splitlines())
+        pending = int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)
+        return bool(pending >> (signal.SIGUSR2 - 1) & 1)
+
+    cluster.until(stopped, "the task does not start")
+    try:
+        cluster.until(signalled, "no signal comes ahead of the limit")
+    finally:
+        os.kill(worker[0], signal.SIGCONT)
+    requeued = "requeued: restart 1 of at most 20"
+    cluster.until(lambda: requeued in logs(run), "it is not requeued")
+    finish(cluster)
+    assert digests(run) == digests(alone), logs(run)
+    interrupted = [record for record in attempts.read(opened) if 75 in [a.code for a in record.attempts]]
+    assert interrupted and all(record.attempts[-1].code == 0 and not record.failures for record in interrupted)
+
+
+def test_two_nodes_do_the_same_ingest_at_once_on_one_folder(cluster, shared: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """By hand, with the templates as they are: every task is given twice, to both nodes at the same time."""
+    alone, run = tmp_path / "alone", tmp_path / "both"
+    for each in (alone, run):
+        local("plan", shared / "real-posts", each, "--shard-size", 2)
+    local("ingest", alone)
+    (run / "logs").mkdir()
+    template = ROOT / "jobs" / "templates" / "ingest.sbatch"
+    output = f"--output={run}/logs/%x-%A_%a.log"
+    cluster.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    after: list[str] = []
+    for stage in ("metadata", "windows", "spanning"):
+        words = ["sbatch", "--parsable", "--array=0-2", "--mem=500M", f"--job-name={stage}", output, *after]
+        jobs = [
+            cluster.call(*words, f"--nodelist={node}", template, run, 3, 0, "--stage", stage).strip()
+            for node in ("nodea", "nodeb")
+        ]
+        after = [f"--dependency=afterok:{':'.join(jobs)}"]
+    finish(cluster)
+    assert digests(run) == digests(alone), logs(run)
+    records = attempts.read(runs.open_run(run))
+    assert {record.stage for record in records} == {"metadata", "windows", "spanning"}
+    for record in records:
+        assert {each.host for each in record.attempts} == {"nodea", "nodeb"}
+        assert [each.code for each in record.attempts] == [0, 0]
+
+
+def test_a_task_that_fails_three_times_is_given_up_and_its_log_shown(cluster, shared: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    data, run = tmp_path / "data", tmp_path / "run"
+    subprocess.run(["cp", "-r", shared / "real-posts", data], check=True)
+    local("plan", data, run)
+    lost = data / "Post_metadata" / "posts_info.zip"
+    lost.rename(tmp_path / "lost")
+    cluster.postmill("submit", run, *SUBMIT)
+    for _ in range(2):
+        finish(cluster)
+        assert "metadata: 0 of 1 tasks as job" in cluster.postmill("retry", run)
+    finish(cluster)
+    said = cluster.postmill("retry", run)
+    assert "metadata: 0 failed 3 times" in said and "windows: not submitted" in said and "posts_info.zip" in said
+    assert not cluster.jobs()
+    (failed,) = json.loads(cluster.postmill("status", run, "--json"))["failed"]
+    assert failed["given_up"] and failed["failures"] == 3 and any("posts_info.zip" in line for line in failed["tail"])
+    (tmp_path / "lost").rename(lost)
+    assert "metadata: 0 of 1 tasks as job" in cluster.postmill("retry", run, "--again")
+    cluster.until(lambda: (run / "spool" / "metadata-000000.json").exists(), "it does not go on")
+    cluster.call("scancel", "--user", "root")
+    finish(cluster)
