@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from shlex import quote
+from unicodedata import category
 
 from shards.errors import UsageError
 
 TEMPLATES = ("ingest", "encode", "train")
 _DIRECTIVES, _ARGUMENTS, _ENVIRONMENT = "# [directives]", "# [arguments]", "# [environment]"
+_NO_LINE = ("Cc", "Cs", "Zl", "Zp")  # control characters, bytes that are no text, line breaks
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*(=.+)?")
 
 
@@ -58,9 +60,9 @@ def directive(value: str, option: str) -> str:
     Raises:
         UsageError: It holds a newline or another control character, which no quoting gets through.
     """
-    if any(not character.isprintable() and character != "\t" for character in value):
+    if any(category(character) in _NO_LINE and character != "\t" for character in value):
         raise UsageError(
-            f"{value!r} holds a control character, which no line of a batch script can",
+            f"{value!r} holds a control character or a line break, which no line of a batch script can",
             place=f"#SBATCH --{option}",
             hint="use a path or a value without one",
         )
