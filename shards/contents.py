@@ -18,6 +18,9 @@ from shards.run import Run
 
 REPORT = "index"
 
+# What reading a file that is not what it should be can end with.
+UNREADABLE = (PostmillError, pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError)
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -75,7 +78,7 @@ def planned(run: Run) -> Planned | None:
             return None
     try:
         return Planned(tuple(plan.shards(run)), tuple(crosscheck.spool_names(run)))
-    except (pa.ArrowException, TypeError):  # not this version's columns: said where the plan's tables are checked
+    except UNREADABLE:  # said where the plan's tables are checked
         return None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -214,7 +215,7 @@ def read(run: Run, encoder: Encoder, shard: int) -> EmbeddingShard:
     try:
         table = pq.read_table(folder / f"{name}.parquet")
         vectors = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) if encoder.dimensions else None
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, OSError, EOFError, ValueError, SyntaxError, TokenError) as error:
         raise PostmillError(
             f"embedding shard {name} cannot be read ({error})",
             place=folder,

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-import pyarrow as pa
-
 from shards import contents, embeddings, listing, plan, publish, sealed
 from shards.contents import Folder
 from shards.errors import PostmillError
@@ -20,9 +18,6 @@ from shards.posts import shard_name
 from shards.progress import Advance, Progress, Silent
 from shards.publish import TEMPORARY, Manifest
 from shards.run import RUN_FILE, Run
-
-# What reading a file that is not what it should be can end with.
-_UNREADABLE = (PostmillError, pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -141,7 +136,7 @@ def _unit(
     try:
         for at, what in folder.check(name, manifest):
             yield Finding(at, what, _anew(path, folder.command))
-    except _UNREADABLE as error:
+    except contents.UNREADABLE as error:
         yield Finding(path, f"what it states cannot be read: {error}", _anew(path, folder.command))
 
 
