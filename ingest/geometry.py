@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ Ints = npt.NDArray[np.int64]
 _LOCAL_HEADER = 30
 # The largest local extra field and data descriptor that may follow the header and the data.
 _SLACK = 65_535 + 24
+_CHUNK = 1 << 20  # entries looked at together, so that temporary arrays stay small
 
 
 @dataclass(frozen=True)
@@ -21,18 +23,18 @@ class Placed:
 
     Attributes:
         end: Shape (n,). Offset at which the next record begins, or as far as the entry can reach.
-        window: Shape (n,). Number of the entry's window, ascending with its place.
+        window: Shape (n,), int32. Number of the entry's window, ascending with its place.
         overlaps: Shape (n,). True where header, name and data reach into another entry or the directory.
     """
 
     end: Ints
-    window: Ints
+    window: npt.NDArray[np.int32]
     overlaps: npt.NDArray[np.bool_]
 
 
 def place(
     offset: Ints,
-    name_length: Ints,
+    name_length: npt.NDArray[np.integer[Any]],
     compressed_size: Ints,
     directory: int,
     parts: Sequence[tuple[int, int]],
@@ -46,7 +48,7 @@ def place(
 
     Args:
         offset: Shape (n,). Of each local header in the address space, bytes.
-        name_length: Shape (n,). Of the raw names, bytes.
+        name_length: Shape (n,), of any integer type. Of the raw names, bytes.
         compressed_size: Shape (n,). As the directory states, bytes.
         directory: Offset of the central directory.
         parts: Start and size in bytes of each part, ascending.
@@ -54,24 +56,27 @@ def place(
         holes: Start and end of what is missing, ascending; no entry is said to reach into it.
     """
     order = np.argsort(offset, kind="stable")
-    start = offset[order]
-    least_end = start + (_LOCAL_HEADER + name_length[order] + compressed_size[order])
-    following = np.append(start[1:], directory)
-    reached = np.maximum.accumulate(np.append(0, least_end[:-1])) if len(start) else start
-    end = np.minimum(following, least_end + _SLACK)
-    if holes:
-        begins, ends = np.array(holes, dtype=np.int64).T
-        next_hole = np.append(begins, np.iinfo(np.int64).max)[np.searchsorted(ends, start, side="right")]
-        end = np.minimum(end, np.maximum(next_hole, start))
-
+    count = len(order)
+    end, window, overlaps = np.empty(count, np.int64), np.empty(count, np.int32), np.empty(count, np.bool_)
+    begins, ends = np.array(holes, dtype=np.int64).reshape(-1, 2).T
+    begins = np.append(begins, np.iinfo(np.int64).max)
     starts = np.array([part[0] for part in parts], dtype=np.int64)
     sizes = np.array([part[1] for part in parts], dtype=np.int64)
     cuts = np.maximum(-(-sizes // window_bytes), 1)
-    last = np.maximum(end - 1, start)
-    part = np.searchsorted(starts, last, side="right") - 1
-    cut = np.minimum((last - starts[part]) * cuts[part] // np.maximum(sizes[part], 1), cuts[part] - 1)
-    number = np.cumsum(np.append(0, cuts[:-1]))[part] + cut
-
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    return Placed(end[back], number[back], ((reached > start) | (least_end > following))[back])
+    first_window = np.cumsum(np.append(0, cuts[:-1]))
+    reached = 0
+    for at in range(0, count, _CHUNK):
+        rows = order[at : at + _CHUNK]
+        start = offset[rows]
+        least_end = start + _LOCAL_HEADER + name_length[rows] + compressed_size[rows]
+        following = np.append(start[1:], offset[order[at + _CHUNK]] if at + _CHUNK < count else directory)
+        before = np.maximum.accumulate(np.append(reached, least_end[:-1]))
+        reached = max(before[-1], least_end[-1])
+        stop = np.minimum(following, least_end + _SLACK)
+        stop = np.minimum(stop, np.maximum(begins[np.searchsorted(ends, start, side="right")], start))
+        last = np.maximum(stop - 1, start)
+        part = np.searchsorted(starts, last, side="right") - 1
+        cut = np.minimum((last - starts[part]) * cuts[part] // np.maximum(sizes[part], 1), cuts[part] - 1)
+        end[rows], window[rows] = stop, first_window[part] + cut
+        overlaps[rows] = (before > start) | (least_end > following)
+    return Placed(end, window, overlaps)

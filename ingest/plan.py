@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import duckdb
@@ -12,6 +14,7 @@ import pyarrow.parquet as pq
 
 from ingest import plan_sql
 from ingest.plan_load import load
+from ingest.plan_windows import Windows
 from ingest.source import Source
 from ingest.space import AddressSpace
 from shards import faults, plan, publish
@@ -21,9 +24,13 @@ from shards.progress import Progress, Silent
 from shards.publish import Manifest, Unit
 from shards.run import Run
 
-MEMORY_LIMIT = "2GB"  # of the joins; what does not fit goes to disk
+MEMORY_LIMIT = "2800MB"  # of the joins; what does not fit goes to disk
+_THREADS = 4  # of the joins, at most: each wants its share of the memory
 _ROW_GROUP = 1 << 17
 _FETCH = 1 << 16
+# What Parquet is to keep by dictionary. Trying it on columns of ever new values takes half of the time of writing.
+_FEW_VALUES = ["archive", "window", "method", "flags", "shard", "image", "influencer", "category"]
+_FEW_VALUES += ["followers", "followees", "influencer_posts", "reason", "detail"]
 
 
 def make_plan(
@@ -48,11 +55,13 @@ def make_plan(
     run.plan.mkdir(parents=True, exist_ok=True)
     publish.sweep(run.plan)
     try:
-        with publish.scratch(run.plan) as scratch, duckdb.connect(str(scratch / "plan.duckdb")) as db:
+        with publish.scratch(run.plan) as scratch, duckdb.connect() as db:
+            # Tables in memory are not compressed, which is twice as fast to fill; beyond the limit they go to scratch.
             db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET preserve_insertion_order = false")
+            db.execute(f"SET threads = {min(len(os.sched_getaffinity(0)), _THREADS)}")
             db.execute("SET temp_directory = ?", [str(scratch)])
             db.execute(plan_sql.TABLES)
-            counts = load(db, run, source, (metadata, images), progress)
+            counts = load(db, run, source, (metadata, images), scratch, progress)
             with progress.track("plan: join", len(plan_sql.STEPS), "steps") as advance:
                 for step in plan_sql.STEPS:
                     _execute(db, step, {"shard_bytes": run.options["shard_bytes"]})
@@ -64,7 +73,7 @@ def make_plan(
         raise PostmillError(
             f"the plan's join failed: {error}",
             place=run.plan,
-            hint="it needs about 5 GB of disk there for 10 million posts; free some and run the command again",
+            hint="it needs about 8 GB of disk there for 10 million posts; free some and run the command again",
         ) from error
 
 
@@ -85,14 +94,11 @@ def _publish(
     progress: Progress,
 ) -> Manifest:
     """Write the plan's tables and manifest."""
-    windows = _parts_needed(db.sql(plan_sql.SELECT_WINDOWS).to_arrow_table(), spaces)
     shards = db.sql(plan_sql.SELECT_SHARDS).to_arrow_table()
     last = [spaces[IMAGES].part_at(end - 1) for end in shards["last_end"].to_pylist()]
     shards = shards.drop_columns("last_end").append_column("last_part", pa.array(last, pa.int32())).cast(plan.SHARDS)
     counts.update(_totals(db))
     counts.update(shards=shards.num_rows)
-    for archive, name in enumerate(ARCHIVES):
-        counts[f"{name}_windows"] = windows.filter(pc.equal(windows["archive"], archive)).num_rows
     if not counts["planned_posts"]:
         raise PostmillError(
             f"none of the {counts['mapped_posts']} mapped posts has its metadata and a picture in the archives",
@@ -101,49 +107,51 @@ def _publish(
             "image/USER-IMAGE.jpg",
         )
     with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
+        windows = Windows(dict(db.execute(plan_sql.SELECT_LOCAL_SHARDS).fetchall()))
         with progress.track("plan: write", counts["planned_posts"] + counts["uses"], "rows") as advance:
-            for name, schema, query in (
-                ("posts", plan.POSTS, plan_sql.SELECT_POSTS),
-                ("entries", plan.ENTRIES, plan_sql.SELECT_ENTRIES),
-                ("faults", faults.SCHEMA, plan_sql.SELECT_FAULTS),
-            ):
-                for rows in _stream(unit, f"{name}.parquet", schema, db.sql(query)):
-                    advance(rows if name != "faults" else 0)
-        unit.table("windows.parquet", windows)
+            for table in _stream(unit, "posts.parquet", plan.POSTS, db.sql(plan_sql.SELECT_POSTS)):
+                advance(table.num_rows)
+            for table in _stream(unit, "entries.parquet", plan.ENTRIES, db.sql(plan_sql.SELECT_ENTRIES)):
+                windows.add(table)
+                advance(table.num_rows)
+            for _ in _stream(unit, "faults.parquet", faults.SCHEMA, db.sql(plan_sql.SELECT_FAULTS)):
+                pass
+        table = windows.table(spaces)
+        unit.table("windows.parquet", table)
         unit.table("shards.parquet", shards)
+        for archive, name in enumerate(ARCHIVES):
+            counts[f"{name}_windows"] = table.filter(pc.equal(table["archive"], archive)).num_rows
         del counts["uses"]
         unit.counts.update(counts)
     return plan.manifest(run)
 
 
-def _stream(unit: Unit, name: str, schema: pa.Schema, result: duckdb.DuckDBPyRelation) -> Iterator[int]:
-    """Write a query's rows in row groups of fixed size, so that the bytes do not depend on how they arrive."""
-    reader = result.to_arrow_reader(_FETCH)
-    with pq.ParquetWriter(unit.file(name), schema, compression="zstd", version="2.6") as writer:
-        held: list[pa.RecordBatch] = []
-        rows = 0
-        for batch in reader:
-            held.append(batch)
-            rows += batch.num_rows
-            while rows >= _ROW_GROUP:
-                table = pa.Table.from_batches(held)
-                writer.write_table(table.slice(0, _ROW_GROUP).cast(schema), row_group_size=_ROW_GROUP)
-                held = table.slice(_ROW_GROUP).to_batches()
-                rows -= _ROW_GROUP
-                yield _ROW_GROUP
-        table = pa.Table.from_batches(held, schema=reader.schema).cast(schema)
-        writer.write_table(table, row_group_size=_ROW_GROUP)
-        yield rows
+def _stream(unit: Unit, name: str, schema: pa.Schema, result: duckdb.DuckDBPyRelation) -> Iterator[pa.Table]:
+    """Write a query's rows, and yield them, in row groups of fixed size: the bytes do not depend on how they arrive.
+
+    One row group is written while the next is fetched.
+    """
+    options: dict[str, Any] = {"compression": "zstd", "version": "2.6", "use_dictionary": _FEW_VALUES}
+    with pq.ParquetWriter(unit.file(name), schema, **options) as writer, ThreadPoolExecutor(1) as pool:
+        written: Future[None] | None = None
+        for group in _groups(result.to_arrow_reader(_FETCH), schema):
+            if written is not None:
+                written.result()
+            written = pool.submit(writer.write_table, group, row_group_size=_ROW_GROUP)
+            yield group
+        if written is not None:
+            written.result()
 
 
-def _parts_needed(windows: pa.Table, spaces: Sequence[AddressSpace]) -> pa.Table:
-    """Return the windows with the first and last part that each needs."""
-    rows = []
-    for row in windows.to_pylist():
-        space = spaces[row["archive"]]
-        row["first_part"], row["last_part"] = space.part_at(row["start"]), space.part_at(row["end"] - 1)
-        rows.append(row)
-    return pa.Table.from_pylist(rows, schema=plan.WINDOWS)
+def _groups(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of ``reader`` as tables of _ROW_GROUP rows; the last may be shorter, and empty."""
+    held = pa.Table.from_batches([], schema=reader.schema)
+    for batch in reader:
+        held = pa.concat_tables([held, pa.Table.from_batches([batch])])
+        while held.num_rows >= _ROW_GROUP:
+            yield held.slice(0, _ROW_GROUP).cast(schema)
+            held = held.slice(_ROW_GROUP)
+    yield held.cast(schema)
 
 
 def _totals(db: duckdb.DuckDBPyConnection) -> dict[str, int]:

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from ingest import geometry
 from ingest.influencers import read_influencers
-from ingest.levels import Listing, open_directory
+from ingest.levels import open_directory
 from ingest.mapping import ROWS, read_mapping
+from ingest.plan_entries import placed_entries
 from ingest.source import Source
 from ingest.space import AddressSpace
-from ingest.witness import check_parts
 from shards import faults
 from shards.plan import ARCHIVES
 from shards.progress import Progress
 from shards.reasons import Reason
 from shards.run import Run
 
-_BYTES = ("offset", "compressed_size", "size")
-_GEOMETRY = ("index", "offset", "name_length", "compressed_size")
+_INSERTED = 1 << 19  # rows at a time
+_INSERT_ENTRIES = """
+INSERT INTO entries BY NAME
+SELECT * EXCLUDE (fault, detail, overlapping, most), $archive AS archive,
+       CASE WHEN fault IS NOT NULL THEN fault WHEN overlapping THEN $overlap
+            WHEN most > $limit THEN $large END AS fault,
+       CASE WHEN fault IS NOT NULL THEN detail WHEN overlapping THEN 'at ' || "offset"
+            WHEN most > $limit THEN most || ' bytes, the limit is ' || $limit END AS detail
+FROM (SELECT *, greatest(size, compressed_size) AS most FROM incoming)
+"""
 
 
 def load(
-    db: duckdb.DuckDBPyConnection, run: Run, source: Source, spaces: Sequence[AddressSpace], progress: Progress
+    db: duckdb.DuckDBPyConnection,
+    run: Run,
+    source: Source,
+    spaces: Sequence[AddressSpace],
+    scratch: Path,
+    progress: Progress,
 ) -> dict[str, int]:
     """Fill the tables of :data:`ingest.plan_sql.TABLES`; return how many rows of each source there were.
 
@@ -37,6 +49,7 @@ def load(
         run: The pinned run.
         source: Where the text files lie.
         spaces: The metadata and the picture archive.
+        scratch: A folder for what is put aside meanwhile, about 150 bytes for each entry of an archive.
         progress: Told of rows and entries, and of what is odd about an archive.
 
     Raises:
@@ -45,84 +58,56 @@ def load(
     counts: dict[str, int] = {}
     accounts, found = read_influencers(source.influencers)
     _insert(db, "influencers", pa.Table.from_pylist([asdict(each) for each in accounts]))
-    with progress.track("plan: mapping", None, "rows") as advance:
-        rows = bad = 0
+    rows = bad = 0
+
+    def mapping() -> Iterator[pa.Table]:
+        nonlocal rows, bad
         for batch, malformed in read_mapping(source.mapping):
-            _insert(db, "mapping", pa.Table.from_batches([batch], schema=ROWS))
-            found += malformed
             rows, bad = rows + batch.num_rows, bad + len(malformed)
             advance(batch.num_rows + len(malformed))
+            found.extend(malformed)
+            yield pa.Table.from_batches([batch], schema=ROWS)
+
+    with progress.track("plan: mapping", None, "rows") as advance:
+        for table in _gathered(mapping()):
+            _insert(db, "mapping", table)
             _insert_faults(db, found)
+    _insert_faults(db, found)
     counts.update(mapping_rows=rows + bad, influencers=len(accounts))
+    named = {"overlap": Reason.OVERLAP.value, "large": Reason.TOO_LARGE.value, "limit": run.options["max_entry"]}
     for archive, space in enumerate(spaces):
+        name, files = ARCHIVES[archive], 0
         listing = open_directory(space, run.options["level"])
-        counts[f"{ARCHIVES[archive]}_entries"] = _load_entries(db, run, archive, space, listing, progress)
+        with progress.track(f"plan: {name} directory", listing.directory.entries, "entries") as advance:
+            for table in _gathered(placed_entries(run, space, listing, scratch / f"{name}.arrow", advance)):
+                _execute(db, table, _INSERT_ENTRIES, {**named, "archive": archive})
+                files += table.num_rows
+        counts[f"{name}_entries"] = files
         for warning in listing.directory.warnings:
-            progress.note(f"{ARCHIVES[archive]} archive: {warning}")
+            progress.note(f"{name} archive: {warning}")
     return counts
 
 
-def _load_entries(
-    db: duckdb.DuckDBPyConnection, run: Run, archive: int, space: AddressSpace, listing: Listing, progress: Progress
-) -> int:
-    """Insert the records of one central directory, placed; return how many files there are, folders not counted."""
-    directory, strict = listing.directory, run.options["level"] == "strict"
-    places = [np.empty((len(_GEOMETRY), 0), dtype=np.int64)]
-    files = 0
-    db.execute('CREATE OR REPLACE TEMP TABLE records AS SELECT * EXCLUDE ("end", "window") FROM entries LIMIT 0')
-    with progress.track(f"plan: {ARCHIVES[archive]} directory", directory.entries, "entries") as advance:
-        for batch in check_parts(space, directory, listing.batches(), strict=strict):
-            advance(batch.num_rows)
-            usable = batch.filter(pc.is_null(batch["fault"]))
-            places.append(np.stack([usable[name].to_numpy().astype(np.int64) for name in _GEOMETRY]))
-            table = pa.Table.from_batches([batch]).filter(pc.invert(batch["is_dir"]))
-            files += table.num_rows
-            rows = pa.table(
-                {
-                    "archive": pa.array(np.full(table.num_rows, archive, dtype=np.int8)),
-                    "position": table["index"].cast(pa.int64()),
-                    **{name: table[name] for name in ("name", "raw_name")},
-                    **{name: table[name].cast(pa.int64(), safe=False) for name in _BYTES},
-                    **{name: table[name] for name in ("crc32", "method", "flags")},
-                    "fault": table["fault"].cast(pa.string()),
-                    "detail": table["detail"].cast(pa.string()),
-                }
-            )
-            _insert(db, "records", rows)
-    position, offset, length, compressed = np.concatenate(places, axis=1)
-    parts = [(part.start, part.size) for part in space.parts]
-    window_bytes = int(run.options["shard_bytes"])
-    placed = geometry.place(offset, length, compressed, directory.start, parts, window_bytes, space.holes)
-    where = pa.table(
-        {
-            "position": position,
-            "end": placed.end,
-            "window": placed.window,
-            "overlaps": placed.overlaps,
-        }
-    )
-    db.register("placed", where)
-    db.execute(
-        """
-        INSERT INTO entries BY NAME
-        SELECT r.* EXCLUDE (fault, detail), p."end", p."window",
-               CASE WHEN r.fault IS NOT NULL THEN r.fault WHEN p.overlaps THEN $overlap
-                    WHEN greatest(r.size, r.compressed_size) > $most THEN $large END AS fault,
-               CASE WHEN r.fault IS NOT NULL THEN r.detail WHEN p.overlaps THEN 'at ' || "offset"
-                    WHEN greatest(r.size, r.compressed_size) > $most
-                    THEN greatest(r.size, r.compressed_size) || ' bytes, the limit is ' || $most END AS detail
-        FROM records r LEFT JOIN placed p USING (position)
-        """,
-        {"overlap": Reason.OVERLAP.value, "large": Reason.TOO_LARGE.value, "most": run.options["max_entry"]},
-    )
-    db.unregister("placed")
-    db.execute("DROP TABLE records")
-    return files
+def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Put small tables together: each insertion costs as much as some hundred thousand rows."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if sum(map(len, held)) >= _INSERTED:
+            yield pa.concat_tables(held)
+            held.clear()
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _insert(db: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    db.register("incoming", rows)
-    db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+    _execute(db, rows, f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+
+
+def _execute(db: duckdb.DuckDBPyConnection, incoming: pa.Table, statement: str, values: Any = None) -> None:
+    """Run ``statement``, which reads ``incoming``."""
+    db.register("incoming", incoming)
+    db.execute(statement, values)
     db.unregister("incoming")
 
 

@@ -2,6 +2,9 @@
 
 Tables that go in: ``mapping`` (:data:`ingest.mapping.ROWS`), ``influencers``, and ``entries``, one row for each usable
 record of both central directories, already placed. A mapped post is known by the line of its first mapping row.
+
+Ten million rows meet twenty million here, so what is rare is looked for first by a hash, which is an integer, and only
+the few that share one are compared by name; and what is rare is kept in small tables of its own.
 """
 
 from __future__ import annotations
@@ -18,104 +21,114 @@ CREATE TABLE faults (
     rank TINYINT, reason VARCHAR, post_lost BOOLEAN, influencer VARCHAR, post_id VARCHAR, archive VARCHAR,
     entry VARCHAR, line BIGINT, detail VARCHAR
 );
+CREATE MACRO base(name) AS parse_filename(name, false, 'forward_slash');
+CREATE MACRO archive_name(archive) AS if(archive = 0, 'metadata', 'images');
+CREATE MACRO safe(post_id) AS left(regexp_replace(post_id, '[^A-Za-z0-9_-]', '_', 'g'), 64);
 """
 
 # One row for each mapped post: of several rows with one account and name the first counts.
 POSTS = """
-CREATE TABLE repeated AS
-    SELECT influencer, post_id, min(line) AS first_line, arg_min(images, line) AS images
-    FROM mapping GROUP BY ALL HAVING count(*) > 1;
 CREATE TABLE repeats AS
-    SELECT m.line, m.influencer, m.post_id, m.images = r.images AS same, r.first_line
-    FROM mapping m JOIN repeated r USING (influencer, post_id) WHERE m.line <> r.first_line;
+    WITH hashes AS (SELECT hash(influencer, post_id) AS h FROM mapping GROUP BY h HAVING count(*) > 1),
+    again AS MATERIALIZED (FROM mapping SEMI JOIN hashes ON hash(influencer, post_id) = h),
+    firsts AS (
+        SELECT influencer, post_id, min(line) AS first_line, arg_min(images, line) AS images
+        FROM again GROUP BY ALL HAVING count(*) > 1
+    )
+    SELECT a.line, influencer, post_id, a.images = f.images AS same, f.first_line
+    FROM again a JOIN firsts f USING (influencer, post_id) WHERE a.line <> f.first_line;
 INSERT INTO faults
     SELECT 2, if(same, 'duplicate_mapping_row', 'conflicting_mapping_row'), false, influencer, post_id,
            NULL, NULL, line, 'line ' || first_line || ' counts'
     FROM repeats;
-CREATE TABLE posts AS SELECT m.* FROM mapping m ANTI JOIN repeats r USING (line);
-DROP TABLE mapping; DROP TABLE repeated; DROP TABLE repeats;
+DELETE FROM mapping WHERE line IN (SELECT line FROM repeats);
+ALTER TABLE mapping RENAME TO posts;
+DROP TABLE repeats;
 """
 
 # Archive entries carry the account as a prefix that the mapping leaves out. Of several entries with one file name,
-# in whatever folder, the first in the directory counts.
+# in whatever folder, the first in the directory counts; the others are `copies`.
 NAMES = """
-CREATE TABLE named AS
-    SELECT archive, parse_filename(name, false, 'forward_slash') AS base, min(position) AS position,
-           count(*) AS copies
-    FROM entries GROUP BY 1, 2;
+CREATE TABLE copies AS
+    WITH hashes AS (SELECT archive, hash(base(name)) AS h FROM entries GROUP BY ALL HAVING count(*) > 1),
+    again AS MATERIALIZED (
+        SELECT archive, base(name) AS base, position, name
+        FROM entries SEMI JOIN hashes ON hashes.archive = entries.archive AND hash(base(name)) = h
+    ),
+    firsts AS (SELECT archive, base, min(position) AS first FROM again GROUP BY ALL HAVING count(*) > 1)
+    SELECT archive, position, name FROM again JOIN firsts USING (archive, base) WHERE position <> first;
 INSERT INTO faults
-    SELECT 4, 'duplicate_name', false, NULL, NULL, if(e.archive = 0, 'metadata', 'images'), e.name, NULL,
+    SELECT 4, 'duplicate_name', false, NULL, NULL, archive_name(archive), name, NULL,
            'another entry of this name comes first in the directory'
-    FROM entries e JOIN named n
-        ON e.archive = n.archive AND parse_filename(e.name, false, 'forward_slash') = n.base
-    WHERE n.copies > 1 AND e.position <> n.position;
+    FROM copies;
 """
 
-# `uses`: which picture entry stands at which place of which post; null where the archive has none.
+# `metadata` and `pictures`: which entry is a post's metadata, and which stands at which place of its list; null where
+# the archive has none.
 USES = """
 CREATE TABLE metadata AS
-    SELECT p.line, n.position FROM posts p JOIN named n
-        ON n.archive = 0 AND n.base = p.influencer || '-' || p.post_id || '.info';
-CREATE TABLE uses AS
+    SELECT p.line, e.position, e.fault, e.detail FROM posts p JOIN (
+        FROM entries ANTI JOIN copies USING (archive, position) WHERE archive = 0
+    ) e ON base(e.name) = p.influencer || '-' || p.post_id || '.info';
+CREATE TABLE pictures AS
     WITH listed AS (
-        SELECT line, influencer, unnest(images) AS picture, generate_subscripts(images, 1) - 1 AS image FROM posts
+        SELECT line, len(images) AS listed, influencer, unnest(images) AS picture,
+               generate_subscripts(images, 1) - 1 AS image
+        FROM posts
     )
-    SELECT l.line, l.image::SMALLINT AS image, n.position
-    FROM listed l LEFT JOIN named n ON n.archive = 1 AND n.base = l.influencer || '-' || l.picture;
+    SELECT l.line, l.listed::SMALLINT AS listed, l.image::SMALLINT AS image, e.position, e."offset", e."end",
+           e."window", e.compressed_size, e.fault, e.detail
+    FROM listed l LEFT JOIN (
+        FROM entries ANTI JOIN copies USING (archive, position) WHERE archive = 1
+    ) e ON base(e.name) = l.influencer || '-' || l.picture;
 INSERT INTO faults
-    SELECT 5, if(n.archive = 0, 'unmapped_metadata', 'unmapped_image'), false, NULL, NULL,
-           if(n.archive = 0, 'metadata', 'images'), n.base, NULL, NULL
-    FROM named n JOIN entries e ON e.archive = n.archive AND e.position = n.position
-    WHERE e.fault IS NULL
-      AND NOT EXISTS (FROM metadata m WHERE n.archive = 0 AND m.position = n.position)
-      AND NOT EXISTS (FROM uses u WHERE n.archive = 1 AND u.position = n.position);
-DROP TABLE named;
+    SELECT 5, 'unmapped_metadata', false, NULL, NULL, 'metadata', base(name), NULL, NULL
+    FROM entries e ANTI JOIN copies USING (archive, position) ANTI JOIN metadata USING (position)
+    WHERE e.archive = 0 AND e.fault IS NULL;
+INSERT INTO faults
+    SELECT 5, 'unmapped_image', false, NULL, NULL, 'images', base(name), NULL, NULL
+    FROM entries e ANTI JOIN copies USING (archive, position) ANTI JOIN pictures USING (position)
+    WHERE e.archive = 1 AND e.fault IS NULL;
 """
 
 # What of each post can be had. A post needs its metadata and at least one picture; one fault says why it is lost.
+# Most posts list one picture, and need no grouping.
 OUTCOMES = """
-CREATE TABLE pictures AS
-    SELECT u.line, u.image, u.position, e."offset", e."end", e."window", e.compressed_size, e.fault,
-           e.detail
-    FROM uses u LEFT JOIN entries e ON e.archive = 1 AND e.position = u.position;
-DROP TABLE uses;
 CREATE TABLE outcomes AS
     WITH seen AS (
-        SELECT line, count(*) FILTER (position IS NOT NULL AND fault IS NULL) AS found,
-               min("window") FILTER (fault IS NULL) AS first_window,
-               max("window") FILTER (fault IS NULL) AS last_window,
-               min("offset") FILTER (fault IS NULL) AS first_offset,
-               max("end") FILTER (fault IS NULL) AS last_end,
-               sum(compressed_size) FILTER (fault IS NULL) AS bytes
-        FROM pictures GROUP BY line
+        SELECT line, 1 AS found, "window" AS first_window, "window" AS last_window, "offset" AS first_offset,
+               "end" AS last_end, compressed_size AS bytes
+        FROM pictures WHERE listed = 1 AND position IS NOT NULL AND fault IS NULL
+        UNION ALL
+        SELECT line, count(*), min("window"), max("window"), min("offset"), max("end"), sum(compressed_size)::BIGINT
+        FROM pictures WHERE listed > 1 AND position IS NOT NULL AND fault IS NULL GROUP BY line
     )
-    SELECT p.line, coalesce(s.found, 0) AS found, s.first_window, s.last_window, s.first_offset, s.last_end, s.bytes,
-           e.detail,
+    SELECT p.line, len(p.images)::SMALLINT AS listed, coalesce(s.found, 0)::SMALLINT AS found, s.first_window,
+           s.last_window, s.first_offset, s.last_end, s.bytes, m.detail,
            CASE WHEN m.line IS NULL THEN 'metadata_missing'
-                WHEN e.fault IS NOT NULL THEN e.fault
-                WHEN coalesce(s.found, 0) = 0 THEN 'no_image' END AS lost
-    FROM posts p LEFT JOIN metadata m USING (line)
-    LEFT JOIN entries e ON e.archive = 0 AND e.position = m.position
-    LEFT JOIN seen s ON s.line = p.line;
+                WHEN m.fault IS NOT NULL THEN m.fault
+                WHEN s.line IS NULL THEN 'no_image' END AS lost
+    FROM posts p LEFT JOIN metadata m USING (line) LEFT JOIN seen s USING (line);
 INSERT INTO faults
     SELECT 0, o.lost, true, p.influencer, p.post_id,
-           if(o.lost IN ('metadata_missing', 'no_image'), NULL, 'metadata'), NULL, p.line,
-           if(o.lost = 'no_image', len(p.images) || ' listed', o.detail)
-    FROM outcomes o JOIN posts p USING (line) WHERE o.lost IS NOT NULL;
+           if(o.lost IN ('metadata_missing', 'no_image'), NULL, 'metadata'), NULL, line,
+           if(o.lost = 'no_image', o.listed || ' listed', o.detail)
+    FROM (FROM outcomes WHERE lost IS NOT NULL) o JOIN posts p USING (line);
 INSERT INTO faults
     SELECT 1, coalesce(i.fault, 'image_missing'), false, p.influencer, p.post_id, 'images',
-           p.influencer || '-' || p.images[i.image + 1], p.line, i.detail
-    FROM pictures i JOIN outcomes o USING (line) JOIN posts p USING (line)
-    WHERE o.lost IS NULL AND (i.position IS NULL OR i.fault IS NOT NULL);
+           p.influencer || '-' || p.images[i.image + 1], line, i.detail
+    FROM (FROM pictures WHERE position IS NULL OR fault IS NOT NULL) i JOIN outcomes o USING (line)
+    JOIN posts p USING (line)
+    WHERE o.lost IS NULL;
 INSERT INTO faults
-    SELECT 3, e.fault, false, NULL, NULL, if(e.archive = 0, 'metadata', 'images'), e.name, NULL, e.detail
-    FROM entries e
-    WHERE e.fault IS NOT NULL
-      AND NOT EXISTS (FROM metadata m WHERE e.archive = 0 AND m.position = e.position)
-      AND NOT EXISTS (
-          FROM pictures i JOIN outcomes o USING (line)
-          WHERE e.archive = 1 AND i.position = e.position AND o.lost IS NULL
-      );
+    WITH told AS (
+        SELECT 0::TINYINT AS archive, position FROM metadata WHERE fault IS NOT NULL
+        UNION ALL
+        SELECT 1, i.position FROM (FROM pictures WHERE fault IS NOT NULL) i JOIN outcomes o USING (line)
+        WHERE o.lost IS NULL
+    )
+    SELECT 3, fault, false, NULL, NULL, archive_name(archive), name, NULL, detail
+    FROM (FROM entries WHERE fault IS NOT NULL) ANTI JOIN told USING (archive, position);
 """
 
 # Local posts go to their window's shard. The others go to shards of their own, in the order in which their last
@@ -145,55 +158,41 @@ CREATE TABLE rows AS
 # A key is the post id made safe; where two would be equal but for the case, both carry a hash of account and id.
 KEYS = """
 CREATE TABLE clashing AS
-    SELECT lower(left(regexp_replace(post_id, '[^A-Za-z0-9_-]', '_', 'g'), 64)) AS safe
-    FROM posts GROUP BY 1 HAVING count(*) > 1;
-CREATE TABLE keys AS
-    WITH safe AS (
-        SELECT line, influencer, post_id, left(regexp_replace(post_id, '[^A-Za-z0-9_-]', '_', 'g'), 64) AS safe
-        FROM posts
-    )
-    SELECT line, if(c.safe IS NULL, s.safe, s.safe || '-' || left(sha256(influencer || '/' || post_id), 16)) AS key
-    FROM safe s LEFT JOIN clashing c ON c.safe = lower(s.safe);
+    WITH hashes AS (SELECT hash(lower(safe(post_id))) AS h FROM posts GROUP BY h HAVING count(*) > 1)
+    SELECT lower(safe(post_id)) AS safe FROM posts SEMI JOIN hashes ON hash(lower(safe(post_id))) = h
+    GROUP BY ALL HAVING count(*) > 1;
 """
 
 SELECT_POSTS = """
-SELECT r.shard, r.row, k.key, p.influencer, p.post_id, p.line, p.images,
-       coalesce(f.found, [false for x in p.images]) AS found,
+WITH partial AS (
+    SELECT line, list(position IS NOT NULL AND fault IS NULL ORDER BY image) AS found
+    FROM pictures SEMI JOIN (FROM outcomes WHERE lost IS NULL AND found < listed) USING (line) GROUP BY line
+)
+SELECT r.shard, r.row,
+       if(c.safe IS NULL, safe(post_id),
+          safe(post_id) || '-' || left(sha256(p.influencer || '/' || post_id), 16)) AS key,
+       p.influencer, post_id, line, p.images, coalesce(f.found, list_transform(p.images, lambda x: true)) AS found,
        i.category, i.followers, i.followees, i.posts AS influencer_posts
-FROM rows r JOIN posts p USING (line) JOIN keys k USING (line)
+FROM rows r JOIN posts p USING (line)
+LEFT JOIN clashing c ON c.safe = lower(safe(post_id))
 LEFT JOIN influencers i ON i.influencer = p.influencer
-LEFT JOIN (
-    SELECT line, list(position IS NOT NULL AND fault IS NULL ORDER BY image) AS found FROM pictures GROUP BY line
-) f ON f.line = r.line
+LEFT JOIN partial f USING (line)
 ORDER BY r.shard, r.row
 """
 
 SELECT_ENTRIES = """
 SELECT e.archive, e."window", e."offset", e."end", e.compressed_size, e.size, e.crc32, e.method, e.flags,
-       e.raw_name AS name, r.shard, r.row, u.image
+       coalesce(e.raw_name, encode(e.name)) AS name, r.shard, r.row, u.image
 FROM rows r JOIN (
-    SELECT line, position, (-1)::SMALLINT AS image, 0 AS archive FROM metadata
+    SELECT line, position, (-1)::SMALLINT AS image, 0::TINYINT AS archive FROM metadata
     UNION ALL
     SELECT line, position, image, 1 FROM pictures WHERE position IS NOT NULL AND fault IS NULL
-) u ON u.line = r.line
+) u USING (line)
 JOIN entries e ON e.archive = u.archive AND e.position = u.position
 ORDER BY e.archive, e."window", e."offset", r.shard, r.row, u.image
 """
 
-SELECT_WINDOWS = """
-WITH used AS (
-    SELECT e.archive, e."window", e."offset", e."end", r.shard
-    FROM rows r JOIN metadata m USING (line) JOIN entries e ON e.archive = 0 AND e.position = m.position
-    UNION ALL
-    SELECT 1, i."window", i."offset", i."end", r.shard
-    FROM rows r JOIN pictures i USING (line) WHERE i.position IS NOT NULL AND i.fault IS NULL
-)
-SELECT u.archive, u."window", min(u."offset") AS start, max(u."end") AS "end",
-       count(DISTINCT u."offset") AS entries, any_value(l.shard) AS shard,
-       bool_or(l.shard IS NULL OR l.shard <> u.shard) AS spools
-FROM used u LEFT JOIN local_shards l ON u.archive = 1 AND l."window" = u."window"
-GROUP BY ALL ORDER BY u.archive, u."window"
-"""
+SELECT_LOCAL_SHARDS = 'SELECT "window", shard FROM local_shards'
 
 SELECT_SHARDS = """
 SELECT r.shard, if(r.shard < (SELECT count(*) FROM local_shards), 'window', 'spanning') AS kind,

@@ -1,0 +1,132 @@
+"""Time and memory of `postmill plan` on 22 million entries, and of the mapping reader on files of any size.
+
+    python benchmarks/plan_scale.py DIR             # writes 4 GB (229 GB apparent) to DIR once, then plans
+    python benchmarks/plan_scale.py DIR --scale 0.1
+
+The counts of the plan are compared with those that the writer of the dataset knows; any difference is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gzip
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import zstandard
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import full_size  # noqa: E402
+from ingest.mapping import read_mapping  # noqa: E402
+
+
+def main() -> None:
+    """Write the dataset where it is not there, plan it, and print what that took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--no-mapping", action="store_true", help="leave out the memory of the mapping reader")
+    options = parser.parse_args()
+    folder: Path = options.folder
+    expected = dataset(folder / "data", folder / "expected.json", options.scale)
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    plan(folder, expected)
+    if not options.no_mapping:
+        mapping_memory(folder)
+
+
+def dataset(data: Path, known: Path, scale: float) -> dict[str, int]:
+    """Write the dataset unless it is there; return what a plan of it has to count."""
+    if not known.exists():
+        shutil.rmtree(data, ignore_errors=True)
+        started = time.perf_counter()
+        counts = dataclasses.asdict(full_size.write(data, scale))
+        known.write_text(json.dumps(counts))
+        print(f"written in {time.perf_counter() - started:.0f} s")
+    parts = list(data.rglob("*.z*"))
+    held = sum(path.stat().st_blocks * 512 for path in data.rglob("*") if path.is_file())
+    print(
+        f"{len(parts)} parts of {sum(path.stat().st_size for path in parts) / 1e9:.1f} GB, {held / 1e9:.1f} GB on disk"
+    )
+    return dict(json.loads(known.read_text()))
+
+
+def plan(folder: Path, expected: dict[str, int]) -> None:
+    """Run the command, and print its time, memory, and the disk it used."""
+    command = [sys.executable, str(ROOT / "cli.py"), "plan", str(folder / "data"), str(folder / "run")]
+    seconds, peak, cpu = measured(command)
+    print(f"postmill plan: {seconds:.1f} s, {cpu:.1f} s of processors, {peak / 1e9:.2f} GB resident at most")
+    counts = json.loads((folder / "run/plan/plan.json").read_text())["counts"]
+    reasons = pq.read_table(folder / "run/plan/faults.parquet", columns=["reason"])["reason"].value_counts().to_pylist()
+    counts |= {row["values"]: row["counts"] for row in reasons}
+    wrong = {name: (counts.get(name, 0), value) for name, value in expected.items() if counts.get(name, 0) != value}
+    print(f"counts: {'all as written' if not wrong else f'WRONG (found, written): {wrong}'}")
+    print({name: counts[name] for name in sorted(counts)})
+    if wrong:
+        sys.exit(1)
+
+
+def mapping_memory(folder: Path) -> None:
+    """Print the peak memory of reading the mapping once and four times over, packed, and with CRLF."""
+    plain = folder / "data" / "JSON-Image_files_mapping.txt"
+    for name, times, suffix, crlf in (
+        ("the mapping", 1, "", False),
+        ("four times its rows", 4, "", False),
+        ("gzip", 1, ".gz", False),
+        ("Zstandard", 1, ".zst", False),
+        ("CRLF", 1, "", True),
+    ):
+        path = folder / f"mapping.txt{suffix}"
+        _copy(plain, path, times, crlf)
+        seconds, peak, _ = measured([sys.executable, __file__, "--read-mapping", str(path)])
+        print(f"{name}: {path.stat().st_size / 1e9:.2f} GB in {seconds:.1f} s, {peak / 1e6:.0f} MB resident at most")
+        path.unlink()
+
+
+def _copy(plain: Path, path: Path, times: int, crlf: bool) -> None:
+    opened = {"": open, ".gz": gzip.open, ".zst": zstandard.open}[path.suffix if path.suffix != ".txt" else ""]
+    with opened(path, "wb") as target:
+        for time_ in range(times):
+            with plain.open("rb") as source:
+                if time_:
+                    source.readline()
+                while block := source.read(8 << 20):
+                    target.write(block.replace(b"\n", b"\r\n") if crlf else block)
+
+
+def measured(command: list[str]) -> tuple[float, int, float]:
+    """Run ``command``; return its seconds, the peak resident memory of its largest process, and processor seconds."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if status:
+        sys.exit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
+    return seconds, usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime
+
+
+def rows(path: str) -> Iterator[tuple[int, int]]:
+    """Yield the good and the bad rows of each block of a mapping file."""
+    for batch, faults in read_mapping(path):
+        yield batch.num_rows, len(faults)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--read-mapping"]:
+        good, bad = map(sum, zip(*rows(sys.argv[2]), strict=True))
+        print(
+            f"{good} rows, {bad} malformed, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB", end="; "
+        )
+    else:
+        main()
