@@ -99,7 +99,10 @@ RecipeOption = Annotated[
 FeaturesOption = Annotated[
     str, typer.Option("--features", help="default: what exists before publication; paper: with comments, which leak.")
 ]
-SplitOption = Annotated[list[str] | None, typer.Option("--split", help="random or influencer; default: both.")]
+SplitOption = Annotated[
+    list[str] | None,
+    typer.Option("--split", help="influencer, random, time or time-influencer; repeatable; default: all four."),
+]
 
 
 @app.command(epilog="Example: `postmill sample data --posts 2000 --influencers 60`")
@@ -144,7 +147,7 @@ def run_all(
         opened = planned(discover(source), folder, shard_size, max_entry, raw, level(strict, salvage), shown)
         ingested(opened, tuple(Stage), Task(0, 1), workers, shown)
         encoded(opened, None, models, model, device, Task(0, 1), shown)
-        trained(opened, None, models, "postmill", "default", None, 1.0, None, Task(0, 1), shown)
+        trained(opened, None, models, "postmill", "default", None, 1.0, None, "cpu", Task(0, 1), shown)
         reported(opened, shown)
     end(opened, max_faults)
 
@@ -221,13 +224,14 @@ def train(
     split: SplitOption = None,
     comment_weight: Annotated[float, typer.Option("--comment-weight", min=0.0, help="w in log1p(likes + w * c).")] = 1,
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Trainings; default: by number of posts.")] = None,
+    device: DeviceOption = "cpu",
     task: TaskOption = None,
 ) -> None:
     """Train the ladder of baselines and the fusion, and judge them on held-out posts and accounts."""
     opened = runs.open_run(folder)
     share = chosen(task)
     with attempt(opened, "train", task, share) as shown:
-        trained(opened, model, models, recipe, features, split, comment_weight, seeds, share, shown)
+        trained(opened, model, models, recipe, features, split, comment_weight, seeds, device, share, shown)
     print_results(opened)
 
 
@@ -455,6 +459,7 @@ def trained(
     split: list[str] | None,
     comment_weight: float,
     seeds: int | None,
+    device: str,
     task: Task,
     shown: Progress,
 ) -> None:
@@ -471,6 +476,7 @@ def trained(
         comment_weight=comment_weight,
         seeds=seeds,
         encoder_models=models,
+        device=device,
         task=task,
         progress=shown,
     )
@@ -523,18 +529,29 @@ def print_archive(archive: Description) -> None:
 
 
 def print_results(run: Run) -> None:
-    """Print the table of models, the account-disjoint split first."""
+    """Print the table of models, a column for each split, then the headline's other metrics."""
     from train.results import results_table
 
-    for split, rows in groupby(results_table(run), key=lambda row: row.split):
-        columns = ("model", "MSE", "MAE", "R²", "95 %", "Spearman", "95 %")
-        table = Table(*columns, title=f"{split} split, held-out posts", title_justify="left")
-        for row in rows:
-            r2, spearman = span(row.r2_interval), span(row.spearman_interval)
-            table.add_row(
-                row.model, number(row.mse), number(row.mae), number(row.r2), r2, number(row.spearman), spearman
-            )
-        out.print(table)
+    rows = results_table(run)
+    by_split = {split: list(own) for split, own in groupby(rows, key=lambda row: row.split)}
+    names = list(dict.fromkeys(row.model for row in rows))
+    if not names:
+        return
+    r2 = Table("model", *by_split, title="R² on held-out posts, 95 % over accounts", title_justify="left")
+    for name in names:
+        own = {split: next((row for row in held if row.model == name), None) for split, held in by_split.items()}
+        r2.add_row(name, *("" if row is None else f"{number(row.r2)} {span(row.r2_interval)}" for row in own.values()))
+    out.print(r2)
+    headline = next(iter(by_split))
+    columns = ("model", "MSE", "MAE", "Spearman", "95 %", "within account", "95 %")
+    table = Table(*columns, title=f"{headline} split", title_justify="left")
+    for row in by_split[headline]:
+        spearman, within = span(row.spearman_interval), span(row.within_interval)
+        table.add_row(
+            row.model, number(row.mse), number(row.mae), number(row.spearman), spearman, number(row.within), within
+        )
+    out.print(table)
+    out.print(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}", soft_wrap=True)
 
 
 def number(value: float | None) -> str:

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from shards import plan, posts
 from shards.errors import UsageError
 from shards.run import Run
-from train import splits, target
+from train import duplicates, history, splits, target
+from train.features import Modality
 from train.splits import Units
 
 Rows = npt.NDArray[np.int64]
@@ -21,7 +22,10 @@ Rows = npt.NDArray[np.int64]
 MIN_POSTS = 10
 """With fewer posts there is no test part worth the name."""
 
-_COLUMNS = ("key", "influencer", "owner_id", "caption", "images", "missing_images", "likes", "comment_count")
+_COLUMNS = (
+    *("key", "influencer", "owner_id", "caption", "images", "missing_images", "likes", "comment_count"),
+    *("taken_at",),
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Dataset:
         target: Shape (N,): log1p(likes + w * comments).
         accounts: Shape (N,): id of the account; two names with one owner id are one account.
         groups: Shape (N,): id of the group of near-duplicates.
+        taken_at: Shape (N,): seconds since 1970, NaN where not known.
+        history: Shape (posts, ``len(history.COLUMNS)``): of every post, with and without a target.
+        has_history: Shape (posts,).
+        comments: Shape (posts,): log1p of the number of comments, NaN where not known. Part of the target.
         left_out: Posts without a target, by reason.
     """
 
@@ -48,11 +56,16 @@ class Dataset:
     target: target.Floats
     accounts: Units
     groups: Units
+    taken_at: splits.Times
+    history: npt.NDArray[np.float32]
+    has_history: npt.NDArray[np.bool_]
+    comments: npt.NDArray[np.float32]
     left_out: Mapping[str, int]
 
-    def units(self, split: str) -> Units:
-        """Return the ids of what the split ``split`` keeps together."""
-        return self.groups if split == splits.RANDOM else self.accounts
+    @property
+    def split_by(self) -> splits.Posts:
+        """What splits need to know of the posts."""
+        return splits.Posts(self.accounts, self.groups, self.taken_at)
 
     @property
     def account_count(self) -> int:
@@ -60,12 +73,11 @@ class Dataset:
         return len(np.unique(self.accounts))
 
 
-def load(run: Run, comment_weight: float) -> Dataset:
-    """Read what training needs of the records of every finished post shard.
+def finished(run: Run) -> tuple[tuple[int, ...], int]:
+    """Return the numbers of the finished post shards, and how many are planned.
 
     Raises:
-        UsageError: No shard is finished, too few posts have a target, or all targets are equal.
-        PostmillError: A shard cannot be read.
+        UsageError: None is finished.
     """
     planned = plan.manifest(run).counts["shards"]
     shards = tuple(posts.done_shards(run, planned))
@@ -73,17 +85,37 @@ def load(run: Run, comment_weight: float) -> Dataset:
         raise UsageError(
             "has no finished post shard to train on", place=run.folder, hint=f"make them: postmill ingest {run.word}"
         )
+    return shards, planned
+
+
+def load(run: Run, comment_weight: float, pictures: Modality | None = None) -> Dataset:
+    """Read what training needs of the records of every finished post shard.
+
+    Args:
+        run: The run.
+        comment_weight: How many likes a comment counts for in the target.
+        pictures: The pictures' embeddings, by which near-duplicates are found; None finds them by names and captions
+            alone.
+
+    Raises:
+        UsageError: No shard is finished, too few posts have a target, or all targets are equal.
+        PostmillError: A shard cannot be read.
+    """
+    shards, planned = finished(run)
     tables, links = [], _Links()
     for shard in shards:
         table = posts.read_records(run, shard, _COLUMNS)
         links.add(table)
-        tables.append(table.select(["key", "influencer", "likes", "comment_count"]))
+        tables.append(table.select(["key", "influencer", "likes", "comment_count", "taken_at"]))
     records = pa.concat_tables(tables)
     found = target.engagement(records["likes"], records["comment_count"], comment_weight)
     rows = np.flatnonzero(~np.isnan(found.values))
     _check(run, records.num_rows, found, rows)
     keys = records["key"].combine_chunks()
-    accounts, groups = links.units(keys, records["influencer"].combine_chunks())
+    accounts = links.accounts(records["influencer"].combine_chunks())
+    groups = links.groups(keys, accounts, pictures)
+    taken_at = target.with_nan(records["taken_at"])
+    past, has_past = history.features(accounts, taken_at, found.values)
     return Dataset(
         shards=shards,
         planned_shards=planned,
@@ -93,6 +125,10 @@ def load(run: Run, comment_weight: float) -> Dataset:
         target=found.values[rows],
         accounts=accounts[rows],
         groups=groups[rows],
+        taken_at=taken_at[rows],
+        history=past,
+        has_history=has_past,
+        comments=np.log1p(np.maximum(target.with_nan(records["comment_count"]), 0.0)).astype(np.float32),
         left_out=found.left_out,
     )
 
@@ -111,12 +147,17 @@ class _Links:
             links += [(rows + self.posts, tokens) for rows, tokens in found(table)]
         self.posts += table.num_rows
 
-    def units(self, keys: pa.Array, influencers: pa.Array) -> tuple[Units, Units]:
-        """Return the account id and the group id of each post."""
-        return (
-            splits.unit_ids(self._labels(self._accounts), influencers),
-            splits.unit_ids(self._labels(self._duplicates), keys),
-        )
+    def accounts(self, influencers: pa.Array) -> Units:
+        """Return the account id of each post."""
+        return splits.unit_ids(self._labels(self._accounts), influencers)
+
+    def groups(self, keys: pa.Array, accounts: Units, pictures: Modality | None) -> Units:
+        """Return the id of each post's group of near-duplicates."""
+        found = list(self._duplicates)
+        if pictures is not None:
+            rows, tokens = duplicates.links(accounts, pictures.present, duplicates.sketches(pictures))
+            found.append((rows, tokens))
+        return splits.unit_ids(self._labels(found), keys)
 
     def _labels(self, links: list[tuple[Rows, Units]]) -> Rows:
         rows, tokens = (np.concatenate([pair[n] for pair in links]) for n in (0, 1))

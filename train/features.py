@@ -24,7 +24,15 @@ FEATURE_SETS = (DEFAULT, PAPER)
 
 TEXT, IMAGE, SENTIMENT, METADATA = "text", "image", "sentiment", "metadata"
 TEXT_WITH_COMMENTS = "text-with-comments"
-MODALITIES = (TEXT, IMAGE, SENTIMENT, METADATA)
+ENCODED = (TEXT, IMAGE, SENTIMENT, METADATA)
+"""The modalities that come from embedding shards."""
+
+HISTORY, AFTERWARDS = "history", "afterwards"
+"""What the records say of an account's earlier posts; and, for the demonstration of the leak alone, what exists only
+after publication: the number of comments and their sentiment."""
+
+MODALITIES = (*ENCODED, HISTORY)
+RECORDS = "records"  # stands in Encoder.models of the modalities that no encoder made
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,8 @@ class Modality:
     """One modality of N posts, kept in the pieces it has on disk.
 
     Attributes:
-        name: ``text``, ``image``, ``sentiment`` or ``metadata``.
-        encoder: The encoder it comes from.
+        name: ``text``, ``image``, ``sentiment``, ``metadata``, ``history`` or ``afterwards``.
+        encoder: The encoder it comes from; a description of the same form where it was computed from the records.
         columns: Name of each component where components have names, else empty.
         width: Number of components, D.
         blocks: One array a shard, shape (posts of the shard, D), memory-mapped where it is large.
@@ -85,6 +93,34 @@ def select(modality: Modality, prefixes: Sequence[str]) -> Modality:
     return replace(modality, columns=tuple(modality.columns[at] for at in kept), width=len(kept), blocks=blocks)
 
 
+def masked(modality: Modality, kept: npt.NDArray[np.bool_]) -> Modality:
+    """Return the modality as it would be if only the posts of ``kept``, shape (N,), had it."""
+    return replace(modality, present=modality.present & kept)
+
+
+def in_memory(
+    name: str, columns: tuple[str, ...], values: Matrix, present: npt.NDArray[np.bool_], *, before_publication: bool
+) -> Modality:
+    """Return the modality of N posts that was computed from their records, shape (N, ``len(columns)``)."""
+    described = Encoder(
+        encoder=name,
+        models=RECORDS,
+        model="",
+        revision="1",
+        weights_sha256="",
+        precision="float64",
+        dimensions=len(columns),
+        dtype="float32",
+        scalars=(),
+        features=columns,
+        available_before_publication=before_publication,
+        stand_in_for="",
+        preprocessing={},
+    )
+    starts = np.array([0, len(values)], dtype=np.int64)
+    return Modality(name, described, columns, len(columns), (values,), starts, present, before_publication)
+
+
 def gather(
     run: Run, shards: Sequence[int], names: Sequence[str], feature_set: str, models: str | None
 ) -> dict[str, Modality]:
@@ -93,7 +129,7 @@ def gather(
     Args:
         run: The run.
         shards: Numbers of finished post shards.
-        names: Some of :data:`MODALITIES`.
+        names: Some of :data:`ENCODED`.
         feature_set: ``default`` leaves out what exists only after publication; ``paper`` takes the text with the
             comments merged in, and the sentiment of the comments.
         models: ``light`` or ``paper``, where the run has embeddings of both.

@@ -90,25 +90,59 @@ def spearman(true: Floats, predicted: Floats, weights: Floats | None = None) -> 
 
 
 STATISTICS: dict[str, Statistic] = {"mse": mse, "mae": mae, "r2": r2, "spearman": spearman, "pearson": pearson}
+WITHIN = "within_account"
+NAMES = (*STATISTICS, WITHIN)
+"""Everything that is measured; :data:`WITHIN` is Spearman's rank correlation among the posts of one account."""
+
+WITHIN_POSTS = 3
+"""An account counts in :data:`WITHIN` with at least so many test posts of one seed."""
+
 _WITHIN_SEEDS = frozenset({"spearman", "pearson"})
+Measure = Callable[[Floats | None], float | None]
+"""How often each distinct account is drawn (None: once each), in the order of their ids, to a number."""
 
 
 def value(part: Predicted, name: str) -> float | None:
-    """Return one of :data:`STATISTICS` over the test posts of all seeds.
+    """Return one of :data:`NAMES` over the test posts of all seeds.
 
     Errors and R² are taken over the posts of all seeds at once. Correlations are taken among the posts of each seed
     and averaged by number of posts: between seeds, the mean of the training part alone would correlate with what was
-    held out, and negatively.
+    held out, and negatively. Within accounts they are averaged with weight n - 1, the inverse of their variance.
     """
     return prepared(part, name)(None)
 
 
-def prepared(part: Predicted, name: str) -> Callable[[Floats | None], float | None]:
-    """Return :func:`value` as a function of the posts' weights, for many weights: values are sorted once."""
-    if name not in _WITHIN_SEEDS:
-        return lambda weights: STATISTICS[name](part.true, part.predicted, weights)
+def prepared(part: Predicted, name: str) -> Measure:
+    """Return :func:`value` as a function of how often each account is drawn: what can be summed up is, once."""
+    account = np.unique(part.accounts, return_inverse=True)[1]
+    if name == WITHIN:
+        return _within_accounts(part, account)
+    if name in _WITHIN_SEEDS:
+        return _within_seeds(part, account, ranked=name == "spearman")
+    return _of_sums(part, account, name)
+
+
+def _of_sums(part: Predicted, account: Rows, name: str) -> Measure:
+    """Return a measure that is a function of sums over accounts, so that a resample costs no look at a post."""
+    middle = float(part.true.mean()) if len(part.true) else 0.0
+    error, y = part.true - part.predicted, part.true - middle
+    per_post = [np.ones(len(y)), np.abs(error), error**2, y, y**2]
+    sums = np.array([np.bincount(account, values) for values in per_post])
+
+    def measure(times: Floats | None) -> float | None:
+        size, absolute, squares, total, total_squares = sums.sum(axis=1) if times is None else sums @ times
+        if size == 0 or (name == "r2" and len(y) < 2):
+            return None
+        if name != "r2":
+            return float((absolute if name == "mae" else squares) / size)
+        variance = total_squares / size - (total / size) ** 2
+        return float(1 - squares / size / variance) if variance > 1e-12 else None
+
+    return measure
+
+
+def _within_seeds(part: Predicted, account: Rows, *, ranked: bool) -> Measure:
     own = [np.flatnonzero(part.seeds == seed) for seed in np.unique(part.seeds)]
-    ranked = name == "spearman"
     both = [[side[at] for side in (part.true, part.predicted)] for at in own]
     places = [[np.unique(side, return_inverse=True)[1] for side in sides] for sides in both] if ranked else []
 
@@ -116,10 +150,10 @@ def prepared(part: Predicted, name: str) -> Callable[[Floats | None], float | No
         true, predicted = [_ranks_of(side, weights) for side in places[number]] if ranked else both[number]
         return pearson(true, predicted, weights)
 
-    def averaged(weights: Floats | None) -> float | None:
+    def averaged(times: Floats | None) -> float | None:
         total, size = 0.0, 0.0
         for number, at in enumerate(own):
-            drawn = None if weights is None else weights[at]
+            drawn = None if times is None else times[account[at]]
             count = float(len(at) if drawn is None else drawn.sum())
             found = within(number, drawn) if count else None
             if found is not None:
@@ -129,9 +163,60 @@ def prepared(part: Predicted, name: str) -> Callable[[Floats | None], float | No
     return averaged
 
 
+def _within_accounts(part: Predicted, account: Rows) -> Measure:
+    """Return Spearman's correlation within each account and seed, averaged.
+
+    An account whose posts all got one prediction counts as 0: they have not been put in order. Where that is every
+    account, or where no account has posts that differ, it is undefined.
+    """
+    _, cell = np.unique(np.column_stack([part.seeds, account]), axis=0, return_inverse=True)
+    cell = cell.reshape(-1)
+    size = np.bincount(cell).astype(np.float64)
+    sides = []
+    for side in (part.true, part.predicted):
+        ranked = _ranks_within(cell, side)
+        sides.append(ranked - (np.bincount(cell, ranked) / size)[cell])
+    true, predicted = sides
+    products = np.bincount(cell, true * predicted)
+    squares = [np.bincount(cell, side**2) for side in sides]
+    usable = (size >= WITHIN_POSTS) & (squares[0] > 1e-9)
+    ordered = usable & (squares[1] > 1e-9)
+    found = np.zeros(len(size))
+    found[ordered] = products[ordered] / np.sqrt(squares[0][ordered] * squares[1][ordered])
+    weight = np.where(usable, size - 1, 0.0)
+    owner = np.zeros(len(size), dtype=np.int64)
+    owner[cell] = account
+    accounts = int(account.max()) + 1 if len(account) else 0
+    top, bottom = np.bincount(owner, weight * found, accounts), np.bincount(owner, weight, accounts)
+
+    def measure(times: Floats | None) -> float | None:
+        total = float(bottom.sum() if times is None else bottom @ times)
+        if total == 0 or not ordered.any():
+            return None
+        return float((top.sum() if times is None else top @ times) / total)
+
+    return measure
+
+
+def _ranks_within(cell: Rows, values: Floats) -> Floats:
+    """Return the ranks from 1 of ``values`` among those of the same cell, equal values sharing their mean rank."""
+    order = np.lexsort((values, cell))
+    sorted_cell, sorted_values = cell[order], values[order]
+    place = np.arange(len(order))
+    new_cell = np.concatenate([[True], sorted_cell[1:] != sorted_cell[:-1]])
+    new_value = new_cell | np.concatenate([[True], sorted_values[1:] != sorted_values[:-1]])
+    run = np.cumsum(new_value) - 1
+    starts = place[new_value]
+    ends = np.append(starts[1:], len(order))
+    first = np.maximum.accumulate(np.where(new_cell, place, 0))
+    found = np.empty(len(order))
+    found[order] = ((starts + ends - 1) / 2)[run] - first + 1
+    return found
+
+
 def all_of(part: Predicted) -> dict[str, float | None]:
     """Return every statistic by name."""
-    return {name: value(part, name) for name in STATISTICS}
+    return {name: value(part, name) for name in NAMES}
 
 
 def pooled(parts: Sequence[Predicted]) -> Predicted:

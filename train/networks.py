@@ -1,4 +1,4 @@
-"""The networks: the paper's two-layer MLP on one modality, and fusion of several."""
+"""The networks: the paper's two-layer MLP on one modality, and fusion of several in four ways."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Standardise(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Shape (B, D) to (B, D)."""
-        scaled: Tensor = (vectors - self.mean) / self.deviation
+        scaled: Tensor = (vectors.float() - self.mean) / self.deviation
         return scaled.clamp(-LIMIT, LIMIT)
 
 
@@ -63,10 +63,10 @@ class TwoLayer(nn.Module):
         self.head = nn.Linear(hidden, 1)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return the standardised target, shape (B,)."""
+        """Return the standardised target, shape (B, 1)."""
         vectors, present = batch[self.modality]
         shown = torch.where(present[:, None], self.standardise(vectors), self.absent)
-        predicted: Tensor = self.head(self.dropout(torch.relu(self.hidden(shown)))).squeeze(1)
+        predicted: Tensor = self.head(self.dropout(torch.relu(self.hidden(shown))))
         return predicted
 
 
@@ -89,33 +89,122 @@ class Tower(nn.Module):
         return torch.where(present[:, None], token, self.absent), present
 
 
-class Fusion(nn.Module):
-    """Tokens of all modalities and their presence, concatenated, through an MLP, plus a linear path.
+CONCAT, GATE, TRANSFORMER, FILM = "concatenation", "gates", "transformer", "film"
+KINDS = (CONCAT, GATE, TRANSFORMER, FILM)
+ACCOUNT = ("metadata", "history")
+"""The modalities that FiLM takes for the account; the others are content."""
 
-    The linear path lets numbers with a straight effect (log followers) pass without the MLP having to learn it.
+LAYERS, HEADS = 2, 4
+
+
+class Gates(nn.Module):
+    """One weight a modality for each post, which add up to one, and the tokens so weighted."""
+
+    def __init__(self, modalities: int, width: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(modalities * (width + 1), modalities)
+
+    def weights(self, tokens: Tensor, present: Tensor) -> Tensor:
+        """Return the weights, shape (B, M), of tokens of shape (B, M, width) and presence, shape (B, M)."""
+        return torch.softmax(self.score(torch.cat([tokens.flatten(1), present], dim=1)), dim=1)
+
+    def forward(self, tokens: Tensor, present: Tensor) -> Tensor:
+        """Return the weighted sum of the tokens, shape (B, width)."""
+        weighted: Tensor = (self.weights(tokens, present)[:, :, None] * tokens).sum(dim=1)
+        return weighted
+
+
+class Attention(nn.Module):
+    """A small transformer over the modalities' tokens; what a token of its own has gathered at the end."""
+
+    def __init__(self, modalities: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.place = nn.Parameter(0.02 * torch.randn(modalities, width))
+        self.summary = nn.Parameter(0.02 * torch.randn(width))
+        layer = nn.TransformerEncoderLayer(
+            width, HEADS, 2 * width, dropout, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False)
+
+    def forward(self, tokens: Tensor, present: Tensor) -> Tensor:
+        """Return shape (B, width); an absent modality takes part with its learned token."""
+        first = self.summary.expand(len(tokens), 1, -1)
+        gathered: Tensor = self.encoder(torch.cat([first, tokens + self.place], dim=1))[:, 0]
+        return gathered
+
+
+class Modulation(nn.Module):
+    """FiLM (Perez et al., 2018): the account's tokens scale and shift what the content's tokens say."""
+
+    def __init__(self, account: tuple[int, ...], modalities: int, width: int) -> None:
+        super().__init__()
+        self.account = account
+        self.content = tuple(n for n in range(modalities) if n not in account) or account
+        self.features = nn.Linear(len(self.content) * (width + 1), width)
+        self.film = nn.Linear(len(account) * (width + 1), 2 * width)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, tokens: Tensor, present: Tensor) -> Tensor:
+        """Return shape (B, width)."""
+        both = torch.cat([tokens, present[:, :, None]], dim=2)
+        features = torch.nn.functional.gelu(self.features(both[:, self.content].flatten(1)))
+        scale, shift = self.film(both[:, self.account].flatten(1)).chunk(2, dim=1)
+        modulated: Tensor = (1 + scale) * features + shift
+        return modulated
+
+
+class Fusion(nn.Module):
+    """Tokens of all modalities joined in one of four ways, through an MLP, plus a linear path, to three numbers.
+
+    The linear path lets numbers with a straight effect (log followers) pass without the MLP having to learn it. The
+    distances of the interval's ends are read off the MLP's features without bending these to their own purpose.
     """
 
     def __init__(
-        self, specs: tuple[Spec, ...], width: int, hidden: int, dropout: float, modality_dropout: float
+        self,
+        specs: tuple[Spec, ...],
+        kind: str,
+        width: int,
+        hidden: int,
+        dropout: float,
+        modality_dropout: float,
     ) -> None:
         super().__init__()
         self.towers = nn.ModuleDict({spec.name: Tower(spec, width, modality_dropout) for spec in specs})
-        size = len(specs) * (width + 1)
+        count = len(specs)
+        flat = count * (width + 1)
+        account = tuple(n for n, spec in enumerate(specs) if spec.name in ACCOUNT)
+        self.join: nn.Module | None = None
+        if kind == GATE:
+            self.join = Gates(count, width)
+        elif kind == TRANSFORMER:
+            self.join = Attention(count, width, dropout)
+        elif kind == FILM:
+            self.join = Modulation(account or tuple(range(count)), count, width)
+        size = flat if self.join is None else width
         self.mlp = nn.Sequential(
             nn.GELU(), nn.Dropout(dropout), nn.Linear(size, hidden), nn.GELU(), nn.Dropout(dropout)
         )
         self.head = nn.Linear(hidden, 1)
-        self.linear = nn.Linear(size, 1, bias=False)
+        self.linear = nn.Linear(flat, 1, bias=False)
+        self.spread = nn.Linear(hidden, 2)
+
+    def tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the tokens, shape (B, M, width), and presence as numbers, shape (B, M)."""
+        made = [tower(*batch[name]) for name, tower in self.towers.items()]
+        tokens = torch.stack([token for token, _ in made], dim=1)
+        return tokens, torch.stack([present for _, present in made], dim=1).to(tokens.dtype)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return the standardised target, shape (B,)."""
-        parts = []
-        for name, tower in self.towers.items():
-            token, present = tower(*batch[name])
-            parts += [token, present[:, None].to(token.dtype)]
-        tokens = torch.cat(parts, dim=1)
-        predicted: Tensor = (self.head(self.mlp(tokens)) + self.linear(tokens)).squeeze(1)
-        return predicted
+        """Return the standardised target and the ends of its interval, shape (B, 3)."""
+        tokens, present = self.tokens(batch)
+        flat = torch.cat([tokens, present[:, :, None]], dim=2).flatten(1)
+        features = self.mlp(flat if self.join is None else self.join(tokens, present))
+        middle = self.head(features) + self.linear(flat)
+        below, above = nn.functional.softplus(self.spread(features.detach())).chunk(2, dim=1)
+        fixed = middle.detach()
+        return torch.cat([middle, fixed - below, fixed + above], dim=1)
 
 
 def start_at_zero(network: TwoLayer | Fusion) -> None:
@@ -125,3 +214,5 @@ def start_at_zero(network: TwoLayer | Fusion) -> None:
         nn.init.zeros_(network.head.bias)
         if isinstance(network, Fusion):
             nn.init.zeros_(network.linear.weight)
+            nn.init.zeros_(network.spread.weight)
+            nn.init.zeros_(network.spread.bias)

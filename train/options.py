@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from shards.errors import UsageError
 from train import features, ladder, recipes, splits
 from train.dataset import Dataset
@@ -44,7 +42,9 @@ def chosen(names: Sequence[str] | None, recipe: str, feature_set: str) -> tuple[
                 place="--model",
                 hint="choose among them, or leave the option out for all",
             )
-    return tuple(name for name in rungs if names is None or name in names)
+    if names is None:
+        return tuple(name for name in rungs if name not in ladder.COSTLY)
+    return tuple(name for name in rungs if name in names)
 
 
 def check(split_names: Sequence[str], seeds: int | None) -> None:
@@ -70,19 +70,31 @@ def usable_splits(data: Dataset, names: Sequence[str]) -> tuple[tuple[str, ...],
     Raises:
         UsageError: None of them can.
     """
-    left_out = {}
-    for name in names:
-        if len(np.unique(data.units(name))) < 2:
-            what = "one account" if name == splits.INFLUENCER else "posts that are all near-duplicates of each other"
-            left_out[name] = f"the data has {what}, which cannot be kept apart"
+    reasons = {name: splits.impossible(data.split_by, name) for name in names}
+    left_out = {name: why for name, why in reasons.items() if why}
     usable = tuple(name for name in splits.SPLITS if name in names and name not in left_out)
     if not usable:
         raise UsageError(
             "; ".join(f"split {name}: {why}" for name, why in left_out.items()),
             place="--split",
-            hint="ingest more accounts, or take the other split as well",
+            hint="ingest more accounts, or take the other splits as well",
         )
     return usable, left_out
+
+
+def device_for(device: str) -> str:
+    """Return ``cpu`` or ``cuda`` for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        UsageError: It is none of these, or there is no CUDA device.
+    """
+    import torch
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"{device!r} is none of auto, cpu, cuda", place="--device", hint="choose one of them")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("CUDA was not found", place="--device", hint="train on the CPU: --device cpu")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def seeds_for(posts_with_target: int) -> int:

@@ -18,14 +18,17 @@ FOLLOWERS = ("log_followers", "account_missing")
 """The components of the metadata that say how many follow an account."""
 
 
+COVERAGE = 0.9
+"""What share of targets an interval of predictions should hold."""
+
+
 @dataclass(frozen=True)
 class Problem:
-    """One training: who is learnt from, who is predicted.
+    """One training: who is learnt from.
 
     Attributes:
         modalities: What the model is shown.
         train: Shape (N,), rows of the training part in the modalities.
-        test: Shape (M,), rows of the test part.
         target: Shape (N,), of the training part.
         units: Shape (N,), what the split keeps together.
         seed: Of everything random.
@@ -33,7 +36,6 @@ class Problem:
 
     modalities: Mapping[str, Modality]
     train: Rows
-    test: Rows
     target: Floats
     units: Units
     seed: int
@@ -44,11 +46,24 @@ class Fit:
     """What came of it.
 
     Attributes:
-        predicted: Shape (M,), targets of the test part.
-        weights: Everything needed to predict again, by name.
+        weights: Everything needed to predict, by name.
         details: How the training went, for metrics.json: numbers and texts.
     """
 
-    predicted: Floats
     weights: Mapping[str, npt.NDArray[Any]]
     details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model says of M posts.
+
+    Attributes:
+        predicted: Shape (M,), the target.
+        low, high: Shape (M,), the ends of an interval that should hold :data:`COVERAGE` of all targets; None where the
+            model gives none.
+    """
+
+    predicted: Floats
+    low: Floats | None = None
+    high: Floats | None = None

@@ -10,13 +10,17 @@ from shards import posts, publish
 from shards.run import Run
 from shards.sealed import canonical_hash
 from train.dataset import Dataset
-from train.features import Modality
+from train.features import RECORDS, Modality
 
 
-def inputs(run: Run, data: Dataset, modalities: Mapping[str, Modality]) -> dict[str, Any]:
-    """Return what the posts and the embeddings are: models, fingerprints, and hashes of their contents."""
+def inputs(run: Run, data: Dataset, modalities: Mapping[str, Modality], pictures: Modality | None) -> dict[str, Any]:
+    """Return what the posts and the embeddings are: models, fingerprints, and hashes of their contents.
+
+    ``pictures`` are those by which near-duplicates were found, None where names and captions alone told.
+    """
     return {
         "encoders": {name: _encoder(run, data, modality) for name, modality in modalities.items()},
+        "near_duplicates": None if pictures is None else _encoder(run, data, pictures),
         "posts": _contents(run.posts, data.shards, ".parquet"),
     }
 
@@ -32,7 +36,10 @@ def _encoder(run: Run, data: Dataset, modality: Modality) -> dict[str, Any]:
         "stand_in_for": encoder.stand_in_for,
         "available_before_publication": modality.before_publication,
         "fingerprint": encoder.fingerprint,
-        "contents": _contents(run.embeddings / encoder.folder, data.shards, ".parquet", ".npy"),
+        # What was computed from the records depends on nothing but them, and their hash stands beside this.
+        "contents": ""
+        if encoder.models == RECORDS
+        else _contents(run.embeddings / encoder.folder, data.shards, ".parquet", ".npy"),
     }
 
 

@@ -40,6 +40,8 @@ class Recipe:
         members: Networks trained, each with another fold of the training part as its validation part; the prediction
             is their mean.
         intercepts: Variance of the random intercepts of units over that of posts, None for no intercepts.
+        ema: Share of the old that the running mean of weights keeps with each step, once there were enough of them;
+            it is the running mean that is judged and kept. None keeps the weights themselves.
         threads: Threads of torch; part of the recipe because it shows in the last bits.
     """
 
@@ -59,6 +61,7 @@ class Recipe:
     modality_dropout: float
     members: int
     intercepts: float | None
+    ema: float | None
     threads: int
 
     def optimiser(self, parameters: Iterable[Parameter], intercepts: Parameter | None) -> torch.optim.Optimizer:
@@ -102,6 +105,7 @@ def paper() -> Recipe:
         modality_dropout=0.0,
         members=1,
         intercepts=None,
+        ema=None,
         threads=1,
     )
 
@@ -114,10 +118,10 @@ def postmill(posts: int) -> Recipe:
         adamw=True,
         rate=1e-3,
         weight_decay=0.3 if few else 0.05 if not many else 0.01,
-        batch=min(1_024, max(16, 2 ** round(math.log2(max(1, posts) / 16)))),
-        epochs=60 if few else 30,
+        batch=min(1_024, max(16, 2 ** round(math.log2(max(1, posts) / (8 if few else 16))))),
+        epochs=40 if few else 30,
         warm_up=0.1,
-        patience=12 if few else 5,
+        patience=8 if few else 5,
         clip=1.0,
         standardise=True,
         hidden=64 if few else 256,
@@ -126,5 +130,6 @@ def postmill(posts: int) -> Recipe:
         modality_dropout=0.15,
         members=1 if many else 3,
         intercepts=1.0,
-        threads=1 if not many else 4,
+        ema=0.98 if not many else 0.999,
+        threads=1 if not many else 2,
     )

@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 from shards import models, publish
 from shards.errors import PostmillError
 from shards.run import Run
-from train import intervals
+from train import intervals, metrics, splits
+from train.describe_models import ORDER
 from train.intervals import Interval
 from train.metrics import Predicted
 
-ORDER = ("mean", "category", "followers", "text-mlp", "image-mlp", "metadata", "fusion")
-FUSION = "fusion"
+FUSION, HISTORY, LEAK, METADATA = "fusion", "history", "leak", "metadata"
+FUSIONS = ("fusion", "fusion-gates", "fusion-transformer", "fusion-film")
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ class ResultRow:
 
     Attributes:
         model: Name of the model's folder.
-        split: ``influencer`` or ``random``.
-        mse, mae, r2, spearman: In log space; None where undefined.
-        r2_interval, spearman_interval: 95 %, over accounts; None where there is none.
+        split: One of :data:`train.splits.SPLITS`.
+        mse, mae, r2, spearman, within: In log space; ``within`` is Spearman within accounts. None where undefined.
+        mse_interval, mae_interval, r2_interval, spearman_interval, within_interval: 95 %, over accounts; None where
+            there is none.
         note: Why there is no interval of R²; empty where there is one.
         r2_mean, r2_spread: Mean and standard deviation of R² over seeds.
         seeds, test_posts, test_accounts: How much it rests on.
@@ -81,6 +83,10 @@ class ResultRow:
     seeds: int
     test_posts: int
     test_accounts: int
+    within: float | None = None
+    within_interval: Interval | None = None
+    mse_interval: Interval | None = None
+    mae_interval: Interval | None = None
 
 
 def read_results(run: Run) -> list[ModelResult]:
@@ -110,7 +116,7 @@ def read_results(run: Run) -> list[ModelResult]:
 def results_table(run: Run) -> list[ResultRow]:
     """Return the table of results: the account-disjoint split first, each in the order of the ladder."""
     results = read_results(run)
-    return [row for split in ("influencer", "random") for row in rows_of(results, split)]
+    return [row for split in splits.SPLITS for row in rows_of(results, split)]
 
 
 def rows_of(results: Sequence[ModelResult], split: str) -> list[ResultRow]:
@@ -142,7 +148,7 @@ def predictions(run: Run, result: ModelResult, split: str) -> Predicted:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better fusion is than the best model of one modality, by R² on the same posts.
+    """How much better fusion is than the best model that is no fusion, by R² on the same posts.
 
     Attributes:
         single: The model fusion is compared with: the best in the table, which favours it.
@@ -159,7 +165,7 @@ def compare_fusion(run: Run, results: Sequence[ModelResult], split: str) -> Comp
     """Compare fusion with the best single model on ``split``; None where either is missing or undefined."""
     comparable = [r for r in results if (r.recipe, r.features) == ("postmill", "default") and _r2(r, split) is not None]
     fusion = next((r for r in comparable if r.model == FUSION), None)
-    singles = [r for r in comparable if r.model != FUSION]
+    singles = [r for r in comparable if r.model not in (*FUSIONS, LEAK)]
     if fusion is None or not singles:
         return None
     best = max(singles, key=lambda r: _r2(r, split) or 0.0)
@@ -168,6 +174,54 @@ def compare_fusion(run: Run, results: Sequence[ModelResult], split: str) -> Comp
         return None  # they were trained on different states of the run; the report says so
     difference, interval = intervals.difference(ours, theirs, "r2")
     return None if difference is None else Comparison(best.name, difference, interval)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much one model gains over another on the same test posts of a split.
+
+    Attributes:
+        model, base: The two.
+        split: The split.
+        statistic: One of :data:`train.metrics.NAMES`.
+        difference: Of ``model`` less that of ``base``; for errors, negative is better.
+        interval: Paired 95 % interval over accounts, or why there is none.
+    """
+
+    model: str
+    base: str
+    split: str
+    statistic: str
+    difference: float
+    interval: Interval | str
+
+
+PAIRS = ((FUSION, HISTORY), ("boosting", HISTORY), (FUSION, "boosting"), (LEAK, METADATA))
+"""The steps of the ladder that are measured: what content adds to an account's past, and what a leak seems to."""
+
+GAINS = ("r2", "spearman", metrics.WITHIN)
+
+
+def gains(run: Run, results: Sequence[ModelResult]) -> list[Gain]:
+    """Return the steps of :data:`PAIRS` on every split that both models were judged on.
+
+    Raises:
+        PostmillError: A table of predictions cannot be read.
+    """
+    named = {result.model: result for result in results if (result.recipe, result.features) == ("postmill", "default")}
+    found = []
+    for model, base in PAIRS:
+        for split in splits.SPLITS:
+            if any(name not in named or split not in named[name].splits for name in (model, base)):
+                continue
+            ours, theirs = (predictions(run, named[name], split) for name in (model, base))
+            if not np.array_equal(ours.true, theirs.true):
+                continue  # they were trained on different states of the run; the report says so
+            for statistic in GAINS:
+                difference, interval = intervals.difference(ours, theirs, statistic)
+                if difference is not None:
+                    found.append(Gain(model, base, split, statistic, difference, interval))
+    return found
 
 
 def _r2(result: ModelResult, split: str) -> float | None:
@@ -193,4 +247,8 @@ def _row(result: ModelResult, split: str) -> ResultRow:
         seeds=len(held["seeds"]),
         test_posts=held["counts"]["test_posts"],
         test_accounts=held["counts"]["test_accounts"],
+        within=held["pooled"][metrics.WITHIN],
+        within_interval=bounds[metrics.WITHIN],
+        mse_interval=bounds["mse"],
+        mae_interval=bounds["mae"],
     )

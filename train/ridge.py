@@ -10,7 +10,7 @@ folds of whole units inside the training part; ``r = 0`` is ordinary ridge.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,8 +45,8 @@ class Ridge:
     """A fitted ridge: ``standardised target = intercept + standardised columns @ coefficients``.
 
     Attributes:
-        mean, deviation: Shape (D + 1,), by which the columns are standardised; the last column is presence.
-        coefficients: Shape (D + 1,).
+        mean, deviation: Shape (C,), by which the columns are standardised: the D of each modality, and its presence.
+        coefficients: Shape (C,).
         intercept: In standard deviations of the target.
         penalty: The one chosen.
         ratio: Variance of intercepts over that of posts, chosen.
@@ -76,20 +76,23 @@ def several_a_unit(units: Units) -> bool:
     return len(units) >= MIN_UNIT_SIZE * len(np.unique(units))
 
 
-def fit(modality: Modality, rows: Rows, target: Floats, units: Units, seed: int) -> Ridge:
-    """Fit ridge on one modality; call it within :func:`train.determinism.deterministic` for the same bits every time.
+def fit(modalities: Sequence[Modality], rows: Rows, target: Floats, units: Units, seed: int) -> Ridge:
+    """Fit ridge on modalities side by side.
+
+    Called within :func:`train.determinism.deterministic` it gives the same bits every time.
 
     The sums it needs are gathered in one pass over the rows, a chunk at a time: memory grows with D² and with D times
     the number of units, not with the number of posts.
 
     Args:
-        modality: What it is shown: its components, and whether it is present.
-        rows: Shape (N,), the training posts' rows in the modality.
+        modalities: What it is shown: their components, and whether each is present.
+        rows: Shape (N,), the training posts' rows in the modalities.
         target: Shape (N,), standardised.
         units: Shape (N,), ids of what must not be divided between folds.
         seed: Of the folds.
     """
-    mean, deviation = moments(modality, rows)
+    widths = [modality.width for modality in modalities]
+    mean, deviation = (np.concatenate(part) for part in zip(*(moments(m, rows) for m in modalities), strict=True))
     distinct, unit = np.unique(units, return_inverse=True)
     count = min(FOLDS, len(distinct))
     fold = splits.folds(units, seed, "penalty", count)
@@ -98,8 +101,8 @@ def fit(modality: Modality, rows: Rows, target: Floats, units: Units, seed: int)
     # Second moments of (standardised columns, 1, target), by fold, and sums of the same by unit: all else follows.
     products = torch.zeros((count, width, width), dtype=torch.float64)
     sums = np.zeros((len(distinct) if grouped else 0, width))
-    for at, columns in _chunks(modality, rows):
-        joined = np.column_stack([_standardise(columns, mean, deviation), np.ones(len(columns)), target[at]])
+    for at, columns in _chunks(modalities, rows):
+        joined = np.column_stack([_standardise(columns, mean, deviation, widths), np.ones(len(columns)), target[at]])
         for number in range(count):
             part = torch.from_numpy(joined[fold[at] == number])
             products[number] += part.T @ part
@@ -119,25 +122,33 @@ def fit(modality: Modality, rows: Rows, target: Floats, units: Units, seed: int)
     return Ridge(mean, deviation, solution[:-1], float(solution[-1]), penalty, ratio, loss / len(rows))
 
 
-def predict(ridge: Ridge, modality: Modality, rows: Rows) -> Floats:
+def predict(ridge: Ridge, modalities: Sequence[Modality], rows: Rows) -> Floats:
     """Return the standardised predictions for ``rows``, shape (N,), of units not seen before."""
     predicted = np.empty(len(rows))
-    for at, columns in _chunks(modality, rows):
-        standardised = torch.from_numpy(_standardise(columns, ridge.mean, ridge.deviation))
+    widths = [modality.width for modality in modalities]
+    for at, columns in _chunks(modalities, rows):
+        standardised = torch.from_numpy(_standardise(columns, ridge.mean, ridge.deviation, widths))
         predicted[at] = (standardised @ torch.from_numpy(ridge.coefficients)).numpy() + ridge.intercept
     return predicted
 
 
-def _chunks(modality: Modality, rows: Rows) -> Iterator[tuple[slice, Floats]]:
+def restored(weights: Mapping[str, Floats]) -> Ridge:
+    """Return the ridge that :meth:`Ridge.weights` wrote down, good for prediction."""
+    mean, deviation, coefficients = (weights[name] for name in ("mean", "deviation", "coefficients"))
+    return Ridge(mean, deviation, coefficients, float(weights["intercept"][0]), math.nan, math.nan, math.nan)
+
+
+def _chunks(modalities: Sequence[Modality], rows: Rows) -> Iterator[tuple[slice, Floats]]:
     for start in range(0, len(rows), _CHUNK):
         at = slice(start, start + _CHUNK)
-        yield at, np.column_stack([modality.take(rows[at]), modality.present[rows[at]]]).astype(np.float64)
+        columns = [part for m in modalities for part in (m.take(rows[at]), m.present[rows[at]])]
+        yield at, np.column_stack(columns).astype(np.float64)
 
 
 def moments(modality: Modality, rows: Rows) -> tuple[Floats, Floats]:
     """Return mean and deviation of each column over the posts that have the modality, and of presence over all."""
     total, squares, seen = np.zeros(modality.width + 1), np.zeros(modality.width + 1), 0
-    for _, columns in _chunks(modality, rows):
+    for _, columns in _chunks([modality], rows):
         shown = columns[columns[:, -1] > 0]
         total += shown.sum(axis=0)
         squares += (shown**2).sum(axis=0)
@@ -150,10 +161,13 @@ def moments(modality: Modality, rows: Rows) -> tuple[Floats, Floats]:
     return mean, np.where(constant, 1.0, np.sqrt(np.where(constant, 1.0, variance)))
 
 
-def _standardise(columns: Floats, mean: Floats, deviation: Floats) -> Floats:
-    """Return columns in standard deviations, clipped; those of an absent post are 0, the mean."""
+def _standardise(columns: Floats, mean: Floats, deviation: Floats, widths: Sequence[int]) -> Floats:
+    """Return columns in standard deviations, clipped; those of a modality that a post lacks are 0, the mean."""
     standardised = np.clip((columns - mean) / deviation, -LIMIT, LIMIT)
-    standardised[:, :-1] *= columns[:, -1:]
+    start = 0
+    for width in widths:
+        standardised[:, start : start + width] *= columns[:, start + width : start + width + 1]
+        start += width + 1
     return standardised
 
 

@@ -5,6 +5,11 @@ in the split ``influencer`` it is an account. Units are put into the order of th
 folds; seed n tests on fold n and trains on the other four, so each seed is an 80/20 split of its own, and five seeds
 test every post exactly once. Seeds from 5 deal anew. (Drawing each unit by its hash alone would leave the test part
 empty in one of ten data sets of ten accounts.)
+
+The splits by time have one cut, after four fifths of the posts in order of publication. Both test on the posts after
+it, a fifth of them with each seed, so five seeds test each of these posts once, and the two can be compared post by
+post. ``time`` trains on all that was published before the cut, less near-duplicates of what comes after;
+``time-influencer`` also leaves out the accounts that its seed tests.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +25,19 @@ import pyarrow as pa
 
 Units = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
+Times = npt.NDArray[np.float64]
 
-RANDOM, INFLUENCER = "random", "influencer"
-SPLITS = (INFLUENCER, RANDOM)
+RANDOM, INFLUENCER, TIME, TIME_INFLUENCER = "random", "influencer", "time", "time-influencer"
+SPLITS = (INFLUENCER, RANDOM, TIME, TIME_INFLUENCER)
+"""All splits, the headline first."""
+
+BY_ACCOUNT = (INFLUENCER, TIME_INFLUENCER)
+"""The splits that keep the accounts of the training and the test part apart."""
+
 FOLDS = 5
+BEFORE = 0.8
+"""Share of the posts with a time that lie before the cut of the splits by time."""
+
 _KEY = b"postmill"
 
 
@@ -141,3 +156,82 @@ def tested(units: Units, seed: int) -> Mask:
         raise ValueError(f"{count} unit cannot be split in two")
     test: Mask = folds(units, seed // count, "test", count) == seed % count
     return test
+
+
+@dataclass(frozen=True)
+class Posts:
+    """What a split needs to know of N posts.
+
+    Attributes:
+        accounts: Shape (N,), ids of accounts.
+        groups: Shape (N,), ids of groups of near-duplicates, each within one account.
+        taken_at: Shape (N,), seconds since 1970; NaN where not known.
+    """
+
+    accounts: Units
+    groups: Units
+    taken_at: Times
+
+    def units(self, split: str) -> Units:
+        """Return the ids of what ``split`` keeps together: accounts, or groups of near-duplicates."""
+        return self.accounts if split in BY_ACCOUNT else self.groups
+
+
+def cut(taken_at: Times) -> float | None:
+    """Return the time before which :data:`BEFORE` of the posts lie; None where there is no before and after."""
+    known = taken_at[~np.isnan(taken_at)]
+    if not len(known):
+        return None
+    at = float(np.quantile(known, BEFORE, method="higher"))
+    return at if known.min() < at else None
+
+
+def divide(posts: Posts, split: str, seed: int) -> tuple[Mask, Mask]:
+    """Return which posts are the training part and which the test part of ``seed``.
+
+    In the splits by time they leave out posts whose time is not known, and posts of neither part.
+
+    Raises:
+        ValueError: The posts cannot be split so; :func:`impossible` says why.
+    """
+    why = impossible(posts, split)
+    if why:
+        raise ValueError(why)
+    if split in (INFLUENCER, RANDOM):
+        test = tested(posts.units(split), seed)
+        return ~test, test
+    at = cut(posts.taken_at)
+    assert at is not None  # else it is impossible
+    after = posts.taken_at >= at
+    later = np.flatnonzero(after)
+    units = posts.units(split)
+    test = np.zeros(len(units), dtype=bool)
+    test[later] = tested(units[later], seed) if len(np.unique(units[later])) > 1 else True
+    train: Mask = (posts.taken_at < at) & ~np.isin(units, units[test if split == TIME_INFLUENCER else after])
+    return train, test
+
+
+def impossible(posts: Posts, split: str) -> str:
+    """Return why the posts cannot be split so, as the end of a sentence about the data; empty where they can."""
+    units = posts.units(split)
+    if split != TIME and len(np.unique(units)) < 2:
+        kind = "one account" if split in BY_ACCOUNT else "posts that are all near-duplicates of each other"
+        return f"the data has {kind}, which cannot be kept apart"
+    if split in (INFLUENCER, RANDOM):
+        return ""
+    at = cut(posts.taken_at)
+    if at is None:
+        return "the data has no two times of publication, so nothing lies before and after"
+    after, before = posts.taken_at >= at, posts.taken_at < at
+    if split == TIME_INFLUENCER and len(np.unique(units[after])) < 2:
+        return "the data has posts of one account alone after the cut in time"
+    left = before & ~np.isin(units, units[after])
+    if split == TIME and not left.any():
+        return "every post before the cut in time has a near-duplicate after it"
+    if split == TIME_INFLUENCER:
+        for seed in range(FOLDS):
+            later = np.flatnonzero(after)
+            held = units[later][tested(units[later], seed)]
+            if not (before & ~np.isin(units, held)).any():
+                return "the data has too few accounts on both sides of the cut in time"
+    return ""

@@ -11,13 +11,31 @@ import numpy as np
 import safetensors.numpy
 
 from shards import embeddings, models, tasks
+from shards.errors import PostmillError, UsageError
 from shards.progress import Progress, Silent
 from shards.run import Run
 from shards.sealed import canonical_hash
 from shards.tasks import WHOLE, Task
-from train import dataset, evaluate, features, ladder, leaks, options, provenance, recipes, splits
+from train import (
+    boosting,
+    card,
+    cells,
+    dataset,
+    evaluate,
+    features,
+    history,
+    ladder,
+    leaks,
+    options,
+    provenance,
+    recipes,
+    splits,
+    table,
+)
+from train.cells import Kinds
+from train.checkpoint import Checkpoints
 from train.dataset import Dataset
-from train.evaluate import Evaluation
+from train.evaluate import Asked, Evaluation
 from train.features import Modality
 from train.splits import Units
 
@@ -25,6 +43,10 @@ LEAK = (
     "uses comments, which exist only after a post is published and grow with its engagement: an upper bound, not a"
     " forecast"
 )
+
+
+FORMAT = "postmill-model-1"
+"""Stands in the header of the weights, beside the fingerprints of the run and of the settings."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +84,7 @@ def train_run(
     comment_weight: float = 1.0,
     seeds: int | None = None,
     encoder_models: str | None = None,
+    device: str = "cpu",
     task: Task = WHOLE,
     progress: Progress | None = None,
 ) -> TrainSummary:
@@ -69,7 +92,8 @@ def train_run(
 
     Args:
         run: The run.
-        names: Models of :data:`train.ladder.LADDER`; None for all, or for the paper's two with its recipe.
+        names: Models of :data:`train.ladder.LADDER`; None for those that are not costly, or for the paper's two with
+            its recipe.
         recipe: ``postmill``, or ``paper``: text-mlp and image-mlp with exactly the paper's settings, on the text with
             comments where the run has it.
         feature_set: ``default``, or ``paper``, which takes what exists only after publication.
@@ -78,6 +102,7 @@ def train_run(
         seeds: Trainings of each model on each split, each with its own split and weights; None chooses by the number
             of posts.
         encoder_models: ``light`` or ``paper``, where the run has embeddings of both.
+        device: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
         task: The share of the models that this call trains.
         progress: Told of each training, of stand-ins, and of what is left out.
 
@@ -91,16 +116,22 @@ def train_run(
     options.check(split_names, seeds)
     if recipe == recipes.PAPER:
         feature_set = _paper_features(run, progress)
-    data = dataset.load(run, comment_weight)
+    device = options.device_for(device)
+    shards, planned = dataset.finished(run)
+    pictures = _pictures(run, shards, encoder_models, progress)
+    data = dataset.load(run, comment_weight, pictures)
     usable, left_out = options.usable_splits(data, split_names)
     for split, why in left_out.items():
         progress.note(f"split {split} left out: {why}")
-    if len(data.shards) < data.planned_shards:
-        progress.note(f"training on {len(data.shards)} of {data.planned_shards} post shards: the others are not done")
+    if len(shards) < planned:
+        progress.note(f"training on {len(shards)} of {planned} post shards: the others are not done")
+    if not cells.languages_can_be_told():
+        progress.note("errors are not told apart by language: pip install 'postmill[languages]'")
     seeds = seeds or options.seeds_for(len(data.rows))
     opened: dict[str, Modality] = {}
+    kinds: Kinds | None = None
     trained, kept = [], []
-    for name in tasks.share(chosen, task):
+    for name in tasks.share(_available(chosen, names, progress), task):
         wanted = [modality for modality in ladder.LADDER[name] if modality not in opened]
         opened.update(_open(run, data, wanted, feature_set, encoder_models, progress))
         modalities = {modality: opened[modality] for modality in ladder.LADDER[name]}
@@ -112,20 +143,28 @@ def train_run(
             "splits_left_out": left_out,
             "comment_weight": float(comment_weight),
             "seeds": seeds,
-            "method": ladder.settings(name, recipe, data),
-            **provenance.inputs(run, data, modalities),
+            "languages": cells.languages_can_be_told(),
+            "method": ladder.settings(name, recipe, data, device),
+            **provenance.inputs(run, data, modalities, pictures),
         }
         fingerprint = canonical_hash(settings)
         unit = options.unit_name(name, recipe, feature_set)
+        checkpoints = Checkpoints(run, unit, fingerprint)
         if models.done(run, unit, fingerprint) is not None:
+            checkpoints.clear()
             kept.append(unit)
             continue
+        kinds = kinds or cells.kinds(run, data.shards, data.rows)
+        train_posts = len(data.rows) - len(data.rows) // splits.FOLDS
+        asked = Asked(name, ladder.recipe_of(recipe, train_posts), usable, seeds, device)
         with progress.track(f"train {unit}", len(usable) * seeds, "trainings") as advance:
             found = evaluate.evaluate(
-                name, recipe, data, modalities, usable, seeds, lambda ids: _account_names(run, ids), advance
+                asked, data, modalities, kinds, checkpoints, lambda ids: _account_names(run, ids), advance
             )
         _publish(run, unit, fingerprint, settings, data, found)
+        checkpoints.clear()
         trained.append(unit)
+    table.write_results(run)
     return TrainSummary(
         trained=tuple(trained),
         kept=tuple(kept),
@@ -145,11 +184,37 @@ def _paper_features(run: Run, progress: Progress) -> str:
     return features.DEFAULT
 
 
+def _available(chosen: Sequence[str], names: Sequence[str] | None, progress: Progress) -> list[str]:
+    """Return the models to train; one that needs a library that is not there is left out aloud, unless named."""
+    found = []
+    for name in chosen:
+        if name == ladder.BOOSTING:
+            try:
+                boosting.library()
+            except UsageError as error:
+                if names is not None:
+                    raise
+                progress.note(f"boosting left out: {error.cause}; {error.hint}")
+                continue
+        found.append(name)
+    return found
+
+
+def _pictures(run: Run, shards: Sequence[int], encoder_models: str | None, progress: Progress) -> Modality | None:
+    """Return the pictures' embeddings, by which near-duplicates are found, or say that there are none."""
+    try:
+        return features.gather(run, shards, [features.IMAGE], features.DEFAULT, encoder_models)[features.IMAGE]
+    except PostmillError as error:
+        progress.note(f"near-duplicates are found by names and captions alone, not by pictures: {error.cause}")
+        return None
+
+
 def _open(
     run: Run, data: Dataset, names: Sequence[str], feature_set: str, encoder_models: str | None, progress: Progress
 ) -> dict[str, Modality]:
     """Open modalities, say which are stand-ins, and refuse what betrays the target."""
-    opened = features.gather(run, data.shards, names, feature_set, encoder_models)
+    encoded = [name for name in names if name in features.ENCODED]
+    opened = features.gather(run, data.shards, encoded, feature_set, encoder_models)
     sample = np.linspace(0, len(data.rows) - 1, min(leaks.SAMPLE, len(data.rows))).astype(np.int64)
     for name, modality in opened.items():
         if modality.encoder.stand_in_for:
@@ -157,7 +222,29 @@ def _open(
         shown = sample[modality.present[data.rows[sample]]]
         if modality.before_publication:  # else it leaks by design, and the report says so
             leaks.check_correlations(name, modality.columns, modality.take(data.rows[shown]), data.target[shown])
+    if features.HISTORY in names:
+        opened[features.HISTORY] = features.in_memory(
+            features.HISTORY, history.COLUMNS, data.history, data.has_history, before_publication=True
+        )
+    if features.AFTERWARDS in names:
+        opened[features.AFTERWARDS] = _afterwards(run, data, encoder_models, progress)
     return opened
+
+
+def _afterwards(run: Run, data: Dataset, encoder_models: str | None, progress: Progress) -> Modality:
+    """Return what exists only after publication: the number of comments and, where encoded, their sentiment."""
+    known = ~np.isnan(data.comments)
+    columns: tuple[str, ...] = ("log_comments",)
+    values = np.where(known, data.comments, 0.0)[:, None].astype(np.float32)
+    try:
+        told = features.gather(run, data.shards, [features.SENTIMENT], features.PAPER, encoder_models)
+    except PostmillError as error:
+        progress.note(f"leak: shown without the sentiment of comments: {error.cause}")
+    else:
+        sentiment = told[features.SENTIMENT]
+        columns += sentiment.columns
+        values = np.column_stack([values, sentiment.take(np.arange(data.posts))])
+    return features.in_memory(features.AFTERWARDS, columns, values, known, before_publication=False)
 
 
 def _account_names(run: Run, accounts: Units) -> list[str]:
@@ -191,7 +278,13 @@ def _publish(
     with models.publishing(run, unit_name) as unit:
         text = json.dumps(metrics, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         unit.file(models.METRICS_FILE).write(text.encode() + b"\n")
-        unit.file(models.WEIGHTS_FILE).write(safetensors.numpy.save(dict(found.weights)))
+        held = {name: np.ascontiguousarray(value) for name, value in found.weights.items()}
+        header = {"format": FORMAT, "run": run.fingerprint, "settings": fingerprint, "model": unit_name}
+        # One entry: several stand in the file in an order of their own with each writing.
+        unit.file(models.WEIGHTS_FILE).write(
+            safetensors.numpy.save(held, metadata={"postmill": json.dumps(header, sort_keys=True)})
+        )
+        unit.file(models.CARD_FILE).write(card.card(run, unit_name, metrics).encode())
         unit.table(models.PREDICTIONS_FILE, found.predictions)
         unit.counts.update(posts=len(data.rows), predictions=found.predictions.num_rows)
         unit.info["settings"] = fingerprint

@@ -63,7 +63,7 @@ def engagement(likes: pa.ChunkedArray, comments: pa.ChunkedArray, comment_weight
             place="--comment-weight",
             hint="give a number from 0 (likes alone) upwards; 1 counts a comment like a like",
         )
-    n_likes, n_comments = _with_nan(likes), _with_nan(comments)
+    n_likes, n_comments = with_nan(likes), with_nan(comments)
     if comment_weight == 0:
         n_comments = np.zeros_like(n_likes)
     hidden = np.isnan(n_likes)
@@ -83,6 +83,7 @@ def fit_scale(values: Floats) -> Scale:
     return Scale(float(values.mean()), deviation if deviation > 1e-9 else 1.0)
 
 
-def _with_nan(column: pa.ChunkedArray) -> Floats:
+def with_nan(column: pa.ChunkedArray) -> Floats:
+    """Return a column of numbers, NaN where it is null."""
     filled: Floats = pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy()
     return filled

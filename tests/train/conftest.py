@@ -156,6 +156,7 @@ def plant_run(folder: Path, truth: Planted) -> Run:
                 "owner_id": str(1000 + account[row]),
                 "caption": f"a caption of post {row}",
                 "likes": int(likes[row]),
+                "taken_at": 1_500_000_000 + 3_600 * row,
                 "comment_count": 3,
                 "images": [f"{row}.jpg"],
                 **{key: value(row) if callable(value) else value for key, value in truth.record.items()},

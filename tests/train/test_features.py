@@ -21,7 +21,7 @@ def sample() -> np.random.Generator:
 
 
 def names(run: Run, feature_set: str) -> dict[str, features.Modality]:
-    return features.gather(run, (0, 1), features.MODALITIES, feature_set, None)
+    return features.gather(run, (0, 1), features.ENCODED, feature_set, None)
 
 
 def test_rows_come_from_their_shards_in_any_order(planted_run: MakeRun, sample: np.random.Generator) -> None:

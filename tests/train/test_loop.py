@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shards.embeddings import Encoder
-from train import loop, networks, recipes
+from train import networks, pools, recipes
 from train.determinism import deterministic
 from train.features import Modality
-from train.networks import Fusion, Spec, TwoLayer
+from train.networks import CONCAT, GATE, KINDS, Batch, Fusion, Gates, Spec, TwoLayer
 
 
 def numbered(encoder: Encoder, rows: int, shards: int = 3) -> dict[str, Modality]:
@@ -29,14 +30,26 @@ def encoder(make_encoder: Callable[..., Encoder]) -> Encoder:
     return make_encoder("text", 1, dtype="float32")
 
 
+def epoch(modalities: dict[str, Modality], rows: pools.Rows, size: int, seed: int) -> list[tuple[pools.Rows, Batch]]:
+    """The places and the data of every batch of one epoch, as the loop takes them."""
+    found = []
+    planned = pools.pools(len(rows), seed, 1)
+    for number, (places, held) in enumerate(
+        zip(planned, pools.ahead(modalities, [rows[p] for p in planned]), strict=True)
+    ):
+        for some in pools.mixed(len(places), size, seed, 1, number):
+            found.append((places[some], held.batch(torch.from_numpy(some))))
+    return found
+
+
 @given(size=st.integers(1, 12), count=st.integers(1, 90), seed=st.integers(0, 9))
 def test_every_row_comes_once_with_its_own_data(encoder: Encoder, size: int, count: int, seed: int) -> None:
     modalities = numbered(encoder, 100)
-    rows = np.random.default_rng(seed).permutation(100)[:count]
+    rows = np.sort(np.random.default_rng(seed).permutation(100)[:count])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "POOL", 32)
-        patch.setattr(loop, "STRETCH", 8)
-        found = list(loop.batches(modalities, rows, size, np.random.default_rng(seed)))
+        patch.setattr(pools, "POOL", 32)
+        patch.setattr(pools, "STRETCH", 8)
+        found = epoch(modalities, rows, size, seed)
     assert sorted(np.concatenate([at for at, _ in found]).tolist()) == list(range(count))
     for at, batch in found:
         assert 1 <= len(at) <= size
@@ -46,11 +59,35 @@ def test_every_row_comes_once_with_its_own_data(encoder: Encoder, size: int, cou
 def test_batches_are_mixed_and_the_same_for_a_seed(encoder: Encoder) -> None:
     modalities, rows = numbered(encoder, 100), np.arange(100)
     first, again, other = (
-        np.concatenate([at for at, _ in loop.batches(modalities, rows, 10, np.random.default_rng(seed))]).tolist()
-        for seed in (1, 1, 2)
+        np.concatenate([at for at, _ in epoch(modalities, rows, 10, seed)]).tolist() for seed in (1, 1, 2)
     )
     assert first == again != other
     assert first != sorted(first)
+
+
+@given(st.lists(st.integers(0, 199), max_size=60), st.booleans())
+def test_rows_of_a_file_are_read_as_they_were_written(
+    encoder: Encoder, files: Path, wanted: list[int], ascending: bool
+) -> None:
+    blocks = tuple(np.load(files / f"{n}.npy", mmap_mode="r") for n in range(3))
+    starts = np.cumsum([0, *map(len, blocks)])
+    modality = Modality("text", encoder, (), 5, blocks, starts, np.ones(200, dtype=bool), True)
+    rows = np.array(sorted(set(wanted)) if ascending else wanted, dtype=np.int64)
+    whole = np.concatenate([np.load(files / f"{n}.npy") for n in range(3)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pools, "STRETCH", 7)
+        found = pools.read(modality, rows)
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found, whole[rows])
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("blocks")
+    values = np.random.default_rng(0).normal(size=(200, 5)).astype(np.float16)
+    for number, block in enumerate(np.split(values, [90, 100])):
+        np.save(folder / f"{number}.npy", block)
+    return folder
 
 
 def test_torch_is_left_as_it_was() -> None:
@@ -67,9 +104,10 @@ def spec(name: str, width: int) -> Spec:
     return Spec(name, width, True, torch.zeros(width), torch.ones(width))
 
 
-def test_what_is_absent_is_not_looked_at() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_absent_is_not_looked_at(kind: str) -> None:
     with deterministic(0, threads=1):
-        network = Fusion((spec("text", 3), spec("image", 4)), 8, 16, 0.0, 0.0).eval()
+        network = Fusion((spec("text", 3), spec("image", 4)), kind, 8, 16, 0.0, 0.0).eval()
         single = TwoLayer(spec("text", 3), 8, 0.0).eval()
         here, gone = torch.tensor([True, True]), torch.tensor([True, False])
         image = torch.randn(2, 4)
@@ -83,7 +121,7 @@ def test_what_is_absent_is_not_looked_at() -> None:
 
 def test_modality_dropout_hides_modalities_in_training_alone() -> None:
     with deterministic(0, threads=1):
-        network = Fusion((spec("text", 3),), 8, 16, 0.0, 0.5)
+        network = Fusion((spec("text", 3),), CONCAT, 8, 16, 0.0, 0.5)
         batch = {"text": (torch.randn(64, 3), torch.ones(64, dtype=torch.bool))}
         network.train()
         _, shown = network.towers["text"](*batch["text"])
@@ -94,11 +132,11 @@ def test_modality_dropout_hides_modalities_in_training_alone() -> None:
 
 def test_an_untrained_network_changes_nothing() -> None:
     with deterministic(0, threads=1):
-        for network in (Fusion((spec("text", 3),), 8, 16, 0.0, 0.0), TwoLayer(spec("text", 3), 8, 0.0)):
+        for network in (Fusion((spec("text", 3),), CONCAT, 8, 16, 0.0, 0.0), TwoLayer(spec("text", 3), 8, 0.0)):
             batch = {"text": (torch.randn(5, 3), torch.ones(5, dtype=torch.bool))}
-            assert network(batch).abs().sum() > 0
+            assert network(batch)[:, 0].abs().sum() > 0
             networks.start_at_zero(network)
-            assert network(batch).abs().sum() == 0
+            assert network(batch)[:, 0].abs().sum() == 0
 
 
 def test_the_papers_recipe_is_the_papers() -> None:
@@ -120,3 +158,28 @@ def test_the_learning_rate_rises_and_falls() -> None:
 def test_a_recipe_fits_any_number_of_posts(posts: int) -> None:
     recipe = recipes.postmill(posts)
     assert 16 <= recipe.batch <= 1_024 and recipe.batch & (recipe.batch - 1) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ends_of_an_interval_lie_around_the_prediction_and_do_not_bend_it(kind: str) -> None:
+    with deterministic(0, threads=1):
+        network = Fusion((spec("text", 3), spec("metadata", 4)), kind, 8, 16, 0.0, 0.0)
+        here = torch.ones(6, dtype=torch.bool)
+        out = network({"text": (torch.randn(6, 3), here), "metadata": (torch.randn(6, 4), here)})
+        assert bool((out[:, 1] < out[:, 0]).all() and (out[:, 0] < out[:, 2]).all())
+        torch.autograd.backward(out[:, 1:].sum())
+    moved = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
+    assert moved == {"spread"}
+
+
+def test_gates_add_up_to_one() -> None:
+    with deterministic(0, threads=1):
+        network = Fusion((spec("text", 3), spec("image", 4)), GATE, 8, 16, 0.0, 0.0).eval()
+        batch = {
+            "text": (torch.randn(5, 3), torch.ones(5, dtype=torch.bool)),
+            "image": (torch.randn(5, 4), torch.ones(5, dtype=torch.bool)),
+        }
+        assert isinstance(network.join, Gates)
+        weights = network.join.weights(*network.tokens(batch))
+    assert weights.shape == (5, 2)
+    np.testing.assert_allclose(weights.sum(dim=1).detach().numpy(), 1, atol=1e-6)

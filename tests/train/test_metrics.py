@@ -69,7 +69,7 @@ def test_constant_predictions_have_no_correlation_and_no_nan() -> None:
 
 def test_one_post_has_errors_alone() -> None:
     found = metrics.all_of(judged([3.0], [1.0]))
-    assert found == {"mse": 4.0, "mae": 2.0, "r2": None, "spearman": None, "pearson": None}
+    assert found == {"mse": 4.0, "mae": 2.0, "r2": None, "spearman": None, "pearson": None, metrics.WITHIN: None}
 
 
 def test_correlations_are_taken_within_each_seed() -> None:
@@ -142,3 +142,39 @@ def test_a_paired_difference_needs_the_same_posts() -> None:
 
 def test_intervals_are_the_same_every_time() -> None:
     assert intervals.interval(clustered(3), "spearman") == intervals.interval(clustered(3), "spearman")
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 3), st.integers(0, 3)), min_size=1))
+def test_order_within_accounts_is_what_scipy_finds_in_each(posts: list[tuple[int, int, int, int]]) -> None:
+    account, seed, true, predicted = (np.array(column) for column in zip(*posts, strict=True))
+    part = judged(true, predicted, account, seed)
+    top = bottom = 0.0
+    ordered = False
+    for cell in {(a, s) for a, s, _, _ in posts}:
+        at = (account == cell[0]) & (seed == cell[1])
+        if at.sum() < metrics.WITHIN_POSTS or np.ptp(true[at]) == 0:
+            continue
+        varied = np.ptp(predicted[at]) > 0
+        ordered |= bool(varied)
+        top += (at.sum() - 1) * (stats.spearmanr(true[at], predicted[at]).statistic if varied else 0.0)
+        bottom += at.sum() - 1
+    found = metrics.value(part, metrics.WITHIN)
+    assert found == (pytest.approx(top / bottom, abs=1e-9) if ordered else None)
+
+
+def test_a_level_per_account_puts_no_account_in_order() -> None:
+    part = clustered(4)
+    assert metrics.value(part, metrics.WITHIN) is None
+    told = Predicted(part.true, part.predicted + 0.01 * part.true, part.accounts, part.seeds)
+    assert metrics.value(told, metrics.WITHIN) == pytest.approx(1.0)
+    assert isinstance(intervals.interval(told, metrics.WITHIN), Interval)
+
+
+@given(st.integers(0, 99), st.sampled_from(["mse", "mae", "r2", "spearman"]))
+def test_an_account_drawn_twice_counts_twice(seed: int, name: str) -> None:
+    part = clustered(seed, accounts=8, each=4)
+    times = np.random.default_rng(seed).integers(0, 3, 8).astype(float)
+    rows = np.repeat(np.arange(32), times[part.accounts.astype(int)].astype(int))
+    if len(rows):
+        again = judged(part.true[rows], part.predicted[rows])
+        assert metrics.prepared(part, name)(times) == pytest.approx(metrics.value(again, name), abs=1e-9)

@@ -127,3 +127,54 @@ def test_near_duplicates_share_a_token(
 
 def test_hashes_keep_their_parts_apart() -> None:
     assert splits.hash64("ab", "c") != splits.hash64("a", "bc")
+
+
+def drawn(seed: int, posts: int, accounts: int) -> splits.Posts:
+    """Posts of which some share a group, some have no time, and several have the same."""
+    random = np.random.default_rng(seed)
+    account = random.integers(accounts, size=posts).astype(np.uint64)
+    group = account * 1_000 + random.integers(max(1, posts // 3), size=posts).astype(np.uint64)
+    taken_at = random.integers(posts, size=posts).astype(np.float64)
+    taken_at[random.random(posts) < 0.1] = np.nan
+    return splits.Posts(account, group, taken_at)
+
+
+@given(st.integers(0, 999), st.integers(2, 150), st.integers(1, 20), st.sampled_from(splits.SPLITS), st.integers(0, 9))
+def test_what_a_split_promises_holds(seed: int, posts: int, accounts: int, split: str, number: int) -> None:
+    of = drawn(seed, posts, accounts)
+    if splits.impossible(of, split):
+        with pytest.raises(ValueError):
+            splits.divide(of, split, number)
+        return
+    train, test = splits.divide(of, split, number)
+    assert train.any() and test.any() and not (train & test).any()
+    assert not set(of.groups[train]) & set(of.groups[test])
+    if split in splits.BY_ACCOUNT:
+        assert not set(of.accounts[train]) & set(of.accounts[test])
+    if split in (splits.TIME, splits.TIME_INFLUENCER):
+        assert np.nanmax(of.taken_at[train]) < np.nanmin(of.taken_at[test])
+        assert not np.isnan(of.taken_at[train | test]).any()
+    else:
+        assert (train | test).all()
+
+
+def test_the_splits_by_time_test_the_same_posts_once() -> None:
+    of = drawn(3, 600, 40)
+    times = {
+        split: sum(splits.divide(of, split, seed)[1].astype(int) for seed in range(splits.FOLDS))
+        for split in (splits.TIME, splits.TIME_INFLUENCER)
+    }
+    after = of.taken_at >= splits.cut(of.taken_at)
+    np.testing.assert_array_equal(times[splits.TIME], after.astype(int))
+    np.testing.assert_array_equal(times[splits.TIME_INFLUENCER], after.astype(int))
+    assert 0.15 < after.mean() < 0.25
+
+
+@pytest.mark.parametrize(
+    ("taken_at", "why"),
+    [([np.nan] * 6, "no two times"), ([5.0] * 6, "no two times"), ([1, 2, 3, 4, 5, 6], "")],
+)
+def test_without_a_before_and_an_after_there_is_no_split_by_time(taken_at: list[float], why: str) -> None:
+    of = splits.Posts(as_units([1, 1, 2, 2, 3, 3]), as_units([1, 2, 3, 4, 5, 6]), np.array(taken_at, dtype=float))
+    assert (why in splits.impossible(of, splits.TIME)) and bool(splits.impossible(of, splits.TIME)) == bool(why)
+    assert not splits.impossible(of, splits.RANDOM)

@@ -1,0 +1,156 @@
+"""Rows of embedding shards, brought into memory in shuffled pools: disks read stretches, and batches are mixed.
+
+An epoch visits every row once. Rows are cut into stretches of :data:`STRETCH` neighbours; the stretches are shuffled
+and put together into pools, and each pool is shuffled again, row by row. Both orders are a function of the seed, the
+epoch and the pool, so a training can be taken up again at any pool. No row is read alone: a stretch is one read, and
+while one pool is learnt from, a thread fetches the next.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from train.features import Modality, Rows
+from train.networks import Batch
+
+POOL = 65_536
+"""Rows shuffled together in memory; with 1,280 half-precision numbers a row that is 160 MiB, and two are held."""
+
+STRETCH = 4_096
+"""Neighbouring rows that are read in one piece."""
+
+CHUNK = 8_192
+"""Rows predicted at a time."""
+
+_SPARSE = 4  # a stretch that spans more than so many times its rows is read row by row
+
+
+@dataclass(frozen=True)
+class Held:
+    """N rows of each modality in memory: vectors as they are on disk, shape (N, D), and presence, shape (N,)."""
+
+    parts: Mapping[str, tuple[Tensor, Tensor]]
+    rows: int
+
+    def batch(self, at: Tensor) -> Batch:
+        """Return the batch of the places ``at``."""
+        return {
+            name: (vectors.index_select(0, at).float(), present.index_select(0, at))
+            for name, (vectors, present) in self.parts.items()
+        }
+
+
+def hold(modalities: Mapping[str, Modality], rows: Rows, device: str = "cpu") -> Held:
+    """Read ``rows`` of the modalities into memory; row n of it is ``rows[n]`` of theirs."""
+    parts = {}
+    for name, modality in modalities.items():
+        vectors = torch.from_numpy(read(modality, rows))
+        present = torch.from_numpy(modality.present[rows])
+        parts[name] = (vectors.to(device), present.to(device))
+    return Held(parts, len(rows))
+
+
+def read(modality: Modality, rows: Rows) -> npt.NDArray[Any]:
+    """Return the vectors of ``rows`` in the number format they are stored in, shape (len(rows), D).
+
+    Neighbouring rows are read from the file in one piece, past the memory map: pages mapped would stay with the
+    process for as long as there is memory.
+    """
+    dtype = np.result_type(*(block.dtype for block in modality.blocks))
+    out = np.empty((len(rows), modality.width), dtype=dtype)
+    for start in range(0, len(rows), STRETCH):
+        some = rows[start : start + STRETCH]
+        block_of = np.searchsorted(modality.starts, some, side="right") - 1
+        cuts = np.flatnonzero(np.diff(block_of)) + 1
+        for piece in np.split(np.arange(len(some)), cuts):
+            block = int(block_of[piece[0]])
+            local = some[piece] - modality.starts[block]
+            target = out[start + piece[0] : start + piece[-1] + 1]
+            _read_block(modality.blocks[block], local, target)
+    return out
+
+
+def _read_block(block: Any, local: Rows, out: npt.NDArray[Any]) -> None:
+    low, high = int(local.min()), int(local.max()) + 1
+    if high - low > _SPARSE * len(local):
+        out[:] = block[local]
+        return
+    dense = high - low == len(local) and bool((np.diff(local) == 1).all())
+    # A slice of a memory map keeps the whole map's offset, so only a whole one tells where its rows are.
+    mapped: Any = getattr(block, "base", None)
+    whole = isinstance(block, np.memmap) and isinstance(mapped, mmap.mmap) and block.flags.c_contiguous
+    if not whole:
+        out[:] = block[low:high] if dense else block[local]
+        return
+    if dense and out.dtype == block.dtype:
+        _read_file(block, low, out)
+        return
+    spanned = np.empty((high - low, block.shape[1]), dtype=block.dtype)
+    _read_file(block, low, spanned)
+    out[:] = spanned if dense else spanned[local - low]
+
+
+def _read_file(block: Any, low: int, out: npt.NDArray[Any]) -> None:
+    """Fill ``out`` with the rows from ``low`` of a memory-mapped file, read in order."""
+    left = out.reshape(-1).view(np.uint8).data
+    at = block.offset + low * block.shape[1] * block.dtype.itemsize
+    fd = os.open(str(block.filename), os.O_RDONLY)
+    try:
+        while left:
+            done = os.preadv(fd, [left], at)
+            if not done:
+                raise OSError(f"{block.filename} ends before row {low + len(out)}")
+            left, at = left[done:], at + done
+    finally:
+        os.close(fd)
+
+
+def pools(count: int, seed: int, epoch: int) -> list[Rows]:
+    """Return the places from 0 to ``count`` in the pools of an epoch, stretches in order of place within a pool."""
+    stretches = np.split(np.arange(count), range(STRETCH, count, STRETCH))
+    order = np.random.default_rng((seed, epoch)).permutation(len(stretches))
+    per_pool = POOL // STRETCH
+    return [
+        np.concatenate([stretches[n] for n in sorted(order[first : first + per_pool])])
+        for first in range(0, len(order), per_pool)
+    ]
+
+
+def mixed(size: int, batch: int, seed: int, epoch: int, pool: int) -> Iterator[Rows]:
+    """Yield the places from 0 to ``size`` of one pool in random order, in batches of at most ``batch``."""
+    order = np.random.default_rng((seed, epoch, pool)).permutation(size)
+    for start in range(0, size, batch):
+        yield order[start : start + batch]
+
+
+def ahead(modalities: Mapping[str, Modality], wanted: Sequence[Rows], device: str = "cpu") -> Iterator[Held]:
+    """Yield the rows of each of ``wanted`` in memory; a thread reads the next while one is in use."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        following = None
+        for number in range(len(wanted)):
+            held = thread.submit(hold, modalities, wanted[number]).result() if following is None else following.result()
+            following = thread.submit(hold, modalities, wanted[number + 1]) if number + 1 < len(wanted) else None
+            yield held if device == "cpu" else _move(held, device)
+            del held
+
+
+def _move(held: Held, device: str) -> Held:
+    return Held({name: (a.to(device), b.to(device)) for name, (a, b) in held.parts.items()}, held.rows)
+
+
+def in_order(modalities: Mapping[str, Modality], rows: Rows, device: str = "cpu") -> Iterator[tuple[slice, Batch]]:
+    """Yield batches of ``rows`` from first to last, and where each lies."""
+    wanted = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    for number, held in enumerate(ahead(modalities, wanted, device)):
+        at = slice(number * CHUNK, number * CHUNK + held.rows)
+        yield at, {name: (vectors.float(), present) for name, (vectors, present) in held.parts.items()}
