@@ -15,9 +15,11 @@ from typing import Any
 import orjson
 
 from ingest.influencers import Influencer
+from shards.posts import NAMES
 
 _HASHTAG = re.compile(r"#(\w+)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_BLANK: dict[str, Any] = dict.fromkeys(NAMES)  # gives every record the order of the schema
 _MARKS = ("shortcode", "taken_at_timestamp", "edge_media_to_caption", "edge_media_preview_like", "display_url")
 _INT32_MAX = 2**31 - 1
 _INT64_MAX = 2**63 - 1
@@ -75,18 +77,13 @@ def complete(
     missing_images: list[str],
 ) -> dict[str, Any]:
     """Return the whole record: ``fields`` of :func:`parse_info` with what only the plan knows."""
-    return {
-        "key": key,
-        "post_id": post_id,
-        "influencer": influencer,
-        "category": account.category if account else None,
-        "followers": account.followers if account else None,
-        "followees": account.followees if account else None,
-        "influencer_posts": account.posts if account else None,
-        **fields,
-        "images": images,
-        "missing_images": missing_images,
-    }
+    record = {**_BLANK, **fields}
+    record["key"], record["post_id"], record["influencer"] = key, post_id, influencer
+    if account is not None:
+        record["category"], record["followers"] = account.category, account.followers
+        record["followees"], record["influencer_posts"] = account.followees, account.posts
+    record["images"], record["missing_images"] = images, missing_images
+    return record
 
 
 def _load(data: bytes | bytearray | memoryview) -> Any:
@@ -143,8 +140,16 @@ def _comments(media: dict[str, Any]) -> tuple[int | None, list[str]]:
         if count is None:
             count = _count(place.get("count"))
         if not texts:
-            texts = [text for node in _edges(place) if (text := _string(node.get("text")))]
+            texts = _texts(place)
     return count, texts
+
+
+def _texts(place: dict[str, Any]) -> list[str]:
+    """Return the texts of the nodes of ``place`` that have one; first in the way that does for nearly all posts."""
+    try:
+        return [text for edge in place["edges"] if type(text := edge["node"]["text"]) is str and text]
+    except (KeyError, TypeError):
+        return [text for node in _edges(place) if (text := _string(node.get("text")))]
 
 
 def _tagged(place: Any) -> list[str]:

@@ -53,7 +53,7 @@ SCHEMA = pa.schema(
     ]
 )
 
-_NAMES = tuple(SCHEMA.names)
+NAMES = tuple(SCHEMA.names)
 
 
 def shard_name(shard: int) -> str:
@@ -63,7 +63,7 @@ def shard_name(shard: int) -> str:
 
 def record_json(record: Mapping[str, Any]) -> bytes:
     """Return ``record`` as the UTF-8 JSON of ``KEY.json``: the fields of :data:`SCHEMA` in their order, no blanks."""
-    return orjson.dumps({name: record[name] for name in _NAMES})
+    return orjson.dumps(record if tuple(record) == NAMES else {name: record[name] for name in NAMES})
 
 
 def records_table(records: Sequence[Mapping[str, Any]]) -> pa.Table:

@@ -12,19 +12,17 @@ MAX_SIZE = 8**11 - 1
 _FLUSH_BYTES = 8 << 20
 _PADDING = bytes(BLOCK)
 
-_HEADER = bytearray(BLOCK)
-_HEADER[100:108] = b"0000644\0"  # mode
-_HEADER[108:124] = b"0000000\0" * 2  # owner, group
-_HEADER[136:148] = b"00000000000\0"  # mtime: fixed, so that the same input gives the same bytes
-_HEADER[148:156] = b" " * 8  # the checksum counts itself as blanks
-_HEADER[156:157] = b"0"  # regular file
-_HEADER[257:265] = b"ustar\00000"
-_HEADER_SUM = sum(_HEADER)
+# What follows the name: mode, owner, group; then, behind the size, the time, fixed so that the same input gives the
+# same bytes; then, behind the checksum, the type (a regular file), no link, and the magic.
+_BEFORE_SIZE = b"0000644\0" + b"0000000\0" * 2
+_BEFORE_SUM = b"\0" + b"00000000000\0"
+_BEHIND_SUM = b"\0 0" + bytes(100) + b"ustar\00000" + bytes(247)
+_FIXED_SUM = sum(_BEFORE_SIZE + _BEFORE_SUM + _BEHIND_SUM) + 7 * ord(" ")  # which counts itself as blanks
 
 Buffer = bytes | bytearray | memoryview
 
 
-def header(name: str, size: int) -> bytearray:
+def header(name: str, size: int) -> bytes:
     """Return the block that stands before the content of the member ``name`` of ``size`` bytes.
 
     Raises:
@@ -34,11 +32,8 @@ def header(name: str, size: int) -> bytearray:
     if not 0 < len(raw) <= MAX_NAME or size > MAX_SIZE:
         raise ValueError(f"a tar member cannot be named {name!r} with {size} bytes")
     digits = b"%011o" % size
-    block = bytearray(_HEADER)
-    block[: len(raw)] = raw
-    block[124:135] = digits
-    block[148:156] = b"%06o\0 " % (_HEADER_SUM + sum(raw) + sum(digits))
-    return block
+    checksum = b"%06o" % (_FIXED_SUM + sum(raw) + sum(digits))
+    return b"".join((raw, _PADDING[: MAX_NAME - len(raw)], _BEFORE_SIZE, digits, _BEFORE_SUM, checksum, _BEHIND_SUM))
 
 
 def end(size: int) -> int:
@@ -69,12 +64,9 @@ class TarWriter:
         Raises:
             ValueError: The name is not plain ASCII of 1 to 100 characters, or the content exceeds 8 GiB.
         """
-        size = sum(map(len, parts))
-        self._buffers.append(header(name, size))
+        size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
         padding = -size % BLOCK
-        self._buffers.extend(parts)
-        if padding:
-            self._buffers.append(_PADDING[:padding])
+        self._buffers += (header(name, size), *parts, _PADDING[:padding])
         start = self.size + BLOCK
         self.members.append(Member(name, start, size))
         self.size = start + size + padding
