@@ -22,6 +22,7 @@ from rich.table import Table
 
 from ingest.levels import Level
 from ingest.prepare import MAX_ENTRY, SHARD_BYTES, prepare
+from ingest.ranges import EVERYTHING, Selection
 from ingest.source import Source, discover
 from ingest.stages import Stage
 from ingest.stages import ingest as ingest_stages
@@ -183,16 +184,24 @@ def plan(
 def ingest(
     folder: RunArgument,
     stage: Annotated[list[Stage] | None, typer.Option("--stage", help="Only this stage; repeatable.")] = None,
+    parts: Annotated[
+        str | None, typer.Option("--parts", help="Only what ends in these parts of the stage's archive: z01-z10,zip.")
+    ] = None,
+    shards: Annotated[str | None, typer.Option("--shards", help="Only these post shards: 0-99,120.")] = None,
     workers: WorkersOption = 1,
     task: TaskOption = None,
     max_faults: MaxFaultsOption = None,
 ) -> None:
-    """Stream the archives into post shards: stages metadata, windows, spanning."""
+    """Stream the archives into post shards: stages metadata, windows, spanning.
+
+    Ranges choose windows and post shards. Where no stage is named, the metadata is done whole, since every shard needs
+    all of it, and posts whose pictures lie in windows that are not done yet wait.
+    """
     opened = runs.open_run(folder)
     share = chosen(task)
     stages = tuple(stage) if stage else tuple(Stage)
     with attempt(opened, stages[0].value if len(stages) == 1 else "ingest", task, share, workers) as shown:
-        ingested(opened, stages, share, workers, shown)
+        ingested(opened, stages, share, workers, shown, Selection(parts, shards))
     end(opened, max_faults)
 
 
@@ -420,10 +429,19 @@ def planned(
     return opened
 
 
-def ingested(run: Run, stages: tuple[Stage, ...], task: Task, workers: int, shown: Progress) -> None:
+def ingested(
+    run: Run,
+    stages: tuple[Stage, ...],
+    task: Task,
+    workers: int,
+    shown: Progress,
+    selection: Selection = EVERYTHING,
+) -> None:
     """Run the stages of ingest, and say what each did."""
-    for summary in ingest_stages(run, stages, task, workers, shown):
+    for summary in ingest_stages(run, stages, task, workers, shown, selection):
         out.print(f"ingest {summary.stage.value}: {did(summary.done, summary.skipped)}")
+        if summary.waiting:
+            out.print(f"ingest {summary.stage.value}: {summary.waiting} wait for windows that are not done")
 
 
 def encoded(

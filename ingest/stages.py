@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from ingest.pack import pack_shard
+from ingest.ranges import EVERYTHING, Selection
 from ingest.source import open_archive
 from ingest.windows import image_spool, is_packed, metadata_spool, pack_window, spool_metadata, spooled
 from ingest.workers import perform
@@ -31,11 +32,22 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class StageSummary:
-    """What one stage did: pieces of work done now, and found done."""
+    """What one stage did: pieces of work done now, found done, and waiting for windows that are not done."""
 
     stage: Stage
     done: int
     skipped: int
+    waiting: int = 0
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One piece of a stage: number of the window or of the post shard, and what it takes to choose it."""
+
+    number: int
+    done: bool
+    part: int  # of the stage's archive: in which it ends, or which completes it
+    shard: int | None  # that it writes
 
 
 def ingest(
@@ -44,6 +56,7 @@ def ingest(
     task: Task = WHOLE,
     workers: int = 1,
     progress: Progress | None = None,
+    selection: Selection = EVERYTHING,
 ) -> Iterator[StageSummary]:
     """Do ``stages`` of the ingest of ``run`` in order, yielding what each did.
 
@@ -53,8 +66,10 @@ def ingest(
         task: This process's share of each stage.
         workers: How many processes work at once, each holding one window in memory.
         progress: Told of each finished piece.
+        selection: Which pieces of each stage; ``task`` is a share of these.
 
     Raises:
+        UsageError: ``selection`` names what there is not.
         PostmillError: An earlier stage is not done, a source cannot be read, or the run cannot be written.
         Interrupted: A signal came.
     """
@@ -64,41 +79,76 @@ def ingest(
         if folder.is_dir():
             publish.sweep(folder)
     for stage in stages:
-        _require_earlier(run, stage)
-        items = _items(run, stage)
-        mine = share(items, task)
-        waiting = [item for item, done in mine if not done]
-        with progress.track(f"ingest: {stage.value}", len(mine), "pieces") as advance:
-            advance(len(mine) - len(waiting))
-            for _ in perform([partial(_do, run.folder, stage, item) for item in waiting], workers):
+        whole = stage is Stage.METADATA and len(stages) > 1  # the stages that follow need all of it
+        pieces = share(_selected(run, stage, EVERYTHING if whole else selection), task)
+        todo = [piece for piece in pieces if not piece.done]
+        ready = _ready(run, stage, todo, some=selection != EVERYTHING)
+        with progress.track(f"ingest: {stage.value}", len(pieces), "pieces") as advance:
+            advance(len(pieces) - len(todo))
+            for _ in perform([partial(_do, run.folder, stage, piece.number) for piece in ready], workers):
                 advance(1)
-        yield StageSummary(stage, len(waiting), len(mine) - len(waiting))
+        yield StageSummary(stage, len(ready), len(pieces) - len(todo), len(todo) - len(ready))
     listing.write(run)
 
 
-def _items(run: Run, stage: Stage) -> list[tuple[int, bool]]:
-    """Return the pieces of ``stage`` by number (window or post shard), and whether each is done."""
+def _pieces(run: Run, stage: Stage) -> list[_Piece]:
+    """Return the pieces of ``stage`` in the order of its archive."""
     if stage is Stage.METADATA:
-        numbers = [window.window for window in plan.windows(run, METADATA)]
-        return [(n, publish.done(run.spool, metadata_spool(n), run.fingerprint) is not None) for n in numbers]
+        return [
+            _Piece(window.window, _is_done(run.spool, metadata_spool(window.window), run), window.last_part, None)
+            for window in plan.windows(run, METADATA)
+        ]
     if stage is Stage.WINDOWS:
-        return [(window.window, is_packed(run, window)) for window in plan.windows(run, IMAGES)]
-    spanning = [shard.shard for shard in plan.shards(run) if shard.kind == "spanning"]
-    return [(n, publish.done(run.posts, posts.shard_name(n), run.fingerprint) is not None) for n in spanning]
+        windows = plan.windows(run, IMAGES)
+        return [_Piece(each.window, is_packed(run, each), each.last_part, each.shard) for each in windows]
+    return [
+        _Piece(shard.shard, _is_done(run.posts, posts.shard_name(shard.shard), run), shard.last_part, shard.shard)
+        for shard in plan.shards(run)
+        if shard.kind == "spanning"
+    ]
 
 
-def _require_earlier(run: Run, stage: Stage) -> None:
-    """Check that the stages that ``stage`` builds on are done; skip the check where ``stage`` has nothing to do."""
-    if all(done for _, done in _items(run, stage)):
-        return
-    for earlier in tuple(Stage)[: tuple(Stage).index(stage)]:
-        missing = sum(not done for _, done in _items(run, earlier))
-        if missing:
-            raise PostmillError(
-                f"stage {stage.value} needs stage {earlier.value}, of which {missing} pieces are not done",
-                place=run.folder,
-                hint=f"do them first: postmill ingest {run.word} --stage {earlier.value}",
-            )
+def _is_done(folder: Path, name: str, run: Run) -> bool:
+    return publish.done(folder, name, run.fingerprint) is not None
+
+
+def _selected(run: Run, stage: Stage, selection: Selection) -> list[_Piece]:
+    """Return the pieces of ``stage`` that ``selection`` takes."""
+    pieces = _pieces(run, stage)
+    parts = selection.part_indices(run, METADATA if stage is Stage.METADATA else IMAGES)
+    numbers = selection.shard_numbers()
+    if stage is Stage.METADATA:
+        return [piece for piece in pieces if piece.part in parts]
+    # A window without a post shard of its own only sets pictures aside, for shards that may be among the chosen.
+    return [piece for piece in pieces if piece.part in parts and (piece.shard is None or piece.shard in numbers)]
+
+
+def _ready(run: Run, stage: Stage, todo: list[_Piece], some: bool) -> list[_Piece]:
+    """Return those of ``todo`` for which the earlier stages have done what they need.
+
+    Raises:
+        PostmillError: Not all are ready, and not ``some``; or nothing of the metadata is there.
+    """
+    if not todo or stage is Stage.METADATA:
+        return todo
+    missing = sum(not piece.done for piece in _pieces(run, Stage.METADATA))
+    if missing:
+        raise _too_early(run, stage, Stage.METADATA, missing)
+    if stage is Stage.WINDOWS:
+        return todo
+    unseen = [window.last_part for window in plan.windows(run, IMAGES) if window.spools and not is_packed(run, window)]
+    ready = [piece for piece in todo if piece.part < min(unseen, default=piece.part + 1)]
+    if len(ready) < len(todo) and not some:
+        raise _too_early(run, stage, Stage.WINDOWS, len(unseen))
+    return ready
+
+
+def _too_early(run: Run, stage: Stage, earlier: Stage, missing: int) -> PostmillError:
+    return PostmillError(
+        f"stage {stage.value} needs stage {earlier.value}, of which {missing} pieces are not done",
+        place=run.folder,
+        hint=f"do them first: postmill ingest {run.word} --stage {earlier.value}",
+    )
 
 
 def _do(folder: Path, stage: Stage, number: int) -> None:
@@ -106,7 +156,9 @@ def _do(folder: Path, stage: Stage, number: int) -> None:
     run = runs.open_run(folder)
     if stage is Stage.SPANNING:
         units = [metadata_spool(window.window) for window in plan.windows(run, METADATA)]
-        units += [image_spool(window.window) for window in plan.windows(run, IMAGES) if window.spools]
+        last = next(each.last_part for each in plan.shards(run) if each.shard == number)
+        windows = [window for window in plan.windows(run, IMAGES) if window.spools and window.last_part <= last]
+        units += [image_spool(window.window) for window in windows]
         pack_shard(run, number, dict(spooled(run, number, units)))
         return
     archive = METADATA if stage is Stage.METADATA else IMAGES
