@@ -20,7 +20,8 @@ from shards.posts import NAMES
 _HASHTAG = re.compile(r"#(\w+)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANK: dict[str, Any] = dict.fromkeys(NAMES)  # gives every record the order of the schema
-_MARKS = ("shortcode", "taken_at_timestamp", "edge_media_to_caption", "edge_media_preview_like", "display_url")
+_WRAPPERS = ("graphql", "shortcode_media", "node")
+_MARKS = {"shortcode", "taken_at_timestamp", "edge_media_to_caption", "edge_media_preview_like", "display_url"}
 _INT32_MAX = 2**31 - 1
 _INT64_MAX = 2**63 - 1
 
@@ -107,12 +108,12 @@ def _no_constant(name: str) -> None:
 
 
 def _unwrap(value: Any) -> dict[str, Any]:
-    for wrapper in ("graphql", "shortcode_media", "node"):
-        if isinstance(value, dict) and isinstance(value.get(wrapper), dict):
+    for wrapper in _WRAPPERS:
+        if isinstance(value, dict) and wrapper in value and isinstance(value[wrapper], dict):
             value = value[wrapper]
     if not isinstance(value, dict):
         raise NotAPost(f"JSON, but {_kind(value)} where a post should be")
-    if not any(mark in value for mark in _MARKS):
+    if _MARKS.isdisjoint(value):
         raise NotAPost("JSON, but none of the fields of a post is in it")
     return value
 
@@ -146,8 +147,11 @@ def _comments(media: dict[str, Any]) -> tuple[int | None, list[str]]:
 
 def _texts(place: dict[str, Any]) -> list[str]:
     """Return the texts of the nodes of ``place`` that have one; first in the way that does for nearly all posts."""
+    edges = place.get("edges")
+    if not edges:
+        return []
     try:
-        return [text for edge in place["edges"] if type(text := edge["node"]["text"]) is str and text]
+        return [text for edge in edges if type(text := edge["node"]["text"]) is str and text]
     except (KeyError, TypeError):
         return [text for node in _edges(place) if (text := _string(node.get("text")))]
 
@@ -163,8 +167,8 @@ def _first_text(place: Any) -> str | None:
 
 
 def _edges(place: Any) -> list[dict[str, Any]]:
-    edges = _dict(place).get("edges")
-    if not isinstance(edges, list):
+    edges = place.get("edges") if isinstance(place, dict) else None
+    if not edges or not isinstance(edges, list):
         return []
     return [_dict(edge.get("node")) for edge in edges if isinstance(edge, dict)]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import deflate
 
@@ -30,8 +32,7 @@ _LEVEL = 6
 Place = tuple[int, int]  # row in the post shard, and place in the list of pictures or METADATA_IMAGE
 
 
-@dataclass(frozen=True)
-class _Packed:
+class _Packed(NamedTuple):
     """One post as it goes into the shard: its record and the members that follow ``KEY.json``."""
 
     record: dict[str, Any]
@@ -49,7 +50,7 @@ def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dic
     found: list[Fault] = []
     records: list[dict[str, Any]] = []
     images = 0
-    with publish.unit(run.posts, name, run.fingerprint) as unit:
+    with publish.unit(run.posts, name, run.fingerprint) as unit, _uncollected():
         tar = TarWriter(unit.file(f"{name}.tar"))
         for post in plan.posts(run, shard).to_pylist():
             packed = _pack(run, post, entries, found)
@@ -123,11 +124,11 @@ def _pack(run: Run, post: Mapping[str, Any], entries: Mapping[Place, SpoolEntry]
         return None
     account = None
     if post["category"] is not None:
-        account = Influencer(
+        account = _account(
             post["influencer"], post["category"], post["followers"], post["followees"], post["influencer_posts"]
         )
     record = complete(fields, post["key"], post["post_id"], post["influencer"], account, taken, missing)
-    return _Packed(record, pictures, tuple(_gzip(metadata, info)) if run.options["raw"] else ())
+    return _Packed(record, pictures, _gzip(metadata, info) if run.options["raw"] else ())
 
 
 def _plain(entry: SpoolEntry, max_entry: int) -> Buffer:
@@ -137,8 +138,22 @@ def _plain(entry: SpoolEntry, max_entry: int) -> Buffer:
     return inflate(entry.method, memoryview(entry.data), entry.size, entry.crc32, max_entry)
 
 
-def _gzip(entry: SpoolEntry, plain: Buffer) -> Iterator[Buffer]:
-    """Yield the entry as gzip: its own deflated bytes where it has such, else compressed anew."""
-    yield _GZIP_HEADER
-    yield entry.data if entry.method == DEFLATE else deflate.deflate_compress(plain, _LEVEL)
-    yield _GZIP_TRAILER.pack(entry.crc32, entry.size & 0xFFFFFFFF)
+def _gzip(entry: SpoolEntry, plain: Buffer) -> tuple[Buffer, ...]:
+    """Return the entry as gzip: its own deflated bytes where it has such, else compressed anew."""
+    deflated = entry.data if entry.method == DEFLATE else deflate.deflate_compress(plain, _LEVEL)
+    return _GZIP_HEADER, deflated, _GZIP_TRAILER.pack(entry.crc32, entry.size & 0xFFFFFFFF)
+
+
+_account = lru_cache(maxsize=1024)(Influencer)  # an account's posts share one
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Hold off the garbage collector, which would go through millions of small objects that have no cycle."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
