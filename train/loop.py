@@ -118,11 +118,13 @@ def fit(
         planned = [np.arange(len(learn))] if whole is not None else pools.pools(len(learn), seed, at.epoch)
         left = planned[at.pool :]
         network.train()
+        room: dict[str, Tensor] | None = None
         for own, places in zip(_holds(whole, modalities, [rows[learn[p]] for p in left], device), left, strict=True):
+            room = room or own.room(min(recipe.batch, len(learn)))
             for some in pools.mixed(len(places), recipe.batch, seed, at.epoch, at.pool):
                 for group, rate in zip(optimiser.param_groups, rates, strict=True):
                     group["lr"] = rate * recipe.rate_at(at.step, steps)
-                loss = _step(network, own, places, some, wanted, intercepts, optimiser, recipe, device)
+                loss = _step(network, own, room, places, some, wanted, intercepts, optimiser, recipe, device)
                 if recipe.ema is not None:
                     kept = min(recipe.ema, (1 + at.step) / (_RAMP + at.step))
                     torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), 1 - kept)
@@ -165,6 +167,7 @@ def predict(network: nn.Module, modalities: Mapping[str, Modality], rows: Rows, 
 def _step(
     network: nn.Module,
     held: Held,
+    room: Mapping[str, Tensor],
     places: Rows,
     some: Rows,
     wanted: Tensor,
@@ -177,7 +180,7 @@ def _step(
     where = torch.from_numpy(places[some]).to(device)
     goal = wanted[where]
     with _precision(device):
-        out = network(held.batch(torch.from_numpy(some).to(device))).float()
+        out = network(held.batch(torch.from_numpy(some).to(device), room)).float()
     if intercepts is None:
         loss = nn.functional.mse_loss(out[:, 0], goal)
     else:

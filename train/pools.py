@@ -32,6 +32,8 @@ STRETCH = 4_096
 CHUNK = 8_192
 """Rows predicted at a time."""
 
+Room = Mapping[str, npt.NDArray[Any]]
+
 _SPARSE = 4  # a stretch that spans more than so many times its rows is read row by row
 
 
@@ -42,32 +44,47 @@ class Held:
     parts: Mapping[str, tuple[Tensor, Tensor]]
     rows: int
 
-    def batch(self, at: Tensor) -> Batch:
-        """Return the batch of the places ``at``."""
+    def batch(self, at: Tensor, room: Mapping[str, Tensor] | None = None) -> Batch:
+        """Return the batch of the places ``at``, in ``room`` where there is some: new memory is slow."""
         return {
-            name: (vectors.index_select(0, at).float(), present.index_select(0, at))
+            name: (
+                vectors.index_select(0, at)
+                if room is None
+                else torch.index_select(vectors, 0, at, out=room[name][: len(at)]),
+                present.index_select(0, at),
+            )
             for name, (vectors, present) in self.parts.items()
         }
 
+    def room(self, size: int) -> dict[str, Tensor]:
+        """Return memory for batches of ``size``."""
+        return {
+            name: torch.empty((size, vectors.shape[1]), dtype=vectors.dtype, device=vectors.device)
+            for name, (vectors, _) in self.parts.items()
+        }
 
-def hold(modalities: Mapping[str, Modality], rows: Rows, device: str = "cpu") -> Held:
-    """Read ``rows`` of the modalities into memory; row n of it is ``rows[n]`` of theirs."""
+
+def hold(modalities: Mapping[str, Modality], rows: Rows, device: str = "cpu", room: Room | None = None) -> Held:
+    """Read ``rows`` of the modalities into memory; row n of it is ``rows[n]`` of theirs.
+
+    ``room`` has memory for each modality that may be used; what was held there before is then gone.
+    """
     parts = {}
     for name, modality in modalities.items():
-        vectors = torch.from_numpy(read(modality, rows))
+        vectors = torch.from_numpy(read(modality, rows, None if room is None else room[name][: len(rows)]))
         present = torch.from_numpy(modality.present[rows])
         parts[name] = (vectors.to(device), present.to(device))
     return Held(parts, len(rows))
 
 
-def read(modality: Modality, rows: Rows) -> npt.NDArray[Any]:
+def read(modality: Modality, rows: Rows, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
     """Return the vectors of ``rows`` in the number format they are stored in, shape (len(rows), D).
 
     Neighbouring rows are read from the file in one piece, past the memory map: pages mapped would stay with the
     process for as long as there is memory.
     """
-    dtype = np.result_type(*(block.dtype for block in modality.blocks))
-    out = np.empty((len(rows), modality.width), dtype=dtype)
+    if out is None:
+        out = np.empty((len(rows), modality.width), dtype=_dtype(modality))
     for start in range(0, len(rows), STRETCH):
         some = rows[start : start + STRETCH]
         block_of = np.searchsorted(modality.starts, some, side="right") - 1
@@ -78,6 +95,10 @@ def read(modality: Modality, rows: Rows) -> npt.NDArray[Any]:
             target = out[start + piece[0] : start + piece[-1] + 1]
             _read_block(modality.blocks[block], local, target)
     return out
+
+
+def _dtype(modality: Modality) -> np.dtype[Any]:
+    return np.result_type(*(block.dtype for block in modality.blocks))
 
 
 def _read_block(block: Any, local: Rows, out: npt.NDArray[Any]) -> None:
@@ -134,14 +155,24 @@ def mixed(size: int, batch: int, seed: int, epoch: int, pool: int) -> Iterator[R
 
 
 def ahead(modalities: Mapping[str, Modality], wanted: Sequence[Rows], device: str = "cpu") -> Iterator[Held]:
-    """Yield the rows of each of ``wanted`` in memory; a thread reads the next while one is in use."""
+    """Yield the rows of each of ``wanted`` in memory; a thread reads the next while one is in use.
+
+    What is yielded lasts until the next is asked for.
+    """
+    if not wanted:
+        return
+    largest = max(map(len, wanted))
+    rooms = [
+        {name: np.empty((largest, m.width), dtype=_dtype(m)) for name, m in modalities.items()}
+        for _ in range(min(2, len(wanted)))
+    ]
     with ThreadPoolExecutor(max_workers=1) as thread:
-        following = None
-        for number in range(len(wanted)):
-            held = thread.submit(hold, modalities, wanted[number]).result() if following is None else following.result()
-            following = thread.submit(hold, modalities, wanted[number + 1]) if number + 1 < len(wanted) else None
+        following = thread.submit(hold, modalities, wanted[0], "cpu", rooms[0])
+        for number in range(1, len(wanted) + 1):
+            held = following.result()
+            if number < len(wanted):  # whoever asked for this pool is done with the one before, whose room is free
+                following = thread.submit(hold, modalities, wanted[number], "cpu", rooms[number % 2])
             yield held if device == "cpu" else _move(held, device)
-            del held
 
 
 def _move(held: Held, device: str) -> Held:
@@ -153,4 +184,4 @@ def in_order(modalities: Mapping[str, Modality], rows: Rows, device: str = "cpu"
     wanted = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
     for number, held in enumerate(ahead(modalities, wanted, device)):
         at = slice(number * CHUNK, number * CHUNK + held.rows)
-        yield at, {name: (vectors.float(), present) for name, (vectors, present) in held.parts.items()}
+        yield at, held.parts
