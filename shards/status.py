@@ -94,10 +94,10 @@ def read(run: Run, now: float | None = None) -> Status:
         return Status((_single("plan", False, bool(held), 0),), 0, 0, {}, ())
     records = attempts.read(run)
     shards = pieces.listing(run.posts, run.fingerprint)
-    ingest = pieces.ingest_pieces(run, pieces.listing(run.spool, run.fingerprint), shards)
+    ingest = pieces.ingest_pieces(run, pieces.listing(run.spool, run.fingerprint, parse=False), shards)
     stages = [_single("plan", True, False, sum(file.bytes for file in planned.files.values()))]
     stages += [_stage(name, ingest[name], _of(records, name), now) for name in INGEST]
-    for encoder, found in pieces.encoder_pieces(run, planned.counts["shards"]):
+    for encoder, found in pieces.encoder_pieces(run, planned.counts["shards"], parse=False):
         ours = [record for record in records if attempts.encodes(record.stage, encoder.encoder)]
         stages.append(_stage(f"encode {encoder.folder}", found, ours, now))
     stages.append(_train(run, _of(records, "train")))

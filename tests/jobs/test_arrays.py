@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.stages import Stage, _items
+from ingest.windows import image_spool, is_packed, metadata_spool
 from jobs.arrays import Work, missing_work, ranges
 from jobs.settings import Settings
 from jobs.slurm import Job, Mark
-from shards import attempts, pieces
+from shards import attempts, pieces, plan, publish
 from shards.errors import PostmillError, UsageError
 from shards.run import Run
 from shards.tasks import Task
@@ -177,6 +177,10 @@ def test_the_pieces_are_those_that_ingest_does(planned: Make, ingested: Finish) 
     ingested(run, 1, 2, 4, spools=["metadata-000001", "window-000001", "window-000002"])
     listed = [pieces.listing(folder, run.fingerprint) for folder in (run.spool, run.posts)]
     found = pieces.ingest_pieces(run, *listed)
-    for stage in Stage:
-        assert [(piece.number, piece.done) for piece in found[stage.value]] == _items(run, stage)
+    metadata, windows = plan.windows(run, plan.METADATA), plan.windows(run, plan.IMAGES)
+    done = [publish.done(run.spool, metadata_spool(window.window), run.fingerprint) is not None for window in metadata]
+    assert [(piece.number, piece.done) for piece in found["metadata"]] == list(enumerate(done))
+    assert [piece.done for piece in found["windows"]] == [is_packed(run, window) for window in windows]
+    assert [piece.number for piece in found["spanning"]] == [3, 4]
+    assert image_spool(1) in listed[0].made
     assert [piece.done for piece in found["windows"]] == [False, True, True, False]
