@@ -244,6 +244,29 @@ def train(
     print_results(opened)
 
 
+@app.command(epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")
+def predict(
+    folder: RunArgument,
+    posts: Annotated[Path, typer.Argument(metavar="POSTS", help="Another run folder, or one of its post shards.")],
+    model: Annotated[str, typer.Option("--model", help="Name of a trained model.")] = "fusion",
+    output: Annotated[Path | None, typer.Option("--output", help="A .parquet or .csv file; default: CSV here.")] = None,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Score new posts with a trained model: log engagement, its 90 % interval, and likes and comments."""
+    from pyarrow import csv, parquet
+
+    from train.options import device_for
+    from train.predict import predict as predict_posts
+
+    table = predict_posts(runs.open_run(folder), model, posts, device_for(device))
+    if output is not None and output.suffix == ".parquet":
+        parquet.write_table(table, output)
+    else:
+        csv.write_csv(table, sys.stdout.buffer if output is None else output)
+    if output is not None:
+        out.print(f"{escape(str(output))}: {table.num_rows:,} posts")
+
+
 @app.command(epilog="Example: `postmill report run`")
 def report(folder: RunArgument) -> None:
     """Write the report: one self-contained HTML page."""
@@ -584,7 +607,8 @@ def span(interval: Interval | None) -> str:
 
 def end(run: Run, max_faults: int | None) -> None:
     """Exit with 3 if the run has more faults than the user allows."""
-    total = sum(row.faults for row in count_faults(run))
+    with interruptible():
+        total = sum(row.faults for row in count_faults(run))
     if total:
         out.print(f"faults: {total}; see them with: postmill faults {escape(run.word)}", soft_wrap=True)
     if max_faults is not None and total > max_faults:
@@ -664,7 +688,15 @@ def main() -> None:
     for noisy in ("httpx", "huggingface_hub", "sentence_transformers", "transformers", "fsspec"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        app()
+        try:
+            app()
+        except MemoryError as error:
+            raise PostmillError(
+                f"out of memory{f' ({error})' if str(error) else ''}",
+                place="this machine, or the limit that `ulimit -v` or a job sets",
+                hint="run the same command again with fewer --workers or more memory: it carries on; where one worker "
+                "is too many, start a new run with a smaller --shard-size",
+            ) from error
     except (PostmillError, Interrupted) as error:
         err.print("[bold red]error:[/] " + escape(error.cause), highlight=False, soft_wrap=True)
         if error.place:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import duckdb
@@ -48,14 +49,14 @@ def make_plan(
     Raises:
         PostmillError: A source cannot be read, or nothing of the mapping is in the archives.
     """
+    if run.plan.is_dir():
+        publish.sweep(run.plan)
     done = publish.done(run.plan, plan.NAME, run.fingerprint)
     if done is not None:
         return done
     progress = progress or Silent()
-    run.plan.mkdir(parents=True, exist_ok=True)
-    publish.sweep(run.plan)
     try:
-        with publish.scratch(run.plan) as scratch, duckdb.connect() as db:
+        with publish.writing(run.plan), publish.scratch(run.plan) as scratch, duckdb.connect() as db:
             # Tables in memory are not compressed, which is twice as fast to fill; beyond the limit they go to scratch.
             db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET preserve_insertion_order = false")
             db.execute(f"SET threads = {min(len(os.sched_getaffinity(0)), _THREADS)}")
@@ -69,11 +70,18 @@ def make_plan(
             if run.options["level"] == "strict":
                 _refuse_contradictions(db, run)
             return _publish(db, run, counts, (metadata, images), progress)
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except duckdb.IOException as error:
         raise PostmillError(
             f"the plan's join failed: {error}",
             place=run.plan,
             hint="it needs about 8 GB of disk there for 10 million posts; free some and run the command again",
+        ) from error
+    except (MemoryError, duckdb.OutOfMemoryException) as error:
+        raise PostmillError(
+            f"the plan ran out of memory: {error}",
+            place=run.plan,
+            hint="it needs about 4 GB for 10 million posts, and as much disk for what does not fit; give it more, "
+            "lift `ulimit -v`, and run the same command again",
         ) from error
 
 
@@ -109,13 +117,16 @@ def _publish(
     with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
         windows = Windows(dict(db.execute(plan_sql.SELECT_LOCAL_SHARDS).fetchall()))
         with progress.track("plan: write", counts["planned_posts"] + counts["uses"], "rows") as advance:
-            for table in _stream(unit, "posts.parquet", plan.POSTS, db.sql(plan_sql.SELECT_POSTS)):
-                advance(table.num_rows)
-            for table in _stream(unit, "entries.parquet", plan.ENTRIES, db.sql(plan_sql.SELECT_ENTRIES)):
-                windows.add(table)
-                advance(table.num_rows)
-            for _ in _stream(unit, "faults.parquet", faults.SCHEMA, db.sql(plan_sql.SELECT_FAULTS)):
-                pass
+            with closing(_stream(unit, "posts.parquet", plan.POSTS, db.sql(plan_sql.SELECT_POSTS))) as tables:
+                for table in tables:
+                    advance(table.num_rows)
+            with closing(_stream(unit, "entries.parquet", plan.ENTRIES, db.sql(plan_sql.SELECT_ENTRIES))) as tables:
+                for table in tables:
+                    windows.add(table)
+                    advance(table.num_rows)
+            with closing(_stream(unit, "faults.parquet", faults.SCHEMA, db.sql(plan_sql.SELECT_FAULTS))) as tables:
+                for _ in tables:
+                    pass
         table = windows.table(spaces)
         unit.table("windows.parquet", table)
         unit.table("shards.parquet", shards)
@@ -126,7 +137,9 @@ def _publish(
     return plan.manifest(run)
 
 
-def _stream(unit: Unit, name: str, schema: pa.Schema, result: duckdb.DuckDBPyRelation) -> Iterator[pa.Table]:
+def _stream(
+    unit: Unit, name: str, schema: pa.Schema, result: duckdb.DuckDBPyRelation
+) -> Generator[pa.Table, None, None]:
     """Write a query's rows, and yield them, in row groups of fixed size: the bytes do not depend on how they arrive.
 
     One row group is written while the next is fetched.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -85,8 +86,10 @@ def ingest(
         ready = _ready(run, stage, todo, some=selection != EVERYTHING)
         with progress.track(f"ingest: {stage.value}", len(pieces), "pieces") as advance:
             advance(len(pieces) - len(todo))
-            for _ in perform([partial(_do, run.folder, stage, piece.number) for piece in ready], workers):
-                advance(1)
+            work = [partial(_do, run.folder, stage, piece.number) for piece in ready]
+            with closing(perform(work, workers)) as finished:  # at once, for the workers end with it
+                for _ in finished:
+                    advance(1)
         yield StageSummary(stage, len(ready), len(pieces) - len(todo), len(todo) - len(ready))
     listing.write(run)
 
@@ -152,8 +155,25 @@ def _too_early(run: Run, stage: Stage, earlier: Stage, missing: int) -> Postmill
 
 
 def _do(folder: Path, stage: Stage, number: int) -> None:
-    """Do one piece of ``stage``: what a worker process runs."""
+    """Do one piece of ``stage``: what a worker process runs.
+
+    Raises:
+        PostmillError: A source or a spool cannot be read, or the run cannot be written.
+    """
     run = runs.open_run(folder)
+    try:
+        _make(run, stage, number)
+    except PostmillError:  # some are an OSError too
+        raise
+    except OSError as error:
+        raise PostmillError(
+            f"a file of this run cannot be read: {error.strerror or error}",
+            place=error.filename or run.spool,
+            hint="check the disk; what is damaged, postmill verify finds, and it says what to do",
+        ) from error
+
+
+def _make(run: Run, stage: Stage, number: int) -> None:
     if stage is Stage.SPANNING:
         units = [metadata_spool(window.window) for window in plan.windows(run, METADATA)]
         last = next(each.last_part for each in plan.shards(run) if each.shard == number)
@@ -163,7 +183,7 @@ def _do(folder: Path, stage: Stage, number: int) -> None:
         return
     archive = METADATA if stage is Stage.METADATA else IMAGES
     window = next(each for each in plan.windows(run, archive) if each.window == number)
-    with open_archive(run, archive) as space:
+    with open_archive(run, archive, window.first_part, window.last_part) as space:
         if stage is Stage.METADATA:
             spool_metadata(run, space, window)
         else:

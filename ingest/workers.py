@@ -6,18 +6,20 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait as wait_for
 
 from shards.errors import EXIT_INTERRUPTED, PostmillError
-from shards.interrupt import interruptible
+from shards.interrupt import held, interruptible
 
 Work = Callable[[], None]
+_FROM_TERMINALS = (signal.SIGINT, signal.SIGUSR2)  # which, and some schedulers, send them to every process
 
 
-def perform(work: Sequence[Work], workers: int) -> Iterator[None]:
+def perform(work: Sequence[Work], workers: int) -> Generator[None, None, None]:
     """Do all of ``work``, yielding as each piece ends; on an exception the other workers drop what is in hand.
 
     Args:
@@ -37,7 +39,8 @@ def perform(work: Sequence[Work], workers: int) -> Iterator[None]:
     executor = ProcessPoolExecutor(min(workers, len(work)), mp_context=context, initializer=_begin)
     complete = False
     try:
-        pending = {executor.submit(_interruptibly, each) for each in work}
+        with held(), _blocked():
+            pending = {executor.submit(_interruptibly, each) for each in work}
         while pending:
             finished, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -51,10 +54,21 @@ def perform(work: Sequence[Work], workers: int) -> Iterator[None]:
             hint="run the same command again with fewer workers: each holds one window in memory",
         ) from error
     finally:
-        if not complete:
-            for child in multiprocessing.active_children():
-                child.terminate()
-        executor.shutdown(wait=True, cancel_futures=True)
+        with held():
+            if not complete:
+                for child in multiprocessing.active_children():
+                    child.terminate()
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _blocked() -> Iterator[None]:
+    """Put off what terminals send; processes started in the block are born so, and ignore it when they can."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FROM_TERMINALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _interruptibly(work: Work) -> None:
@@ -65,8 +79,9 @@ def _interruptibly(work: Work) -> None:
 
 def _begin() -> None:
     """Prepare a worker process: only its parent decides when it ends, and it does not outlive its parent."""
-    for number in (signal.SIGINT, signal.SIGUSR2):  # a terminal and some schedulers send them to every process
+    for number in _FROM_TERMINALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FROM_TERMINALS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

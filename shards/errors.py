@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -25,6 +27,16 @@ class PostmillError(Exception):
         self.place = None if place is None else str(place)
         self.hint = hint
         super().__init__(cause if place is None else f"{self.place}: {cause}")
+
+    def __reduce__(self) -> tuple[Any, ...]:  # subclasses have arguments of their own; worker processes send them home
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[PostmillError], args: tuple[Any, ...], state: dict[str, Any]) -> PostmillError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(PostmillError):

@@ -1,7 +1,8 @@
 """Signals that ask the work to stop: what is in hand is dropped, what is done stays, exit code 75.
 
 The exception that a signal raises can be lost: in a finaliser, in a callback of C code, in a bare ``except``. So the
-signal is remembered too, and :func:`check` raises it again where the next piece of work would begin.
+signal is remembered too, and :func:`check` raises it again where the next piece of work would begin. And it can come
+at a bad moment, between making a thing and knowing of it: :func:`held` puts it off to the end of such a step.
 """
 
 from __future__ import annotations
@@ -17,14 +18,22 @@ from shards.errors import Interrupted
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
 
 _arrived: list[int] = []  # at most one: the first that came in the present block
+_holding: list[None] = []  # one for each block of `held` that is open
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Raise :class:`shards.errors.Interrupted` in the main thread when one of SIGNALS arrives during the block.
 
-    However the block ends after a signal, with no exception or another one, it ends with Interrupted.
+    However the block ends after a signal, with no exception or another one, it ends with Interrupted. A block within
+    another changes nothing but that.
     """
+    if signal.getsignal(signal.SIGTERM) is _raise or _arrived:
+        try:
+            yield
+        finally:
+            check()
+        return
     before = {number: signal.signal(number, _raise) for number in SIGNALS}
     try:
         yield
@@ -37,6 +46,18 @@ def interruptible() -> Iterator[None]:
             _arrived.clear()
 
 
+@contextmanager
+def held() -> Iterator[None]:
+    """Put off a signal that arrives during the block, which should be short, to its end."""
+    _holding.append(None)
+    try:
+        yield
+    finally:
+        _holding.pop()
+        if not _holding:
+            check()
+
+
 def check() -> None:
     """Raise :class:`shards.errors.Interrupted` if a signal has arrived in the present block."""
     if _arrived:
@@ -47,4 +68,5 @@ def _raise(number: int, frame: FrameType | None) -> None:
     for each in SIGNALS:  # a second signal must not break the clean-up that the first one started
         signal.signal(each, signal.SIG_IGN)
     _arrived.append(number)
-    check()
+    if not _holding:
+        check()

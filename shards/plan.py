@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shards import publish
-from shards.errors import UsageError
+from shards.errors import PostmillError, UsageError
 from shards.publish import Manifest
 from shards.run import Run
 
@@ -120,24 +119,32 @@ def manifest(run: Run) -> Manifest:
 
 def windows(run: Run, archive: int) -> list[Window]:
     """Return the windows of ``archive`` (METADATA or IMAGES) in order."""
-    table = pq.read_table(run.plan / "windows.parquet", filters=[("archive", "=", archive)])
+    table = _table(run, "windows", [("archive", "=", archive)])
     return [Window(**row) for row in table.sort_by("window").to_pylist()]
 
 
 def shards(run: Run) -> list[Shard]:
     """Return the post shards in order."""
-    return [Shard(**row) for row in pq.read_table(run.plan / "shards.parquet").sort_by("shard").to_pylist()]
+    return [Shard(**row) for row in _table(run, "shards").sort_by("shard").to_pylist()]
 
 
 def posts(run: Run, shard: int) -> pa.Table:
     """Return the posts planned for ``shard`` in row order (schema :data:`POSTS`)."""
-    return pq.read_table(run.plan / "posts.parquet", filters=[("shard", "=", shard)])
+    return _table(run, "posts", [("shard", "=", shard)])
 
 
 def entries(run: Run, archive: int, window: int) -> pa.Table:
     """Return the entries of one window in order of offset (schema :data:`ENTRIES`)."""
-    return _filtered(run, [("archive", "=", archive), ("window", "=", window)])
+    return _table(run, "entries", [("archive", "=", archive), ("window", "=", window)])
 
 
-def _filtered(run: Run, filters: Sequence[tuple[str, str, Any]]) -> pa.Table:
-    return pq.read_table(run.plan / "entries.parquet", filters=list(filters))
+def _table(run: Run, name: str, filters: list[tuple[str, str, Any]] | None = None) -> pa.Table:
+    path = run.plan / f"{name}.parquet"
+    try:
+        return pq.read_table(path, filters=filters)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise PostmillError(
+            f"cannot be read: {error}",
+            place=path,
+            hint=f"check the disk; if the file is damaged, delete it and plan again: postmill plan SOURCE {run.word}",
+        ) from error

@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +60,10 @@ class HashingFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary, self._fd = _create_locked(path)
+        with interrupt.held():
+            self.temporary, self._fd = _create_locked(path)
+            # A signal can come between any two steps of a clean-up; this removes what it left out.
+            weakref.finalize(self, _remove, self.temporary)
         self._sha256 = hashlib.sha256()
         self._written = 0
         self.closed = False
@@ -105,8 +109,14 @@ class HashingFile:
     def close(self) -> None:
         """Release the file; what is under the temporary name stays."""
         if not self.closed:
-            os.close(self._fd)
-            self.closed = True
+            fd, self._fd, self.closed = self._fd, -1, True  # who writes later must not hit another file
+            os.close(fd)
+
+    def discard(self) -> None:
+        """Release the file and remove what is under the temporary name, if anything is."""
+        with interrupt.held():
+            self.close()
+            _remove(self.temporary)
 
     def readable(self) -> bool:
         """Return False: this file is written only."""
@@ -138,8 +148,9 @@ class Unit:
 
     def file(self, name: str) -> HashingFile:
         """Open the file that will be published as ``folder/name``."""
-        opened = HashingFile(self.folder / name)
-        self.files.append(opened)
+        with interrupt.held():
+            opened = HashingFile(self.folder / name)
+            self.files.append(opened)
         return opened
 
     def table(self, name: str, table: pa.Table, row_group_size: int | None = None) -> None:
@@ -166,43 +177,59 @@ def unit(folder: Path, name: str, run: str) -> Iterator[Unit]:
         Interrupted: A signal came before; nothing is published.
     """
     interrupt.check()
-    folder.mkdir(parents=True, exist_ok=True)
     work = Unit(folder, name, run)
     try:
-        yield work
-        states = {file.path.name: file.finish() for file in work.files}
-        manifest = Manifest(name, run, states, work.counts, work.info)
-        if done(folder, name, run) != manifest:  # else another worker, or an earlier call, was first with the same
-            for file in work.files:
-                file.temporary.replace(file.path)
-            _sync_folder(folder)
-            put_sealed(folder / f"{name}.json", to_json(manifest))
-            work.published = True
+        with writing(folder / name):
+            folder.mkdir(parents=True, exist_ok=True)
+            yield work
+            states = {file.path.name: file.finish() for file in work.files}
+            manifest = Manifest(name, run, states, work.counts, work.info)
+            if done(folder, name, run) != manifest:  # else another worker, or an earlier call, was first with the same
+                for file in work.files:
+                    file.temporary.replace(file.path)
+                _sync_folder(folder)
+                put_sealed(folder / f"{name}.json", to_json(manifest))
+                work.published = True
+    finally:
+        for file in work.files:
+            file.discard()
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turn an OSError of the block, which writes ``place``, into what a user can mend.
+
+    Raises:
+        PostmillError: The disk is full, or ``place`` cannot be written.
+    """
+    try:
+        yield
     except PostmillError:  # some are an OSError too: of a part that cannot be read, say
         raise
     except OSError as error:
         raise PostmillError(
             f"cannot write: {error.strerror or error}",
-            place=error.filename or folder / name,
+            place=error.filename or place,
             hint="free some space or mend the permissions, then run the same command again: it carries on",
         ) from error
-    finally:
-        for file in work.files:
-            file.close()
-            file.temporary.unlink(missing_ok=True)
 
 
 def put_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``, atomically and durably."""
-    file = HashingFile(path)
-    try:
-        file.write(content)
-        file.finish()
-        file.temporary.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        file.close()
-        file.temporary.unlink(missing_ok=True)
+    """Write ``content`` to ``path``, atomically and durably, in a folder that is made where absent.
+
+    Raises:
+        PostmillError: The disk is full, or ``path`` cannot be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = HashingFile(path)
+        try:
+            file.write(content)
+            file.finish()
+            file.temporary.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            file.discard()
 
 
 def put_sealed(path: Path, value: Mapping[str, Any]) -> None:
@@ -287,15 +314,19 @@ def difference(path: Path, state: FileState, advance: Callable[[int], None] = la
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """Give the block a temporary folder inside ``folder``, locked like a temporary file and removed at the end."""
-    path = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=folder))
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    """Give the block a temporary folder inside ``folder``, which is made where absent.
+
+    It is locked like a temporary file, and removed at the end.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with interrupt.held():
+        made, fd = _create_locked_folder(folder)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield path
+        yield Path(made.name)
     finally:
-        os.close(fd)
-        shutil.rmtree(path, ignore_errors=True)
+        with interrupt.held():
+            made.cleanup()
+            os.close(fd)
 
 
 def sweep(folder: Path) -> int:
@@ -332,6 +363,26 @@ def _create_locked(path: Path) -> tuple[Path, int]:
         except FileNotFoundError:
             pass
         os.close(fd)
+
+
+def _create_locked_folder(folder: Path) -> tuple[tempfile.TemporaryDirectory[str], int]:
+    """Create and lock a temporary folder, as :func:`_create_locked` does a file."""
+    while True:
+        made = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=folder, ignore_cleanup_errors=True)
+        try:
+            fd = os.open(made.name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            made.cleanup()
+            continue
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if Path(made.name).is_dir():
+            return made, fd
+        os.close(fd)
+        made.cleanup()
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

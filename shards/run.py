@@ -94,12 +94,14 @@ def create_or_check(
     if not path.exists():
         if folder.exists() and not folder.is_dir():
             raise UsageError("is a file, not a run folder", place=folder, hint="name a new folder for the run")
-        if folder.is_dir() and any(not p.name.startswith(publish.TEMPORARY) for p in folder.iterdir()):
-            raise UsageError(
-                "is neither empty nor a run folder", place=folder, hint="name a new or an empty folder for the run"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        publish.put_sealed(path, {**_pinned(sources, options), "locations": dict(locations)})
+        strangers = folder.is_dir() and any(not p.name.startswith(publish.TEMPORARY) for p in folder.iterdir())
+        if not path.exists():  # else another command pinned it meanwhile
+            if strangers:
+                raise UsageError(
+                    "is neither empty nor a run folder", place=folder, hint="name a new or an empty folder for the run"
+                )
+            publish.put_sealed(path, {**_pinned(sources, options), "locations": dict(locations)})
+    publish.sweep(folder)
     run = open_run(folder)
     wanted = _pinned(sources, options)
     held = _pinned(run.sources, run.options)
