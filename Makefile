@@ -25,9 +25,9 @@ lint: .venv/.ready  ## ruff, rules and format
 types: .venv/.ready  ## mypy --strict
 	$(BIN)/mypy
 
-unit: .venv/.ready  ## pytest; needs zip, unzip and 7z
-	@for tool in zip unzip 7z; do command -v $$tool >/dev/null || \
-		{ echo "the tests need $$tool: apt-get install zip unzip p7zip-full"; exit 1; }; done
+unit: .venv/.ready  ## pytest; needs zip, unzip, 7z and strace
+	@for tool in zip unzip 7z strace; do command -v $$tool >/dev/null || \
+		{ echo "the tests need $$tool: apt-get install zip unzip p7zip-full strace"; exit 1; }; done
 	$(BIN)/python -m pytest -n auto
 
 # pillow-simd is a drop-in for pillow that resizes faster on AVX2 machines; it is built from source, which needs a C

@@ -73,6 +73,15 @@ def lay_out_holes(paths: Sequence[str], sizes: Mapping[str, int]) -> tuple[Part,
     return lay_out([(path, sizes.get(path, assumed)) for path in paths], missing)
 
 
+def measure(path: str) -> int | None:
+    """Return how many bytes the file or URL ``path`` has, or None if there is none.
+
+    Raises:
+        PostmillError: It cannot be asked for.
+    """
+    return _probe(path) if is_url(path) else _local_size(path) if Path(path).is_file() else None
+
+
 def _from_local(path: Path, salvage: bool) -> list[str]:
     if path.is_dir():
         return _only_set(path, _files(path.iterdir()))

@@ -9,8 +9,9 @@ from typing import Any
 
 import fsspec
 
-from ingest.levels import open_space
-from ingest.space import AddressSpace
+from ingest.naming import folder_of
+from ingest.parts import lay_out_holes, measure
+from ingest.space import AddressSpace, is_url
 from shards.errors import PostmillError, UsageError
 from shards.plan import ARCHIVES
 from shards.run import Run
@@ -85,31 +86,30 @@ def fingerprints(source: Source, metadata: AddressSpace, images: AddressSpace) -
     }
 
 
-def open_archive(run: Run, archive: int) -> AddressSpace:
-    """Open the metadata or the picture archive (METADATA or IMAGES) where the run last saw it.
+def open_archive(run: Run, archive: int, first: int, last: int) -> AddressSpace:
+    """Open the metadata or the picture archive (METADATA or IMAGES) where the run last saw it, as it was planned.
+
+    Only the parts from ``first`` to ``last`` are looked at and may be read: the others need not be there (any more).
 
     Raises:
-        PostmillError: Parts are missing, or are not those that the run was planned with.
+        PostmillError: One of these parts is missing, or is not the one that the run was planned with.
     """
-    name = ARCHIVES[archive]
-    place = run.locations[name]
-    space = open_space(place, run.options["level"])
-    parts = space.parts
-    for part, (pinned, size) in zip(parts, run.sources[name]["parts"], strict=False):
-        held = None if part.missing else part.size
-        if (part.name, held) != (pinned, size):
+    pinned = run.sources[ARCHIVES[archive]]["parts"]
+    place = run.locations[ARCHIVES[archive]]
+    folder = f"{place}/" if not is_url(place) and Path(place).is_dir() else folder_of(place)
+    paths = [f"{folder}{name}" for name, _ in pinned]
+    sizes = {path: size for path, (_, size) in zip(paths, pinned, strict=True) if size is not None}
+    space = AddressSpace(lay_out_holes(paths, sizes))
+    for part in space.parts[first : last + 1]:
+        size = None if part.missing else part.size
+        held = measure(part.path)
+        if held != size:
             raise PostmillError(
-                f"{'is missing' if held is None else f'has {held:,} bytes'}; the run was planned with {pinned}"
+                f"{'is missing' if held is None else f'has {held:,} bytes'}; the run was planned with {part.name}"
                 f" {'missing' if size is None else f'of {size:,} bytes'}",
                 place=part.path,
                 hint="restore the part, or plan the changed archive in a new run folder",
             )
-    if len(parts) != len(run.sources[name]["parts"]):
-        raise PostmillError(
-            f"the {name} archive has {len(parts)} parts; the run was planned with {len(run.sources[name]['parts'])}",
-            place=place,
-            hint="restore the parts, or plan the changed archive in a new run folder",
-        )
     return space
 
 

@@ -82,6 +82,31 @@ def test_posts_wait_only_for_the_parts_that_hold_their_pictures(planned: Callabl
     assert digests(run) == digests(_undisturbed(planned))
 
 
+def test_only_the_parts_of_a_window_need_be_there(planned: Callable[[str], Run], tmp_path: Path) -> None:
+    run = planned("run")
+    list(ingest(run, [Stage.METADATA]))
+    for part in (tmp_path / "data" / "Post_metadata").iterdir():
+        part.unlink()
+    folder, aside = tmp_path / "data" / "Post_images", tmp_path / "aside"
+    names = [name for name, _ in run.sources["images"]["parts"]]
+    aside.mkdir()
+    for name in names:
+        (folder / name).rename(aside / name)
+    (aside / names[0]).rename(folder / names[0])
+    for before, name in pairwise(names):  # as a disk would that holds two parts at a time
+        (aside / name).rename(folder / name)
+        (summary,) = ingest(run, [Stage.WINDOWS], selection=Selection(parts=name))
+        assert summary.done
+        (folder / before).rename(aside / before)
+    with pytest.raises(PostmillError, match="is missing; the run was planned with"):
+        list(ingest(run, [Stage.WINDOWS]))
+    for name in names:
+        if (aside / name).exists():
+            (aside / name).rename(folder / name)
+    list(ingest(run, [Stage.WINDOWS, Stage.SPANNING]))
+    assert {path.name for path in run.posts.glob("*.tar")} == {f"posts-{s.shard:06d}.tar" for s in plan.shards(run)}
+
+
 def _undisturbed(planned: Callable[[str], Run]) -> Run:
     run = planned("undisturbed")
     list(ingest(run))
