@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,8 +27,7 @@ METADATA, WINDOWS, SPANNING = "metadata", "windows", "spanning"
 INGEST = (METADATA, WINDOWS, SPANNING)  # in the order in which they depend on each other
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """A unit that is done: bytes of its files, time of its manifest (seconds since 1970), its counts and info."""
 
     bytes: int
@@ -46,8 +44,7 @@ class Listing:
     held: frozenset[str]
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """A piece of work: its units of one or two folders, each None until it is done, and whether it is in hand."""
 
     number: int
@@ -58,7 +55,7 @@ class Piece:
     @property
     def done(self) -> bool:
         """Whether all its units are."""
-        return all(unit is not None for unit in self.units)
+        return None not in self.units
 
     @property
     def bytes(self) -> int:
@@ -82,23 +79,22 @@ def listing(folder: Path, run: str, parse: bool = True) -> Listing:
             less counts where there are tens of thousands.
     """
     try:
-        with os.scandir(folder) as found:
-            entries = {entry.name: entry for entry in found}
+        with os.scandir(folder) as entries:
+            if not parse:
+                return _glanced(folder, entries)
+            names = {entry.name for entry in entries}
     except (FileNotFoundError, NotADirectoryError):
         return Listing({}, frozenset())
-    held = frozenset(
-        name.removeprefix(TEMPORARY).split(".", 1)[0]
-        for name in entries
-        if name.startswith(TEMPORARY) and _locked(folder / name)
-    )
-    if not parse:
-        return Listing(_glanced(entries), held)
-    parsed = (
-        (name.removesuffix(".json"), _made(f"{folder}/{name}", run, entries.keys()))
-        for name in entries
-        if name.endswith(".json")
-    )
-    return Listing({name: made for name, made in parsed if made is not None}, held)
+    made = {}
+    held = set()
+    for name in names:
+        if name.startswith(TEMPORARY):
+            held |= _holder(folder, name)
+        elif name.endswith(".json"):
+            found = _made(f"{folder}/{name}", run, names)
+            if found is not None:
+                made[name.removesuffix(".json")] = found
+    return Listing(made, frozenset(held))
 
 
 def ingest_pieces(run: Run, spools: Listing, shards: Listing) -> dict[str, list[Piece]]:
@@ -155,20 +151,30 @@ def missing(pieces: Sequence[Piece]) -> list[Piece]:
     return [piece for piece in pieces if not piece.done]
 
 
-def _glanced(entries: Mapping[str, os.DirEntry[str]]) -> dict[str, Made]:
-    sizes: Counter[str] = Counter()
+def _glanced(folder: Path, entries: Iterable[os.DirEntry[str]]) -> Listing:
+    sizes: dict[str, int] = {}
     manifests: dict[str, float] = {}
-    for name, entry in entries.items():
+    held: set[str] = set()
+    for entry in entries:
+        unit, _, suffix = entry.name.partition(".")
+        if not unit:
+            held |= _holder(folder, entry.name)
+            continue
         try:
             state = entry.stat()
         except FileNotFoundError:
-            continue  # renamed meanwhile
-        unit, _, suffix = name.partition(".")
-        if suffix == "json" and state.st_size:
+            continue  # removed meanwhile
+        if suffix != "json":
+            sizes[unit] = sizes.get(unit, 0) + state.st_size
+        elif state.st_size:
             manifests[unit] = state.st_mtime
-        elif suffix != "json":
-            sizes[unit] += state.st_size
-    return {unit: Made(sizes[unit], at, {}, {}) for unit, at in manifests.items() if unit in sizes}
+    made = {unit: Made(sizes[unit], at, {}, {}) for unit, at in manifests.items() if unit in sizes}
+    return Listing(made, frozenset(held))
+
+
+def _holder(folder: Path, name: str) -> set[str]:
+    """Return the unit that the temporary ``name`` is of if a writer holds it, else nothing."""
+    return {name.removeprefix(TEMPORARY).split(".", 1)[0]} if _locked(folder / name) else set()
 
 
 def _made(path: str, run: str, names: Set[str]) -> Made | None:

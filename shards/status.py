@@ -135,7 +135,7 @@ def _stage(name: str, found: Sequence[Piece], records: Sequence[TaskRecord], now
         elif theirs and not running.intersection(theirs):
             running.add(theirs[0])
     failed -= running
-    per_hour = _rate([piece.time for piece in found if piece.done], now)
+    per_hour = _rate([piece.time for piece in found if piece.number not in missing], now)
     return StageStatus(
         stage=name,
         total=len(found),
