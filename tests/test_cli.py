@@ -177,6 +177,6 @@ def test_verify_finds_a_flipped_byte(data: Path, tmp_path: Path) -> None:
 
 def test_the_version_and_help_for_every_command() -> None:
     assert postmill("--version").stdout.strip() == "0.1.0"
-    for command in ("sample", "run", "plan", "ingest", "encode", "train", "report", "faults", "verify"):
+    for command in ("sample", "run", "plan", "ingest", "encode", "train", "predict", "report", "faults", "verify"):
         done = postmill(command, "--help")
         assert done.returncode == 0 and "Example" in done.stdout

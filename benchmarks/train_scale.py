@@ -1,0 +1,215 @@
+"""One epoch of fusion over 1, 3 and 10 million posts of 768 + 512 half-precision numbers, streamed from disk.
+
+    python benchmarks/train_scale.py FOLDER [--millions 1,3,10] [--keep]
+
+It makes the embedding shards in FOLDER (26 GB for 10 million posts): ten shards of 100,000 posts of random numbers,
+copied, not linked, so that the disk and the page cache meet as many bytes as with real ones. Every measure runs in a
+process of its own, whose highest resident memory is what Linux says. Shards are removed at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from shards.embeddings import Encoder
+from train import loop, pools, recipes
+from train.determinism import deterministic
+from train.features import Modality
+from train.networks import CONCAT, Fusion, Spec
+
+SHARD, UNIQUE = 100_000, 10
+WIDTHS = {"text": 768, "image": 512}
+ACCOUNTS = 30_000
+
+
+def make(folder: Path, posts: int) -> None:
+    """Write the shards of ``posts`` posts that are not there yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(posts // SHARD):
+        for name, width in WIDTHS.items():
+            path = folder / f"{name}-{number:03d}.npy"
+            if path.exists():
+                continue
+            if number < UNIQUE:
+                random = np.random.default_rng((number, width))
+                np.save(path, random.standard_normal((SHARD, width), dtype=np.float32).astype(np.float16))
+            else:
+                shutil.copyfile(folder / f"{name}-{number % UNIQUE:03d}.npy", path)
+
+
+def modalities(folder: Path, posts: int) -> dict[str, Modality]:
+    """Open the shards of the first ``posts`` posts, memory-mapped."""
+    found = {}
+    for name, width in WIDTHS.items():
+        blocks = tuple(np.load(folder / f"{name}-{n:03d}.npy", mmap_mode="r") for n in range(posts // SHARD))
+        starts = np.arange(len(blocks) + 1, dtype=np.int64) * SHARD
+        encoder = Encoder(name, "light", name, "1", "", "", width, "float16", (), (), True, "", {})
+        found[name] = Modality(name, encoder, (), width, blocks, starts, np.ones(posts, dtype=bool), True)
+    return found
+
+
+def epoch(folder: Path, posts: int, in_memory: bool) -> dict[str, Any]:
+    """Train one epoch and return seconds, seconds spent before the first step (to hold all), and memory."""
+    shown = modalities(folder, posts)
+    random = np.random.default_rng(0)
+    target, units = random.normal(size=posts), random.integers(ACCOUNTS, size=posts)
+    recipe = replace(recipes.postmill(posts), epochs=1, patience=None, threads=2)
+    spent = 0.0
+    if in_memory:
+        pools.POOL = posts  # the same loop takes a table of so many rows into memory as a whole
+        hold = pools.hold
+
+        def timed(*arguments: Any) -> pools.Held:
+            nonlocal spent
+            started = time.monotonic()
+            held = hold(*arguments)
+            spent += time.monotonic() - started
+            return held
+
+        pools.hold = timed
+    with deterministic(0, recipe.threads):
+        specs = tuple(Spec(n, w, True, torch.zeros(w), torch.ones(w)) for n, w in WIDTHS.items())
+        network = Fusion(specs, CONCAT, recipe.token, recipe.hidden, recipe.dropout, recipe.modality_dropout)
+        started = time.monotonic()
+        loop.fit(network, shown, np.arange(posts), target, units, None, recipe, 0)
+    return {"posts": posts, "seconds": time.monotonic() - started - spent, **memory()}
+
+
+def load(folder: Path, posts: int) -> dict[str, Any]:
+    """Load every batch of one epoch and do nothing with it."""
+    shown, rows = modalities(folder, posts), np.arange(posts)
+    torch.set_num_threads(2)
+    started = time.monotonic()
+    planned = pools.pools(posts, 0, 1)
+    room: dict[str, torch.Tensor] = {}
+    for number, held in enumerate(pools.ahead(shown, [rows[places] for places in planned])):
+        room = room or held.room(1_024)
+        for some in pools.mixed(held.rows, 1_024, 0, 1, number):
+            held.batch(torch.from_numpy(some), room)
+    return {"posts": posts, "seconds": time.monotonic() - started, **memory()}
+
+
+class OneByOne(torch.utils.data.Dataset[Any]):
+    """The ordinary way: a post at a time from memory maps."""
+
+    def __init__(self, shown: dict[str, Modality]) -> None:
+        self.shown = shown
+
+    def __len__(self) -> int:
+        return len(self.shown["text"].present)
+
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, ...]:
+        shard, at = divmod(row, SHARD)
+        return tuple(torch.from_numpy(m.blocks[shard][at].copy()) for m in self.shown.values())
+
+
+def one_by_one(folder: Path, posts: int, workers: int) -> dict[str, Any]:
+    """Load batches with a DataLoader over :class:`OneByOne` for at most 20 seconds."""
+    torch.set_num_threads(2)
+    data = OneByOne(modalities(folder, posts))
+    loader = torch.utils.data.DataLoader(data, batch_size=1_024, shuffle=True, num_workers=workers)
+    done, started = 0, time.monotonic()
+    for text, _ in loader:
+        done += len(text)
+        if time.monotonic() - started > 20:
+            break
+    return {"posts": done, "seconds": time.monotonic() - started, **memory()}
+
+
+def cat(folder: Path, posts: int) -> dict[str, Any]:
+    """Read the same files with cat."""
+    files = [str(folder / f"{name}-{n:03d}.npy") for n in range(posts // SHARD) for name in WIDTHS]
+    started = time.monotonic()
+    with Path("/dev/null").open("wb") as nowhere:
+        subprocess.run(["cat", *files], check=True, stdout=nowhere)
+    return {"posts": posts, "seconds": time.monotonic() - started}
+
+
+def memory() -> dict[str, float]:
+    """Return the highest resident memory of this process, in GB."""
+    status = Path("/proc/self/status").read_text()
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return {"peak_gb": int(peak.split()[1]) * 1024 / 1e9}
+
+
+MEASURES = {
+    "epoch": lambda folder, posts: epoch(folder, posts, in_memory=False),
+    "epoch-in-memory": lambda folder, posts: epoch(folder, posts, in_memory=True),
+    "load": load,
+    "cat": cat,
+    "dataloader-0": lambda folder, posts: one_by_one(folder, posts, 0),
+    "dataloader-2": lambda folder, posts: one_by_one(folder, posts, 2),
+}
+
+
+def measured(measure: str, folder: Path, posts: int) -> dict[str, Any]:
+    """Take one measure in a process of its own."""
+    words = [sys.executable, __file__, str(folder), "--measure", measure, "--posts", str(posts)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found["rate"] = found["posts"] / found["seconds"]
+    return found
+
+
+def lines(folder: Path, millions: list[int]) -> Iterator[str]:
+    """Take all measures and yield the table."""
+    yield "| measure | posts | seconds | posts/s | us/post | peak GB |"
+    yield "|---|---|---|---|---|---|"
+
+    def row(name: str, found: dict[str, Any]) -> str:
+        peak = f"{found['peak_gb']:.2f}" if "peak_gb" in found else ""
+        each = 1e6 / found["rate"]
+        return f"| {name} | {found['posts']:,} | {found['seconds']:.1f} | {found['rate']:,.0f} | {each:.1f} | {peak} |"
+
+    small = min(millions) * 1_000_000
+    make(folder, small)
+    taken: dict[str, list[dict[str, Any]]] = {}
+    order = ("cat", "load", "cat", "load", "dataloader-0", "dataloader-2", *("epoch", "epoch-in-memory") * 2)
+    for name in order:
+        found = measured(name, folder, small)
+        taken.setdefault(name, []).append(found)
+        yield row(name, found)
+    best = {name: max(found["rate"] for found in own) for name, own in taken.items()}
+    yield f"\nstreamed epoch / epoch in memory: {best['epoch'] / best['epoch-in-memory']:.2f}"
+    yield f"loading / cat, warm: {best['load'] / best['cat']:.2f}"
+    slow = max(best["dataloader-0"], best["dataloader-2"])
+    yield f"loading / DataLoader over __getitem__ (the better of 0 and 2 workers): {best['load'] / slow:.1f}\n"
+    for count in millions:
+        make(folder, count * 1_000_000)
+        yield row("epoch", measured("epoch", folder, count * 1_000_000))
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--millions", default="1,3,10")
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--measure", choices=MEASURES)
+    parser.add_argument("--posts", type=int, default=1_000_000)
+    asked = parser.parse_args()
+    if asked.measure:
+        print(json.dumps(MEASURES[asked.measure](asked.folder, asked.posts)))
+        return
+    for line in lines(asked.folder, sorted(int(word) for word in asked.millions.split(","))):
+        print(line, flush=True)
+    if not asked.keep:
+        shutil.rmtree(asked.folder)
+
+
+if __name__ == "__main__":
+    main()

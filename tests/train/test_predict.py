@@ -1,0 +1,68 @@
+"""Scoring new posts: the same post gets the same number, and refusals name the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from shards import models, posts
+from shards.errors import UsageError
+from shards.run import Run
+from train import predict
+from train.stage import train_run
+
+MakeRun = Callable[..., Run]
+TRUTH = dict(accounts=30, text=0.6, image=0.6, metadata=0.5, account=0.7)
+
+
+@pytest.fixture(scope="module")
+def trained(plant_once: MakeRun) -> Run:
+    run = plant_once(posts=200, no_image=0.2, **TRUTH)
+    train_run(run, names=["followers", "history", "leak", "boosting", "fusion"], seeds=1, split_names=("influencer",))
+    return run
+
+
+@pytest.mark.parametrize("model", ["history", "boosting", "fusion"])
+def test_new_posts_are_scored_with_an_interval_where_there_is_one(
+    trained: Run, planted_run: MakeRun, model: str
+) -> None:
+    new = planted_run("new", posts=90, seed=5, shards=3, **TRUTH)
+    table = predict.predict(trained, model, new.folder)
+    assert table.schema == predict.SCHEMA and table.num_rows == 90
+    predicted = table["predicted"].to_numpy()
+    assert np.isfinite(predicted).all()
+    np.testing.assert_allclose(table["engagement"].to_numpy(), np.expm1(predicted))
+    if model == "history":
+        assert table["low"].null_count == 90
+    else:
+        assert (table["low"].to_numpy() <= predicted).all() and (predicted <= table["high"].to_numpy()).all()
+    one = predict.predict(trained, model, new.posts / f"{posts.shard_name(1)}.tar")
+    assert one["key"].to_pylist() == table["key"].to_pylist()[30:60]
+    # A sum over another number of rows may differ in the last bits of single precision.
+    np.testing.assert_allclose(one["predicted"].to_numpy(), predicted[30:60], atol=1e-4)
+
+
+@pytest.mark.parametrize("model", ["followers", "history", "boosting", "fusion"])
+def test_posts_of_training_get_what_evaluation_said(trained: Run, model: str) -> None:
+    table = predict.predict(trained, model, trained.folder)
+    said = dict(zip(table["key"].to_pylist(), table["predicted"].to_pylist(), strict=True))
+    tested = pq.read_table(trained.models / model / models.PREDICTIONS_FILE)
+    np.testing.assert_allclose([said[key] for key in tested["key"].to_pylist()], tested["predicted"], atol=1e-4)
+
+
+def test_refusals_name_the_next_step(trained: Run, planted_run: MakeRun) -> None:
+    new = planted_run("new", posts=40, **TRUTH)
+    with pytest.raises(UsageError, match=r"no model 'oracle' in this run; it has followers, history") as caught:
+        predict.predict(trained, "oracle", new.folder)
+    assert caught.value.place == "--model"
+    with pytest.raises(UsageError, match="only after publication"):
+        predict.predict(trained, "leak", new.folder)
+    with pytest.raises(UsageError, match="no such finished post shard"):
+        predict.predict(trained, "followers", new.posts / "posts-000009.tar")
+    (new.embeddings / "image.tiny-image" / "encoder.json").unlink()
+    with pytest.raises(UsageError, match=r"no embeddings of the encoder image .* as in training") as caught:
+        predict.predict(trained, "fusion", new.folder)
+    assert "postmill encode" in str(caught.value.hint)
