@@ -1,18 +1,38 @@
-"""How texts are put into batches: a function of the set of texts alone, so that a second run gives the same bytes."""
+"""How texts are put into batches: a function of a shard's texts alone, so that a second run gives the same bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from encode.device import Compute, stream
+from encode.device import Compute
 from encode.encoders import MAX_CHARACTERS
+from encode.stream import stream
 
 T = TypeVar("T")
 Tokens = Any  # what a tokenizer makes of a batch: a mapping from names to tensors
+TOKENS = 1024  # of a batch on one core, padding included: its activations stay in the core's cache
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A loaded model of texts.
+
+    Attributes:
+        lengths: Returns the number of tokens of each text.
+        tokenize: Makes the model's input from a batch of texts. Called from one thread: fast tokenizers keep state.
+        forward: Returns a tensor of shape (batch, ``width``) for a batch; safe to call from several threads.
+        width: Numbers it makes of a text.
+    """
+
+    lengths: Callable[[list[str]], Sequence[int]]
+    tokenize: Callable[[list[str]], Tokens]
+    forward: Callable[[Tokens], Any]
+    width: int
 
 
 def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -27,35 +47,65 @@ def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def over_texts(
-    compute: Compute,
-    texts: Sequence[str],
-    size: int,
-    lengths: Callable[[list[str]], Sequence[int]],
-    tokenize: Callable[[list[str]], Tokens],
-    forward: Callable[[Tokens], npt.NDArray[np.float32]],
-) -> npt.NDArray[np.float32]:
-    """Return ``forward``'s rows for ``texts``, in their order; each distinct text is computed once.
+def by_budget(lengths: Sequence[int], budget: int) -> Iterator[range]:
+    """Yield runs of ``lengths``, which descend, each as long as ``budget`` tokens allow, and at least 1.
 
-    Texts of like length share a batch, so that little of it is padding. ``tokenize`` is called from this thread
-    alone: fast tokenizers keep state.
+    The first of a run is its longest, to which the others are padded.
+    """
+    start = 0
+    while start < len(lengths):
+        count = max(1, budget // max(1, lengths[start]))
+        yield range(start, min(start + count, len(lengths)))
+        start += count
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A shard's texts in hand: ``place[n]`` is the row, among the distinct ones, of text n."""
+
+    context: Any
+    place: npt.NDArray[np.int64]
+
+
+def over_texts(
+    compute: Compute, model: TextModel, shards: Iterable[tuple[T, Sequence[str]]]
+) -> Iterator[tuple[T, npt.NDArray[np.float32]]]:
+    """Yield the model's rows for the texts of each shard, in their order; each distinct text is computed once.
+
+    Texts of like length share a batch, so that little of it is padding. The next shards are read and tokenized, and
+    their first batches computed, before the rows of this one are drawn.
 
     Args:
-        compute: Where ``forward`` runs.
-        texts: N texts, at least one; of each the first :data:`MAX_CHARACTERS` characters are read.
-        size: Texts in a batch.
-        lengths: Returns the number of tokens of each text.
-        tokenize: Makes the model's input from a batch of texts.
-        forward: Returns shape (batch, D) for a batch; safe to call from several threads.
+        compute: Where the model runs.
+        model: The model.
+        shards: What the caller knows a shard by, and its texts; of each the first :data:`MAX_CHARACTERS` characters
+            are read.
 
-    Returns:
-        Shape (N, D), float32.
+    Yields:
+        What the caller gave, and shape (texts, ``model.width``), float32.
     """
-    cut = [text[:MAX_CHARACTERS] for text in texts]
-    distinct = sorted(set(cut))
-    by_length = sorted(zip(lengths(distinct), distinct, strict=True), reverse=True)
-    ordered = [text for _, text in by_length]
-    rows = np.concatenate(list(stream(compute, in_batches(ordered, size), tokenize, forward, prepare_here=True)))
-    place = {text: n for n, text in enumerate(ordered)}
-    picked: npt.NDArray[np.float32] = rows[[place[text] for text in cut]]
-    return picked
+
+    def batches() -> Iterator[Tokens | _Shard]:
+        for context, texts in shards:
+            cut = [text[:MAX_CHARACTERS] for text in texts]
+            distinct = sorted(set(cut))
+            found = sorted(zip(model.lengths(distinct), distinct, strict=True), reverse=True) if distinct else []
+            ordered = [text for _, text in found]
+            for run in by_budget([length for length, _ in found], TOKENS * compute.batch_scale):
+                yield model.tokenize(ordered[run.start : run.stop])
+            place = {text: n for n, text in enumerate(ordered)}
+            yield _Shard(context, np.array([place[text] for text in cut], dtype=np.int64))
+
+    def forward(batch: Tokens | _Shard) -> Any:
+        return batch if isinstance(batch, _Shard) else model.forward(batch)
+
+    def collect(result: Any) -> Any:
+        return result if isinstance(result, _Shard) else result.float().cpu().numpy()
+
+    done: list[npt.NDArray[np.float32]] = [np.empty((0, model.width), np.float32)]
+    for result in stream(compute, batches(), lambda batch: batch, forward, collect, prepare_here=True):
+        if isinstance(result, _Shard):
+            yield result.context, np.concatenate(done)[result.place]
+            done = done[:1]
+        else:
+            done.append(result)

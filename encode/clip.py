@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,22 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from encode import models
-from encode.device import Compute
+from encode import models, quicken
+from encode.device import Compute, put
+from encode.encoders import ImageModel
 from encode.models import Source
-from encode.picture import open_picture
 from shards.errors import PostmillError
 
-BATCH = 8
-PREPROCESSING = {
-    "processor": "CLIPImageProcessorPil, as preprocessor_config.json sets it",
-    "features": "get_image_features, scaled to length 1",
-}
+Prepare = Callable[[Image.Image], npt.NDArray[np.uint8]]
+
+
+def preprocessing(compute: Compute) -> Mapping[str, Any]:
+    """Return the settings that change the numbers, for ``encoder.json``."""
+    resize = "PIL's" if compute.precision == "float32" else "torch's antialiased, within 1 of 255 of PIL's"
+    return {
+        "processor": f"as preprocessor_config.json sets it; resizing is {resize}",
+        "features": "get_image_features, scaled to length 1",
+    }
 
 
 def dimensions(folder: Path) -> int:
@@ -40,8 +45,8 @@ def dimensions(folder: Path) -> int:
         ) from error
 
 
-def load(source: Source, compute: Compute) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """Load the network; return what :class:`encode.image.ImageModel` needs: open, prepare and forward.
+def load(source: Source, compute: Compute) -> ImageModel:
+    """Load the network.
 
     Raises:
         PostmillError: The weights or the processor's settings cannot be used.
@@ -55,17 +60,69 @@ def load(source: Source, compute: Compute) -> tuple[Callable[..., Any], Callable
         processor = CLIPImageProcessorPil.from_pretrained(source.folder, **options)
         network = CLIPModel.from_pretrained(source.folder, weights_only=True, **options)
     del network.text_model
-    dtype = torch.float16 if compute.device == "cuda" else torch.float32
-    network.to(device=compute.device, dtype=dtype).eval()
-
-    def prepare(image: Image.Image) -> npt.NDArray[np.float32]:
-        pixels: npt.NDArray[np.float32] = processor(images=image, return_tensors="np")["pixel_values"][0]
-        return pixels
+    quicken.first_token_of_clip(network.vision_model)
+    network.to(device=compute.device, dtype=compute.dtype).eval()
+    scale = processor.rescale_factor if processor.do_rescale else 1.0
+    normal = bool(processor.do_normalize)
+    mean, deviation = (
+        torch.tensor(values if normal else [blank] * 3, dtype=torch.float32, device=compute.device).view(3, 1, 1)
+        for values, blank in ((processor.image_mean, 0.0), (processor.image_std, 1.0))
+    )
 
     @torch.inference_mode()
-    def forward(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        pixels = torch.from_numpy(batch).to(device=compute.device, dtype=dtype)
-        features: npt.NDArray[np.float32] = network.get_image_features(pixels).pooler_output.float().cpu().numpy()
-        return features
+    def forward(batch: npt.NDArray[np.uint8]) -> Any:
+        # As bytes to the device, a quarter of the way; normalised there, in float32 whatever the network's precision.
+        pixels = (put(compute, batch).float() * scale - mean) / deviation
+        return network.get_image_features(pixels.to(compute.dtype)).pooler_output
 
-    return open_picture, prepare, forward
+    fast = compute.precision != "float32" and _usual(processor)
+    prepare = fast_prepare(int(processor.size["shortest_edge"]), int(processor.crop_size["height"])) if fast else None
+    return ImageModel(prepare or exact_prepare(processor), forward, int(network.config.projection_dim))
+
+
+def exact_prepare(processor: Any) -> Prepare:
+    """Return what the processor does to a picture up to the last step on bytes: shape (3, height, width)."""
+
+    def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
+        made = processor(images=image, do_rescale=False, do_normalize=False, return_tensors="np")
+        pixels: npt.NDArray[np.uint8] = made["pixel_values"][0]
+        return pixels
+
+    return prepare
+
+
+def fast_prepare(short: int, crop: int) -> Prepare:
+    """Return the same by torch's antialiased bicubic: a third of the time, and bytes that differ from PIL's by 1.
+
+    Args:
+        short: Pixels of the short side after resizing.
+        crop: Pixels of the middle square that is kept; at most ``short``.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
+        width, height = image.size
+        longer = int(short * max(width, height) / min(width, height))
+        wanted = (longer, short) if height >= width else (short, longer)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).unsqueeze(0)
+        resized = interpolate(pixels, size=wanted, mode="bicubic", antialias=True, align_corners=False)[0]
+        top, left = (wanted[0] - crop) // 2, (wanted[1] - crop) // 2
+        kept: npt.NDArray[np.uint8] = resized[:, top : top + crop, left : left + crop].numpy()
+        return kept
+
+    return prepare
+
+
+def _usual(processor: Any) -> bool:
+    """Say whether ``processor`` does what :func:`fast_prepare` does; another one is left to do it itself."""
+    size, crop = dict(processor.size or {}), dict(processor.crop_size or {})
+    side = crop.get("height")
+    return (
+        bool(processor.do_resize and processor.do_center_crop)
+        and processor.resample == Image.Resampling.BICUBIC
+        and size == {"shortest_edge": size.get("shortest_edge")}
+        and crop == {"height": side, "width": side}
+        and bool(side)
+        and side <= size["shortest_edge"]
+    )

@@ -1,25 +1,27 @@
-"""Where models run, and how their batches are spread over threads without changing a bit of the result."""
+"""Where models run, and in which number format."""
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
 
 from shards.errors import UsageError
 from shards.progress import Progress
 
-DEVICES = ("auto", "cpu", "cuda")
-_AHEAD = 2  # batches in hand for each thread: enough to keep it busy, little memory
+if TYPE_CHECKING:
+    import torch
 
-A = TypeVar("A")
-B = TypeVar("B")
-C = TypeVar("C")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+AUTO_PRECISION = {"cpu": "float32", "cuda": "float16"}
+_MATRIX_UNIT = {"float16": "amx_fp16", "bfloat16": "amx_bf16"}  # what makes a CPU faster in these than in float32
+_CPU_FACTS = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -29,29 +31,34 @@ class Compute:
     Attributes:
         device: ``cpu`` or ``cuda``.
         workers: Threads that decode pictures and, on the CPU, run the model, a batch each.
+        precision: Number format of the model's weights and activations: ``float32``, ``float16`` or ``bfloat16``.
     """
 
     device: str
     workers: int
-
-    @property
-    def precision(self) -> str:
-        """Number format of the model's weights and activations."""
-        return "float16" if self.device == "cuda" else "float32"
+    precision: str = "float32"
 
     @property
     def batch_scale(self) -> int:
         """How many of the CPU's batches make one of this device's."""
-        return 8 if self.device == "cuda" else 1
+        return 32 if self.device == "cuda" else 1
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision as torch has it."""
+        import torch
+
+        return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[self.precision]
 
 
-def choose(device: str, workers: int | None, progress: Progress) -> Compute:
+def choose(device: str, workers: int | None, progress: Progress, precision: str = "auto") -> Compute:
     """Resolve ``device`` (one of :data:`DEVICES`) and say which was taken where it was left open.
 
     Args:
         device: What the user asked for.
         workers: Number of threads; None: as many as this process has cores.
-        progress: Told what ``auto`` took.
+        progress: Told what ``auto`` took, and of a precision that this CPU is slow in.
+        precision: One of :data:`PRECISIONS`; ``auto`` is float32 on the CPU and float16 on CUDA, whatever the machine.
 
     Raises:
         UsageError: ``cuda`` was asked for and there is none.
@@ -70,7 +77,19 @@ def choose(device: str, workers: int | None, progress: Progress) -> Compute:
     if device == "auto":
         what = torch.cuda.get_device_name() if taken == "cuda" else f"the CPU, {threads} threads; CUDA was not found"
         progress.note(f"device: {what}")
-    return Compute(taken, threads)
+    compute = Compute(taken, threads, AUTO_PRECISION[taken] if precision == "auto" else precision)
+    needed = _MATRIX_UNIT.get(compute.precision)
+    if taken == "cpu" and needed is not None and needed not in _cpu_flags():
+        progress.note(f"precision: this CPU has no {needed}, so {compute.precision} is slower than float32 on it")
+    return compute
+
+
+def put(compute: Compute, batch: npt.NDArray[Any]) -> torch.Tensor:
+    """Return ``batch`` on the device; on CUDA the copy may still be under way, and the model waits for it."""
+    import torch
+
+    tensor = torch.from_numpy(batch)
+    return tensor.pin_memory().to(compute.device, non_blocking=True) if compute.device == "cuda" else tensor
 
 
 @contextmanager
@@ -78,7 +97,7 @@ def steady(compute: Compute) -> Iterator[None]:
     """Have each torch operation run on one thread while the block runs.
 
     Sums are then added up in the same order however many cores there are. The cores are kept busy by
-    :func:`stream`, with a batch for each, which is as fast for models of this size.
+    :func:`encode.stream.stream`, with a batch for each, which is as fast for models of this size.
     """
     import torch
 
@@ -91,45 +110,10 @@ def steady(compute: Compute) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def stream(
-    compute: Compute,
-    items: Iterable[A],
-    prepare: Callable[[A], B],
-    forward: Callable[[B], C],
-    *,
-    prepare_here: bool = False,
-) -> Iterator[C]:
-    """Yield ``forward(prepare(item))`` for each of ``items``, in order, several at a time.
-
-    On the CPU both run in the pool; on CUDA ``forward`` runs in the calling thread, while the pool prepares the
-    next batches. ``items`` is drawn in the calling thread, a few ahead of what is yielded.
-
-    Args:
-        compute: Where ``forward`` runs, and how many threads the pool has.
-        items: What is worked on.
-        prepare: Makes ready on the CPU: decodes, tokenizes.
-        forward: Runs the model.
-        prepare_here: Call ``prepare`` from the calling thread alone.
-    """
-    with ThreadPoolExecutor(compute.workers) as pool:
-        ahead = compute.workers * _AHEAD
-        if compute.device == "cuda":
-            ready = map(prepare, items) if prepare_here else _in_order(pool, prepare, items, ahead)
-            yield from map(forward, ready)
-        elif prepare_here:
-            yield from _in_order(pool, forward, map(prepare, items), ahead)
-        else:
-            yield from _in_order(pool, lambda item: forward(prepare(item)), items, ahead)
-
-
-def _in_order(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A], ahead: int) -> Iterator[B]:
-    source = iter(items)
-    pending: deque[Future[B]] = deque(pool.submit(work, item) for item in islice(source, ahead))
+def _cpu_flags() -> frozenset[str]:
+    """Return what the kernel says this CPU can do; nothing where it does not say."""
     try:
-        while pending:
-            result = pending.popleft().result()
-            pending.extend(pool.submit(work, item) for item in islice(source, 1))
-            yield result
-    finally:
-        for future in pending:
-            future.cancel()
+        lines = _CPU_FACTS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line.partition(":")[2] for line in lines if line.startswith("flags")), "").split())

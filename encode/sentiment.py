@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from encode import models
-from encode.batches import Tokens, over_texts
+from encode import models, quicken
+from encode.batches import TOKENS, TextModel, Tokens, over_texts
 from encode.device import Compute
 from encode.encoders import MAX_CHARACTERS, SENTIMENT, Absence, Recipe, Rows, Settings, blank
 from encode.models import Source
@@ -20,7 +20,6 @@ from shards import posts
 from shards.embeddings import Encoder
 from shards.run import Run
 
-BATCH = 32
 VADER_CHARACTERS = 2_200  # the longest caption there is: VADER's time grows with the square of the words it knows
 FIELDS = ("caption", "comments")
 TYPES: Mapping[str, pa.DataType] = {"label": pa.string(), "score": pa.float32(), "compound": pa.float32()}
@@ -28,7 +27,8 @@ PAPER_COLUMNS, LIGHT_COLUMNS = ("label", "score"), ("label", "score", "compound"
 VADER_THRESHOLD = 0.05  # of the compound score, as the authors of VADER set it in their read-me
 
 Scores = Mapping[str, Sequence[Any]]  # column without the field's name -> one value a text
-Score = Callable[[Sequence[str]], Scores]
+Shards = Iterable[tuple[Any, Sequence[str]]]
+Score = Callable[[Shards], Iterator[tuple[Any, Scores]]]  # of the texts of each shard; it may read ahead
 
 
 def recipe(settings: Settings) -> Recipe:
@@ -51,31 +51,39 @@ def recipe(settings: Settings) -> Recipe:
     preprocessing = {
         "truncation": "at the length the model was made for, as the pipeline with truncation=True",
         "characters": MAX_CHARACTERS,
-        "batch": BATCH * compute.batch_scale,
+        "tokens_of_a_batch": TOKENS * compute.batch_scale,
         "configuration_sha256": source.configuration_sha256,
     }
     encoder = _encoder(source, compute.precision, PAPER_COLUMNS, preprocessing)
     return Recipe(encoder, lambda: functools.partial(encode, PAPER_COLUMNS, load(source, compute)), compute)
 
 
-def encode(columns: Sequence[str], score: Score, run: Run, shard: int) -> Rows:
-    """Return the sentiment of the captions and comments of post shard ``shard``."""
-    table = posts.read_records(run, shard, ["key", *FIELDS])
-    scalars: dict[str, pa.Array] = {}
-    absent = np.ones(table.num_rows, dtype=bool)
-    for field in FIELDS:
-        texts = table[field].to_pylist()
-        present = np.array([not blank(text) for text in texts], dtype=bool)
-        absent &= ~present
-        read = [text for text in texts if not blank(text)]
-        scores = score(read) if read else dict.fromkeys(columns, ())
-        for column in columns:
-            values: list[Any] = [None] * len(texts)
-            for row, value in zip(np.flatnonzero(present).tolist(), scores[column], strict=True):
-                values[row] = value
-            scalars[f"{field}_{column}"] = pa.array(values, TYPES[column])
-    reasons = [Absence.NO_TEXT if is_absent else None for is_absent in absent.tolist()]
-    return Rows(table["key"].to_pylist(), reasons, None, scalars)
+def encode(columns: Sequence[str], score: Score, run: Run, shards: Iterable[int]) -> Iterator[Rows]:
+    """Yield the sentiment of the captions and comments of each of ``shards``."""
+    for (keys, present), scores in score(_read(run, shards)):
+        scalars: dict[str, pa.Array] = {}
+        start = 0
+        for field, there in zip(FIELDS, present, strict=True):
+            rows = np.flatnonzero(there).tolist()
+            for column in columns:
+                values: list[Any] = [None] * len(keys)
+                for row, value in zip(rows, scores[column][start : start + len(rows)], strict=True):
+                    values[row] = value
+                scalars[f"{field}_{column}"] = pa.array(values, TYPES[column])
+            start += len(rows)
+        absent = ~np.logical_or.reduce(present)
+        yield Rows(keys, [Absence.NO_TEXT if is_absent else None for is_absent in absent.tolist()], None, scalars)
+
+
+_Shard = tuple[list[str], list[npt.NDArray[np.bool_]]]  # keys, and for each field which rows have it
+
+
+def _read(run: Run, shards: Iterable[int]) -> Iterator[tuple[_Shard, list[str]]]:
+    for shard in shards:
+        table = posts.read_records(run, shard, ["key", *FIELDS])
+        columns = [table[field].to_pylist() for field in FIELDS]
+        present = [np.array([not blank(text) for text in texts], dtype=bool) for texts in columns]
+        yield (table["key"].to_pylist(), present), [text for texts in columns for text in texts if not blank(text)]
 
 
 def load(source: Source, compute: Compute) -> Score:
@@ -85,13 +93,15 @@ def load(source: Source, compute: Compute) -> Score:
         PostmillError: The weights or the tokenizer cannot be used.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, DistilBertForSequenceClassification
 
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with models.loading(source):
         tokenizer = AutoTokenizer.from_pretrained(source.folder, **options)
         network = AutoModelForSequenceClassification.from_pretrained(source.folder, weights_only=True, **options)
-    network.to(device=compute.device, dtype=torch.float16 if compute.device == "cuda" else torch.float32).eval()
+    network.to(device=compute.device, dtype=compute.dtype).eval()
+    if isinstance(network, DistilBertForSequenceClassification):
+        quicken.first_token_of_distilbert(network.distilbert)
     longest = min(tokenizer.model_max_length, network.config.max_position_embeddings)
     names = np.array([network.config.id2label[n] for n in range(network.config.num_labels)])
 
@@ -102,14 +112,14 @@ def load(source: Source, compute: Compute) -> Score:
         return tokenizer(batch, truncation=True, max_length=longest, padding=True, return_tensors="pt")
 
     @torch.inference_mode()
-    def forward(tokens: Tokens) -> npt.NDArray[np.float32]:
-        logits = network(**tokens.to(compute.device)).logits.float()
-        probabilities: npt.NDArray[np.float32] = logits.softmax(dim=-1).cpu().numpy()
-        return probabilities
+    def forward(tokens: Tokens) -> Any:
+        return network(**tokens.to(compute.device, non_blocking=True)).logits.float().softmax(dim=-1)
 
-    def score(texts: Sequence[str]) -> Scores:
-        found = over_texts(compute, texts, BATCH * compute.batch_scale, lengths, tokenize, forward)
-        return {"label": names[found.argmax(axis=1)].tolist(), "score": found.max(axis=1)}
+    model = TextModel(lengths, tokenize, forward, len(names))
+
+    def score(shards: Shards) -> Iterator[tuple[Any, Scores]]:
+        for context, found in over_texts(compute, model, shards):
+            yield context, {"label": names[found.argmax(axis=1)].tolist(), "score": found.max(axis=1)}
 
     return score
 
@@ -130,12 +140,13 @@ def vader_label(compound: float) -> tuple[str, float]:
 def _vader() -> Score:
     analyzer = models.import_light("vaderSentiment.vaderSentiment").SentimentIntensityAnalyzer()
 
-    def score(texts: Sequence[str]) -> Scores:
-        cut = [text[:VADER_CHARACTERS] for text in texts]
-        distinct = {text: analyzer.polarity_scores(text)["compound"] for text in dict.fromkeys(cut)}
-        compounds = [distinct[text] for text in cut]
-        labels = [vader_label(compound) for compound in compounds]
-        return {"label": [n for n, _ in labels], "score": [s for _, s in labels], "compound": compounds}
+    def score(shards: Shards) -> Iterator[tuple[Any, Scores]]:
+        for context, texts in shards:
+            cut = [text[:VADER_CHARACTERS] for text in texts]
+            distinct = {text: analyzer.polarity_scores(text)["compound"] for text in dict.fromkeys(cut)}
+            compounds = [distinct[text] for text in cut]
+            labels = [vader_label(compound) for compound in compounds]
+            yield context, {"label": [n for n, _ in labels], "score": [s for _, s in labels], "compound": compounds}
 
     return score
 

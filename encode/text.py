@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from encode import models
-from encode.batches import Tokens, over_texts
+from encode import models, quicken
+from encode.batches import TOKENS, TextModel, Tokens, over_texts
 from encode.device import Compute
 from encode.encoders import (
     MAX_CHARACTERS,
@@ -31,7 +30,6 @@ from shards.embeddings import Encoder
 from shards.errors import PostmillError
 from shards.run import Run
 
-BATCH = 32
 _PREPROCESSING = {
     TEXT: "caption",
     TEXT_WITH_COMMENTS: "caption, a blank, the comments; either alone where the other is absent",
@@ -55,7 +53,10 @@ def recipes(settings: Settings, names: Sequence[str]) -> list[Recipe]:
     return [_recipe(name, source, compute, load) for name in names]
 
 
-def _recipe(name: str, source: Source, compute: Compute, load: Callable[[], Any]) -> Recipe:
+_Shard = tuple[list[str], list[Absence | None]]  # keys, and why a row is absent
+
+
+def _recipe(name: str, source: Source, compute: Compute, load: Callable[[], TextModel]) -> Recipe:
     encoder = Encoder(
         encoder=name,
         models=source.models,
@@ -72,23 +73,27 @@ def _recipe(name: str, source: Source, compute: Compute, load: Callable[[], Any]
         preprocessing={
             "text": _PREPROCESSING[name],
             "characters": MAX_CHARACTERS,
-            "batch": BATCH * compute.batch_scale,
+            "tokens_of_a_batch": TOKENS * compute.batch_scale,
             "configuration_sha256": source.configuration_sha256,
         },
     )
 
-    def encode(run: Run, shard: int) -> Rows:
-        table = posts.read_records(run, shard, ["key", "caption", "comments"])
-        captions, comments = table["caption"].to_pylist(), table["comments"].to_pylist()
-        if name == TEXT:
-            texts, absence = [None if blank(text) else text for text in captions], Absence.NO_CAPTION
-        else:
-            texts, absence = [joined(*pair) for pair in zip(captions, comments, strict=True)], Absence.NO_TEXT
-        vectors = np.zeros((len(texts), encoder.dimensions), dtype=np.float32)
-        present = [n for n, text in enumerate(texts) if text is not None]
-        if present:
-            vectors[present] = embed(load(), compute, [text for text in texts if text is not None])
-        return Rows(table["key"].to_pylist(), [absence if text is None else None for text in texts], vectors)
+    def read(run: Run, shards: Iterable[int]) -> Iterator[tuple[_Shard, list[str]]]:
+        for shard in shards:
+            table = posts.read_records(run, shard, ["key", "caption", "comments"])
+            captions, comments = table["caption"].to_pylist(), table["comments"].to_pylist()
+            if name == TEXT:
+                texts, absence = [None if blank(text) else text for text in captions], Absence.NO_CAPTION
+            else:
+                texts, absence = [joined(*pair) for pair in zip(captions, comments, strict=True)], Absence.NO_TEXT
+            reasons = [absence if text is None else None for text in texts]
+            yield (table["key"].to_pylist(), reasons), [text for text in texts if text is not None]
+
+    def encode(run: Run, shards: Iterable[int]) -> Iterator[Rows]:
+        for (keys, reasons), rows in over_texts(compute, load(), read(run, shards)):
+            vectors = np.zeros((len(keys), encoder.dimensions), dtype=np.float32)
+            vectors[[reason is None for reason in reasons]] = rows
+            yield Rows(keys, reasons, vectors)
 
     def loaded() -> ShardEncoder:
         load()
@@ -103,13 +108,12 @@ def joined(caption: str | None, comments: str | None) -> str | None:
     return " ".join(parts) if parts else None
 
 
-def embed(model: Any, compute: Compute, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Return the sentence embeddings of N texts as shape (N, D), equal to ``SentenceTransformer.encode``'s.
+def text_model(model: Any, compute: Compute) -> TextModel:
+    """Return what :func:`encode.batches.over_texts` needs to give what ``SentenceTransformer.encode`` gives.
 
     Args:
         model: A ``SentenceTransformer`` in evaluation mode.
         compute: Where it lies.
-        texts: At least one text.
     """
     import torch
 
@@ -122,12 +126,14 @@ def embed(model: Any, compute: Compute, texts: Sequence[str]) -> npt.NDArray[np.
         return model.preprocess(batch, prompt=prompt)
 
     @torch.inference_mode()
-    def forward(tokens: Tokens) -> npt.NDArray[np.float32]:
-        moved = {name: t.to(compute.device) if isinstance(t, torch.Tensor) else t for name, t in tokens.items()}
-        out: npt.NDArray[np.float32] = model(moved)["sentence_embedding"].float().cpu().numpy()
-        return out
+    def forward(tokens: Tokens) -> Any:
+        moved = {
+            name: part.to(compute.device, non_blocking=True) if isinstance(part, torch.Tensor) else part
+            for name, part in tokens.items()
+        }
+        return model(moved)["sentence_embedding"]
 
-    return over_texts(compute, texts, BATCH * compute.batch_scale, lengths, tokenize, forward)
+    return TextModel(lengths, tokenize, forward, int(model.get_embedding_dimension()))
 
 
 def dimensions(folder: Path) -> int:
@@ -163,8 +169,9 @@ def _dimensions(transformer: Any, modules: Iterable[Any]) -> int:
     return length
 
 
-def _load(source: Source, compute: Compute) -> Any:
+def _load(source: Source, compute: Compute) -> TextModel:
     from sentence_transformers import SentenceTransformer
+    from transformers import MPNetModel
 
     with models.loading(source):
         model = SentenceTransformer(
@@ -174,7 +181,11 @@ def _load(source: Source, compute: Compute) -> Any:
             local_files_only=True,
             model_kwargs={"weights_only": True},
         )
-    return (model.half() if compute.device == "cuda" else model.float()).eval()
+    model.to(compute.dtype).eval()
+    for module in model.modules():
+        if isinstance(module, MPNetModel):
+            quicken.attention_of_mpnet(module)
+    return text_model(model, compute)
 
 
 def _json(path: Path) -> Any:

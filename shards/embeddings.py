@@ -1,7 +1,8 @@
 """Embedding shards: what one encoder made of one post shard, row for row.
 
 ``embeddings/<folder>/encoder.json`` pins the encoder; ``posts-000000.npy`` holds the vectors, ``.parquet`` the keys,
-the presence of each row and the scalars, ``.json`` the manifest. Row n of each is row n of the post shard.
+the presence of each row and the scalars, ``.json`` the manifest. Row n of each is row n of the post shard. Where all
+pictures are kept, ``.images.npy`` and ``.images.parquet`` have a row for each of them.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ import pyarrow.parquet as pq
 from shards import publish, sealed
 from shards.errors import PostmillError, UsageError
 from shards.posts import shard_name
+from shards.publish import Unit
 from shards.run import Run
 from shards.sealed import canonical_hash
 
 ENCODER_FILE = "encoder.json"
+_IMAGES = ".images"  # in the names of the files that hold a row for each picture
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,23 @@ class EmbeddingShard:
     scalars: pa.Table
 
 
+@dataclass(frozen=True)
+class PictureRows:
+    """One encoder's rows for the M pictures of a post shard, where it keeps them all (``--per-image``).
+
+    Attributes:
+        rows: Shape (M,), int32, ascending: the row of the picture's post.
+        images: Shape (M,), int32: n of ``KEY.n.jpg``.
+        reasons: M strings, None where the picture was encoded: why it was left out.
+        vectors: Shape (M, dimensions), of length 1; zero where it was left out.
+    """
+
+    rows: npt.NDArray[np.int32]
+    images: npt.NDArray[np.int32]
+    reasons: Sequence[str | None]
+    vectors: npt.NDArray[Any]
+
+
 def pin(run: Run, encoder: Encoder) -> Path:
     """Write ``encoder.json`` in a new folder, or compare with the one that is there; return the folder.
 
@@ -157,6 +177,7 @@ def write(
     reasons: Sequence[str | None],
     vectors: npt.NDArray[Any] | None,
     scalars: Mapping[str, Sequence[Any] | npt.NDArray[Any] | pa.Array],
+    pictures: PictureRows | None = None,
 ) -> None:
     """Publish the embedding shard of ``encoder`` for post shard ``shard``.
 
@@ -169,6 +190,7 @@ def write(
         vectors: Shape (N, ``encoder.dimensions``); stored as ``encoder.dtype``. None where there are none.
         scalars: N values for each of ``encoder.scalars``; None where a value is absent. Where all of a shard's may be,
             give a pyarrow array: it alone knows its type, and every shard's column must have the same.
+        pictures: The rows of the single pictures, where they are kept.
 
     Raises:
         ValueError: The shapes do not fit the encoder, or a present row holds a number that is not finite.
@@ -189,14 +211,10 @@ def write(
         if encoder.dimensions:
             if vectors is None or vectors.shape != (rows, encoder.dimensions):
                 raise ValueError(f"{encoder.folder}: vectors must have shape ({rows}, {encoder.dimensions})")
-            stored = np.ascontiguousarray(vectors, dtype=encoder.dtype)
-            if not np.isfinite(stored[present]).all():
-                raise ValueError(f"{encoder.folder}: {name} has a vector that is not finite in {encoder.dtype}")
-            stored[~present] = 0
-            file = unit.file(f"{name}.npy")
-            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(stored))
-            file.write(stored.reshape(-1).view(np.uint8).data)
+            _put_vectors(unit, f"{name}.npy", encoder, vectors, present)
         unit.table(f"{name}.parquet", pa.table(columns))
+        if pictures is not None:
+            _put_pictures(unit, f"{name}{_IMAGES}", encoder, columns["key"], pictures)
         unit.counts.update(posts=rows, present=int(present.sum()), absent=int(rows - present.sum()))
         unit.info["encoder"] = encoder.fingerprint
 
@@ -228,6 +246,54 @@ def read(run: Run, encoder: Encoder, shard: int) -> EmbeddingShard:
         vectors=vectors,
         scalars=table.select(encoder.scalars),
     )
+
+
+def read_pictures(run: Run, encoder: Encoder, shard: int) -> PictureRows:
+    """Open the rows of the single pictures of post shard ``shard``; vectors stay on disk until used.
+
+    Raises:
+        PostmillError: The shard is not done, or damaged, or was encoded without ``--per-image``.
+    """
+    folder, name = run.embeddings / encoder.folder, f"{shard_name(shard)}{_IMAGES}"
+    if not is_done(run, encoder, shard) or not (folder / f"{name}.npy").is_file():
+        raise PostmillError(
+            f"{name}.npy is not there",
+            place=folder,
+            hint=f"make it in a new folder of the encoder: postmill encode {run.word} --per-image",
+        )
+    table = pq.read_table(folder / f"{name}.parquet")
+    return PictureRows(
+        rows=table["row"].to_numpy(),
+        images=table["image"].to_numpy(),
+        reasons=table["reason"].to_pylist(),
+        vectors=np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False),
+    )
+
+
+def _put_vectors(
+    unit: Unit, name: str, encoder: Encoder, vectors: npt.NDArray[Any], present: npt.NDArray[np.bool_]
+) -> None:
+    stored = np.ascontiguousarray(vectors, dtype=encoder.dtype)
+    if not np.isfinite(stored[present]).all():
+        raise ValueError(f"{encoder.folder}: {name} has a vector that is not finite in {encoder.dtype}")
+    stored[~present] = 0
+    file = unit.file(name)
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(stored))
+    file.write(stored.reshape(-1).view(np.uint8).data)
+
+
+def _put_pictures(unit: Unit, name: str, encoder: Encoder, keys: pa.Array, pictures: PictureRows) -> None:
+    present = np.array([reason is None for reason in pictures.reasons], dtype=bool)
+    _put_vectors(unit, f"{name}.npy", encoder, pictures.vectors, present)
+    columns = {
+        "key": keys.take(pa.array(pictures.rows)),
+        "row": pa.array(pictures.rows, pa.int32()),
+        "image": pa.array(pictures.images, pa.int32()),
+        "present": pa.array(present),
+        "reason": pa.array(pictures.reasons, pa.string()),
+    }
+    unit.table(f"{name}.parquet", pa.table(columns))
+    unit.counts["images"] = len(present)
 
 
 def _to_json(encoder: Encoder) -> dict[str, Any]:

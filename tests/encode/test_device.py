@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from encode.batches import in_batches
-from encode.device import Compute, stream
+from encode.batches import by_budget, in_batches
+from encode.device import Compute
+from encode.stream import prefetched, stream
 
 DEVICES = pytest.mark.parametrize("compute", [Compute("cpu", 3), Compute("cuda", 3), Compute("cpu", 1)])
 
@@ -22,7 +23,7 @@ def double(n: int) -> int:
 @DEVICES
 @pytest.mark.parametrize("prepare_here", [False, True])
 def test_results_are_in_order(compute: Compute, prepare_here: bool) -> None:
-    found = list(stream(compute, range(50), double, str, prepare_here=prepare_here))
+    found = list(stream(compute, range(50), double, str, str.strip, prepare_here=prepare_here))
     assert found == [str(2 * n) for n in range(50)]
 
 
@@ -36,10 +37,10 @@ def test_no_more_than_a_few_are_in_hand(compute: Compute) -> None:
             drawn = n
             yield n
 
-    results = stream(compute, items(), double, double)
+    results = stream(compute, items(), double, double, int)
     for n in range(1, 20):
         assert next(results) == 4 * n
-        assert drawn <= n + 2 * compute.workers + 1
+        assert drawn <= n + 2 * compute.workers + 4  # in the pool, given to the device, read ahead
     results.close()
 
 
@@ -48,7 +49,7 @@ def test_an_error_comes_through(compute: Compute) -> None:
     def fail(n: int) -> int:
         return 1 // (n - 5)
 
-    results = stream(compute, range(10), fail, double)
+    results = stream(compute, range(10), fail, double, int)
     assert [next(results) for _ in range(5)] == [2 * (1 // (n - 5)) for n in range(5)]
     with pytest.raises(ZeroDivisionError):
         next(results)
@@ -61,15 +62,54 @@ def test_where_each_step_runs() -> None:
     def both(before: str) -> tuple[str, str]:
         return before, name(None)
 
+    def first(pair: tuple[str, str]) -> tuple[str, str]:
+        return pair
+
     here = name(None)
     cases = {("cpu", False): (False, False), ("cpu", True): (True, False)}
     cases |= {("cuda", False): (False, True), ("cuda", True): (True, True)}
     for (device, prepare_here), expected in cases.items():
-        for before, after in stream(Compute(device, 2), range(5), name, both, prepare_here=prepare_here):
-            assert (before == here, after == here) == expected, (device, prepare_here)
+        for before, after in stream(Compute(device, 2), range(5), name, both, first, prepare_here=prepare_here):
+            assert (before == "read ahead", after == here) == expected, (device, prepare_here)
 
 
 def test_batches() -> None:
     assert list(in_batches(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
     assert list(in_batches(range(6), 3)) == [[0, 1, 2], [3, 4, 5]]
     assert list(in_batches([], 3)) == []
+
+
+@DEVICES
+@pytest.mark.parametrize("prepare_here", [False, True])
+def test_what_cannot_be_read_is_said_after_what_was_read_before_it(compute: Compute, prepare_here: bool) -> None:
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise ValueError("damaged")
+
+    results = stream(compute, items(), double, double, int, prepare_here=prepare_here)
+    assert [next(results) for _ in range(3)] == [0, 4, 8]
+    with pytest.raises(ValueError, match="damaged"):
+        next(results)
+
+
+def test_reading_ahead_ends_with_its_reader() -> None:
+    closed = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield from range(1000)
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    reader = prefetched(items(), 1)
+    assert next(iter(reader)) == 0
+    reader.close()  # type: ignore[attr-defined]
+    assert closed.is_set() and threading.active_count() == before
+
+
+def test_batches_by_budget() -> None:
+    assert list(by_budget([500, 40, 40, 10, 1], 100)) == [range(0, 1), range(1, 3), range(3, 5)]
+    assert list(by_budget([3, 3, 3], 9)) == [range(0, 3)]
+    assert list(by_budget([0, 0], 1)) == [range(0, 1), range(1, 2)]
+    assert list(by_budget([], 10)) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,8 +16,8 @@ from PIL import Image
 from encode import clip, efficientnet, models
 from encode.device import Compute, steady
 from encode.encode import encode_run
-from encode.encoders import Rows
-from encode.image import ImageModel, encode
+from encode.encoders import ImageModel, Rows
+from encode.image import encode
 from shards import embeddings
 from shards.run import Run
 
@@ -54,12 +53,13 @@ def lite_reference(pictures: Sequence[bytes]) -> npt.NDArray[Any]:
 
 @pytest.fixture(scope="module")
 def lite() -> ImageModel:
-    return ImageModel(*efficientnet.load(efficientnet.source(), CPU))
+    return efficientnet.load(efficientnet.source(), CPU)
 
 
-def rows(model: ImageModel, dimensions: int, run: Run, batch: int = 4, workers: int = 2) -> Rows:
+def rows(model: ImageModel, run: Run, workers: int = 2, per_image: bool = False) -> Rows:
     with steady(CPU):
-        return functools.partial(encode, model, Compute("cpu", workers), dimensions, batch)(run, 0)
+        (found,) = encode([model], Compute("cpu", workers), run, [(0, [0])], per_image)
+    return found[0]
 
 
 def test_clip_equals_transformers(
@@ -68,8 +68,8 @@ def test_clip_equals_transformers(
     pictures = [make_jpeg(n, size) for n, size in enumerate(SIZES)]
     expected = clip_reference(clip_folder, pictures)
     run = make_posts([[picture] for picture in pictures])
-    model = ImageModel(*clip.load(models.transformers_model("image", str(clip_folder)), CPU))
-    found = rows(model, 24, run)
+    model = clip.load(models.transformers_model("image", str(clip_folder)), CPU)
+    found = rows(model, run)
     assert found.vectors is not None and found.vectors.dtype == np.float32
     np.testing.assert_allclose(found.vectors, expected, atol=1e-5)
     assert (expected @ expected.T).min() < 0.9  # the pictures are told apart
@@ -85,7 +85,7 @@ def test_lite_equals_the_package(
     make_posts: Callable[..., Run], make_jpeg: Callable[..., bytes], lite: ImageModel
 ) -> None:
     pictures = [make_jpeg(n, size) for n, size in enumerate(SIZES)]
-    found = rows(lite, efficientnet.DIMENSIONS, make_posts([[picture] for picture in pictures]))
+    found = rows(lite, make_posts([[picture] for picture in pictures]))
     assert found.vectors is not None
     np.testing.assert_allclose(found.vectors, lite_reference(pictures), atol=1e-5)
 
@@ -100,7 +100,7 @@ def test_a_post_is_the_mean_of_its_pictures(
 ) -> None:
     pictures = [make_jpeg(n) for n in range(12)]
     # Twelve pictures, so that KEY.10.jpg comes after KEY.9.jpg; and one post of a single picture.
-    found = rows(lite, efficientnet.DIMENSIONS, make_posts([pictures, pictures[:1]]), batch=5)
+    found = rows(lite, make_posts([pictures, pictures[:1]]))
     alone = lite_reference(pictures)
     mean = alone.mean(axis=0)
     assert found.vectors is not None
@@ -140,6 +140,6 @@ def test_threads_do_not_change_a_bit(
     make_posts: Callable[..., Run], make_jpeg: Callable[..., bytes], lite: ImageModel
 ) -> None:
     run = make_posts([[make_jpeg(n)] for n in range(11)])
-    one, many = (rows(lite, efficientnet.DIMENSIONS, run, workers=workers).vectors for workers in (1, 3))
+    one, many = (rows(lite, run, workers=workers).vectors for workers in (1, 3))
     assert one is not None and many is not None
     np.testing.assert_array_equal(one, many)

@@ -37,7 +37,7 @@ def test_equals_the_pipeline_with_truncation(distilbert_folder: Path) -> None:
     pipeline = transformers.pipeline("sentiment-analysis", model=str(distilbert_folder), device="cpu")
     expected = pipeline(TEXTS, truncation=True)
     source = models.transformers_model("sentiment", str(distilbert_folder))
-    found = sentiment.load(source, CPU)(TEXTS)
+    ((_, found),) = sentiment.load(source, CPU)([(None, TEXTS)])
     assert found["label"] == [one["label"] for one in expected]
     np.testing.assert_allclose(found["score"], [one["score"] for one in expected], atol=1e-5)
     assert set(found["label"]) == {"POSITIVE", "NEGATIVE"}
