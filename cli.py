@@ -94,6 +94,12 @@ ModelOption = Annotated[
     typer.Option("--model", metavar="ENCODER=MODEL", help="Hub id or local folder for one encoder; repeatable."),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+PrecisionOption = Annotated[
+    str, typer.Option("--precision", help="auto (float32 on the CPU, float16 on CUDA), float32, float16 or bfloat16.")
+]
+PerImageOption = Annotated[
+    bool, typer.Option("--per-image", help="Keep a vector for each picture, beside that of the post.")
+]
 RecipeOption = Annotated[
     str, typer.Option("--recipe", help="postmill: trained with care; paper: the study's own settings.")
 ]
@@ -212,6 +218,8 @@ def encode(
     models: ModelsOption = "paper",
     model: ModelOption = None,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    per_image: PerImageOption = False,
     task: TaskOption = None,
 ) -> None:
     """Turn post shards into embedding shards."""
@@ -220,7 +228,7 @@ def encode(
     wanted = tuple(encoders.split(",")) if encoders else ()
     needs = None if wanted == ("metadata",) else device
     with attempt(opened, attempts.encode_stage(wanted), task, share, device=needs) as shown:
-        encoded(opened, encoders, models, model, device, share, shown)
+        encoded(opened, encoders, models, model, device, share, shown, precision, per_image)
 
 
 @app.command(epilog="Example: `postmill train run` or, as in the study, `postmill train run --recipe paper`")
@@ -468,7 +476,15 @@ def ingested(
 
 
 def encoded(
-    run: Run, encoders: str | None, models: str, model: list[str] | None, device: str, task: Task, shown: Progress
+    run: Run,
+    encoders: str | None,
+    models: str,
+    model: list[str] | None,
+    device: str,
+    task: Task,
+    shown: Progress,
+    precision: str = "auto",
+    per_image: bool = False,
 ) -> None:
     """Run the encoders, and say what each did."""
     from encode.encode import encode_run
@@ -481,6 +497,8 @@ def encoded(
         models=models,
         model_overrides=overrides(model),
         device=device,
+        precision=precision,
+        per_image=per_image,
         task=task,
         workers=machine.cores() if machine.in_a_job() else None,
         progress=shown,
