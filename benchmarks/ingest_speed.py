@@ -40,6 +40,7 @@ from shards.posts import record_json, records_table  # noqa: E402
 
 CLI = [sys.executable, str(ROOT / "cli.py")]
 PART = "256m"
+SHARD = "32"  # MB: small enough that two workers have some windows each
 _SCENES = 200
 _ROW = "{account}\t{post}.info\t{pictures}\n"
 
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=100_000)
     parser.add_argument("--memory", type=Path, default=Path("/dev/shm"), help="a folder in memory, for outputs")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", default="", help="what the title of a table must contain")
     options = parser.parse_args()
     work: Path = options.folder
     parsing(options.repeats)
@@ -84,7 +86,9 @@ def main() -> None:
             if not (data / "image.zip").exists():
                 make(data, options.posts, method, metadata)
             for place in (options.memory, work):
-                compare(data, place / "postmill-speed", f"{method}, {metadata} metadata, {place}", options.repeats)
+                title = f"{method}, {metadata} metadata, {place}"
+                if options.only in title:
+                    compare(data, place / "postmill-speed", title, options.repeats)
 
 
 def make(data: Path, posts: int, method: str, metadata: str) -> None:
@@ -251,7 +255,7 @@ def compare(data: Path, target: Path, title: str, repeats: int) -> None:
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir()
             if name.startswith("postmill"):
-                measured([*CLI, "plan", str(data), str(run)])
+                measured([*CLI, "plan", str(data), str(run), "--shard-size", SHARD])
                 measured([*CLI, "ingest", str(run), "--stage", "metadata", "--workers", "2"])
                 counts = orjson.loads((run / "plan/plan.json").read_bytes())["counts"]
                 entries = counts["images_entries"]
