@@ -93,7 +93,7 @@ class Cluster:
         chosen = ["--states", ",".join(states)] if states else []
         return self.call("squeue", "--noheader", "--array", "--format=%i %j", *chosen).splitlines()
 
-    def until(self, true: Callable[[], object], what: str, seconds: float = 240) -> None:
+    def until(self, true: Callable[[], object], what: str, seconds: float = 600) -> None:
         """Wait until `true()` is; what it waits for depends on the machine, so the limit is generous."""
         end = time.monotonic() + seconds
         while not true():

@@ -45,7 +45,7 @@ def finish(cluster) -> None:  # type: ignore[no-untyped-def]
         hurry(cluster)
         return not cluster.jobs()
 
-    cluster.until(empty, "the jobs do not end", 400)
+    cluster.until(empty, "the jobs do not end", 1500)
 
 
 def disturb(cluster, run: Path, stage: str, *command: str, spare: str = "") -> str:  # type: ignore[no-untyped-def]
