@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from train.describe import DataSummary
 from train.intervals import Interval
-from train.results import FUSION, Comparison, ModelResult, ResultRow
+from train.results import FUSION, HISTORY, LEAK, METADATA, Comparison, Gain, ModelResult, ResultRow
 
 NONE, WEAK, CLAIM = "none", "weak", "claim"
 
@@ -41,18 +41,27 @@ def span(interval: Interval, digits: int = 2) -> str:
     return f"{number(interval.low, digits)} to {number(interval.high, digits)}"
 
 
-def findings(rows: Sequence[ResultRow], comparison: Comparison | None, leaking: Sequence[ModelResult]) -> list[Finding]:
+def findings(
+    rows: Sequence[ResultRow],
+    comparison: Comparison | None,
+    leaking: Sequence[ModelResult],
+    gained: Sequence[Gain] = (),
+) -> list[Finding]:
     """Return what can be said, the headline first.
 
     Args:
-        rows: The table of results, both splits.
+        rows: The table of results, all splits.
         comparison: Fusion against the best single model on the account-disjoint split.
         leaking: Models that were shown comments.
+        gained: The measured steps of the ladder.
     """
+    leaks = {result.name for result in leaking}
+    clean = [row for row in rows if row.model not in leaks]
     return [
-        *_headline(rows),
+        *_headline(clean),
+        *_over_history(gained),
         *_step(comparison),
-        *_optimism(rows),
+        *_optimism(clean),
         *_leak(rows, leaking),
     ]
 
@@ -90,16 +99,16 @@ def _headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
     if best.r2_interval.low > 0:
         yield Finding(
             CLAIM,
-            f"On accounts it has never seen, {best.model} predicts engagement better than the mean does ({told}).",
+            f"On accounts it was not trained on, {best.model} predicts engagement better than the mean does ({told}).",
         )
     elif best.r2_interval.high < 0:
         yield Finding(
-            CLAIM, f"On accounts it has never seen, {best.model} is worse than the mean of the test posts ({told})."
+            CLAIM, f"On accounts it was not trained on, {best.model} is worse than the mean of the test posts ({told})."
         )
     else:
         yield Finding(
             WEAK,
-            f"On accounts it has never seen, {best.model} cannot be told from predicting the mean ({told}).",
+            f"On accounts it was not trained on, {best.model} cannot be told from predicting the mean ({told}).",
         )
     if best.spearman_interval is not None:
         yield Finding(
@@ -107,6 +116,24 @@ def _headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
             f"It puts the posts of new accounts in order with a rank correlation of {number(best.spearman)}"
             f" (95 % interval {span(best.spearman_interval)}).",
         )
+
+
+def _over_history(gained: Sequence[Gain]) -> Iterator[Finding]:
+    for gain in gained:
+        if (gain.model, gain.base, gain.split, gain.statistic) != (FUSION, HISTORY, "influencer", "r2"):
+            continue
+        if isinstance(gain.interval, str):
+            yield Finding(NONE, f"What content adds to an account's history cannot be said: {gain.interval}.")
+            continue
+        told = f"difference in R² {number(gain.difference)}, paired 95 % interval {span(gain.interval)}"
+        if gain.interval.low > 0:
+            yield Finding(CLAIM, f"Caption, picture and metadata add to what an account's earlier posts tell: {told}.")
+        elif gain.interval.high < 0:
+            yield Finding(CLAIM, f"Fusion is worse than an account's earlier posts and followers alone: {told}.")
+        else:
+            yield Finding(
+                WEAK, f"Whether caption, picture and metadata add to an account's earlier posts is not settled: {told}."
+            )
 
 
 def _step(comparison: Comparison | None) -> Iterator[Finding]:
@@ -140,7 +167,8 @@ def _leak(rows: Sequence[ResultRow], leaking: Sequence[ModelResult]) -> Iterator
         shown = by_key.get((result.name, "influencer")) or by_key.get((result.name, "random"))
         if shown is None or shown.r2 is None:
             continue
-        clean = by_key.get((result.model, shown.split)) if result.recipe == "postmill" else None
+        base = METADATA if result.model == LEAK else result.model
+        clean = by_key.get((base, shown.split)) if result.recipe == "postmill" else None
         against = f", against {number(clean.r2)} for {clean.model} without them," if clean is not None else ""
         yield Finding(
             WEAK,

@@ -48,9 +48,7 @@ class Held:
         """Return the batch of the places ``at``, in ``room`` where there is some: new memory is slow."""
         return {
             name: (
-                vectors.index_select(0, at)
-                if room is None
-                else torch.index_select(vectors, 0, at, out=room[name][: len(at)]),
+                vectors.index_select(0, at) if room is None else _select(vectors, at, room[name][: len(at)]),
                 present.index_select(0, at),
             )
             for name, (vectors, present) in self.parts.items()
@@ -62,6 +60,15 @@ class Held:
             name: torch.empty((size, vectors.shape[1]), dtype=vectors.dtype, device=vectors.device)
             for name, (vectors, _) in self.parts.items()
         }
+
+
+def _select(vectors: Tensor, at: Tensor, out: Tensor) -> Tensor:
+    """Copy the rows ``at`` to ``out``: on the CPU by one thread and eight bytes at a time, which waits for no other."""
+    if vectors.device.type == "cpu" and vectors.shape[1] * vectors.element_size() % 8 == 0:
+        words = (side.numpy().view(np.uint64) for side in (vectors, out))
+        np.take(next(words), at.numpy(), axis=0, out=next(words), mode="clip")
+        return out
+    return torch.index_select(vectors, 0, at, out=out)
 
 
 def hold(modalities: Mapping[str, Modality], rows: Rows, device: str = "cpu", room: Room | None = None) -> Held:

@@ -12,7 +12,7 @@ from pathlib import Path
 from shards import publish
 from shards.progress import Progress, Silent
 from shards.run import Run
-from train import describe, findings, page, report_data, report_models, report_results, results
+from train import describe, findings, page, report_data, report_models, report_results, report_steps, results
 from train.describe import DataSummary
 from train.page import Markup
 from train.results import ModelResult
@@ -55,10 +55,12 @@ def render(run: Run, data: DataSummary, found: Sequence[ModelResult]) -> str:
     rows = [row for split in report_results.TITLES for row in results.rows_of(found, split)]
     comparison = results.compare_fusion(run, found, "influencer")
     leaking = [result for result in found if result.metrics["leak"]]
-    told = findings.findings(rows, comparison, leaking)
+    gained = results.gains(run, found)
+    told = findings.findings(rows, comparison, leaking, gained)
     main = [_findings(told, findings.limits(data, rows, found))]
     if rows:
-        main += [report_results.section(rows, found), report_results.figures(run, found)]
+        main += [report_results.section(rows, found), report_steps.section(gained, found)]
+        main.append(report_results.figures(run, found))
     main.append(report_data.section(data))
     if found:
         main.append(report_models.section(found))

@@ -6,24 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from train import page
+from train.describe_models import WHAT
 from train.page import Cell, Column
 from train.results import ModelResult
-
-_LADDER = {
-    "mean": "the mean of its training posts",
-    "category": "ridge regression on the account's category",
-    "followers": "ridge regression on the number of followers",
-    "text-mlp": "two-layer network on the caption's embedding",
-    "image-mlp": "two-layer network on the picture's embedding",
-    "metadata": "ridge regression on the record's numbers",
-    "fusion": "text, picture, sentiment and metadata together",
-}
 
 
 def section(found: Sequence[ModelResult]) -> str:
     """Return what each model is, and which encoder each modality came from."""
     rungs: list[list[Cell]] = [
-        [result.name, _LADDER.get(result.model, result.model) + _suffix(result)] for result in found
+        [result.name, WHAT.get(result.model, result.model) + _suffix(result)] for result in found
     ]
     shown: list[list[Cell]] = [
         [
@@ -82,10 +73,15 @@ def method(found: Sequence[ModelResult]) -> str:
                 f"Target: {formula}, natural logarithm. All errors are in this log space: an error of 0.7 is a factor"
                 " of 2.",
                 "Splits: accounts (in the random split, groups of near-duplicates of one account) are dealt into five"
-                " folds by a keyed hash. Each split tests on one fold and trains on the others; with five splits, every"
-                " post is tested once.",
-                "MSE, MAE and R² are over the test posts of all splits together; R² compares with the mean of the test"
-                " posts. Spearman is taken within each split and averaged.",
+                " folds by a keyed hash. Each seed tests on one fold and trains on the others; with five seeds, every"
+                " post is tested once. The splits by time train before a cut in time and test after it.",
+                "History: what the account's earlier posts reached, posts of the same second and later ones excluded."
+                " In the split by accounts the account was not trained on, but its past is known, as it would be on the"
+                " day.",
+                "Near-duplicates: posts of one account that share a picture, all but share its embedding, or share a"
+                " caption are on one side of every split.",
+                "MSE, MAE and R² are over the test posts of all seeds together; R² compares with the mean of the test"
+                " posts. Spearman is taken within each seed and averaged; within accounts, among each account's posts.",
                 "Intervals: accounts are drawn with replacement 1,000 times (percentile bootstrap). They hold for other"
                 " accounts of the same kind, not for other training posts or another time.",
                 "Standardisation, early stopping and penalties use the training part alone, with whole accounts (or"
