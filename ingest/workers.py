@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait as wait_for
 
-from shards.errors import EXIT_INTERRUPTED, PostmillError
+from shards.errors import EXIT_INTERRUPTED, Interrupted, PostmillError
 from shards.interrupt import held, interruptible
 
 Work = Callable[[], None]
@@ -72,9 +72,18 @@ def _blocked() -> Iterator[None]:
 
 
 def _interruptibly(work: Work) -> None:
-    """Let a signal end one piece of work; between pieces it ends the worker, which then holds nothing."""
-    with interruptible():
-        work()
+    """Let a signal end the worker, between pieces of work at once, within one after the clean-up.
+
+    A worker that went on would wait for more work, for ever where another was killed while it held the queue's lock.
+    """
+    interrupted = False
+    try:
+        with interruptible():
+            work()
+    except Interrupted:
+        interrupted = True
+    if interrupted:  # the exception is gone, and with it what its frames held
+        os._exit(EXIT_INTERRUPTED)
 
 
 def _begin() -> None:
