@@ -19,11 +19,12 @@ that makes a post; the second has metadata of the true size, and its parsing has
 from __future__ import annotations
 
 import argparse
+import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -275,17 +276,16 @@ def compare(data: Path, target: Path, title: str, repeats: int) -> None:
 
 
 def measured(command: list[str]) -> Cost:
-    """Run ``command`` quietly; its processor time and peak memory are those of all its processes."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    _, errors = process.communicate()
-    seconds = time.perf_counter() - started
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if process.returncode:
-        sys.exit(f"{command[:6]} ended with {process.returncode}: {errors.decode()[-500:]}")
-    processor = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return Cost(seconds, processor, after.ru_maxrss * 1024)
+    """Run ``command`` quietly; processor time is that of all its processes, peak memory that of the largest."""
+    with tempfile.TemporaryFile() as errors:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        if status:
+            errors.seek(0)
+            sys.exit(f"{command[:6]} ended with {os.waitstatus_to_exitcode(status)}: {errors.read().decode()[-500:]}")
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import deflate
+import pyarrow as pa
 
 from ingest.inflate import DEFLATE, inflate
 from ingest.influencers import Influencer
@@ -28,6 +29,7 @@ from shards.tar import Buffer, TarWriter
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _GZIP_TRAILER = struct.Struct("<II")  # CRC-32 and size of the plain bytes
 _LEVEL = 6
+_RECORDS = 1000  # held as Python objects at a time
 
 Place = tuple[int, int]  # row in the post shard, and place in the list of pictures or METADATA_IMAGE
 
@@ -48,11 +50,12 @@ def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dic
     """
     name = posts.shard_name(shard)
     found: list[Fault] = []
-    records: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []  # the latest; those before are in tables, which take a fraction of the memory
+    tables: list[pa.Table] = []
     images = 0
     with publish.unit(run.posts, name, run.fingerprint) as unit, _uncollected():
         tar = TarWriter(unit.file(f"{name}.tar"))
-        for post in plan.posts(run, shard).to_pylist():
+        for post in _rows(plan.posts(run, shard)):
             packed = _pack(run, post, entries, found)
             if packed is None:
                 continue
@@ -64,13 +67,17 @@ def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dic
                 tar.add(f"{key}.raw.json.gz", *packed.raw)
             records.append(packed.record)
             images += len(packed.pictures)
+            if len(records) == _RECORDS:
+                tables.append(posts.records_table(records))
+                records.clear()
         tar.close()
+        table = pa.concat_tables([*tables, posts.records_table(records)])
         unit.file(f"{name}{offsets.SUFFIX}").write(offsets.index_bytes(tar.members))
-        unit.table(f"{name}.parquet", posts.records_table(records))
+        unit.table(f"{name}.parquet", table)
         if found:
             unit.table(f"{name}.{faults.FILE}", faults.table(found))
         unit.counts.update(
-            posts=len(records), images=images, faults=len(found), lost=sum(fault.post_lost for fault in found)
+            posts=table.num_rows, images=images, faults=len(found), lost=sum(fault.post_lost for fault in found)
         )
         unit.info["faults"] = dict(Counter(fault.reason for fault in found))  # for who would not open every table
         return dict(unit.counts)
@@ -88,6 +95,11 @@ def refuse_if_strict(run: Run, entry: str, fault: EntryFault) -> None:
             place=run.folder,
             hint="plan in a new run folder without --strict: it is then a fault of that one entry",
         ) from fault
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(max_chunksize=_RECORDS):
+        yield from batch.to_pylist()
 
 
 def _pack(run: Run, post: Mapping[str, Any], entries: Mapping[Place, SpoolEntry], found: list[Fault]) -> _Packed | None:

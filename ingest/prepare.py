@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingest.levels import Level, open_space
-from ingest.plan import make_plan
 from ingest.source import Source, fingerprints
 from shards import run as runs
 from shards.progress import Progress
@@ -40,6 +39,8 @@ def prepare(
         UsageError: ``folder`` belongs to another dataset or has other options.
         PostmillError: A source is incomplete or cannot be read.
     """
+    from ingest.plan import make_plan  # loads the library of the joins, which a worker of ingest has no use for
+
     with (
         open_space(source.metadata, level) as metadata,
         open_space(source.images, level) as images,
