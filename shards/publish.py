@@ -29,6 +29,7 @@ from shards.errors import PostmillError
 
 SCHEMA_VERSION = 1
 TEMPORARY = ".tmp-"
+_LOCK = "lock"  # in a temporary folder; locks on folders themselves are not seen by other nodes
 _BLOCK = 1 << 20
 _IOV_MAX = os.sysconf("SC_IOV_MAX")
 
@@ -334,8 +335,9 @@ def sweep(folder: Path) -> int:
     removed = 0
     for path in folder.glob(f"{TEMPORARY}*"):
         try:
-            fd = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
+            # For writing: on NFS nothing else can be locked exclusively.
+            fd = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT) if path.is_dir() else os.open(path, os.O_RDWR)
+        except (FileNotFoundError, PermissionError):  # gone; another user's
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -370,7 +372,7 @@ def _create_locked_folder(folder: Path) -> tuple[tempfile.TemporaryDirectory[str
     while True:
         made = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=folder, ignore_cleanup_errors=True)
         try:
-            fd = os.open(made.name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = os.open(Path(made.name) / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except FileNotFoundError:
             made.cleanup()
             continue
