@@ -231,6 +231,27 @@ def encode(
         encoded(opened, encoders, models, model, device, share, shown, precision, per_image)
 
 
+@app.command(epilog="Example: `postmill export run --to clip-retrieval index`")
+def export(
+    folder: RunArgument,
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    layout: Annotated[str, typer.Option("--to", help="csv, clip-retrieval or hf (Hugging Face datasets).")],
+    encoders: Annotated[
+        str | None, typer.Option("--encoders", help="Comma-separated folders below embeddings; default: all.")
+    ] = None,
+) -> None:
+    """Write posts and embeddings in the layout of other tools."""
+    from shards.export import export as export_run
+
+    opened = runs.open_run(folder)
+    wanted = encoders.split(",") if encoders else None
+    with progress() as shown:
+        done = export_run(opened, layout, target, wanted, shown)
+    left = f", {done.left_out:,} left out" if done.left_out else ""
+    held = escape(", ".join(done.encoders)) or "no embeddings"
+    out.print(f"{escape(str(target))}: {done.posts:,} posts{left}, with {held}", soft_wrap=True)
+
+
 @app.command(epilog="Example: `postmill train run` or, as in the study, `postmill train run --recipe paper`")
 def train(
     folder: RunArgument,

@@ -22,7 +22,7 @@ Prepare = Callable[[Image.Image], npt.NDArray[np.uint8]]
 
 def preprocessing(compute: Compute) -> Mapping[str, Any]:
     """Return the settings that change the numbers, for ``encoder.json``."""
-    resize = "PIL's" if compute.precision == "float32" else "torch's antialiased, within 1 of 255 of PIL's"
+    resize = "PIL's" if compute.precision == "float32" else "torch's antialiased, within 2 of 255 of PIL's"
     return {
         "processor": f"as preprocessor_config.json sets it; resizing is {resize}",
         "features": "get_image_features, scaled to length 1",
@@ -92,7 +92,8 @@ def exact_prepare(processor: Any) -> Prepare:
 
 
 def fast_prepare(short: int, crop: int) -> Prepare:
-    """Return the same by torch's antialiased bicubic: a third of the time, and bytes that differ from PIL's by 1.
+    """Return the same by torch's antialiased bicubic: a third of the time, and bytes that differ from PIL's by 2
+    at most.
 
     Args:
         short: Pixels of the short side after resizing.

@@ -74,6 +74,11 @@ class Encoder:
         return f"{self.encoder}.{model}" if model else self.encoder
 
     @property
+    def encoder_column(self) -> str:
+        """The folder's name as a column of a table: ``text_all_MiniLM_L6_v2``."""
+        return re.sub(r"[^A-Za-z0-9]+", "_", self.folder)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) over all fields."""
         return canonical_hash(_to_json(self))
