@@ -1,0 +1,106 @@
+"""An encoder of another package: the example of the documentation, run as it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from encode import encode as stage
+from encode import image
+from encode.encode import encode_run
+from shards import embeddings
+from shards.errors import PostmillError, UsageError
+from shards.run import Run
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "encoders.md"
+
+
+def install(folder: Path, points: str) -> None:
+    """Lay out what pip would: the module, and the entry points of its package."""
+    blocks = dict(re.findall(r"```(python|toml)\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.S)[:2])
+    assert points or "[project.entry-points" in blocks["toml"]
+    (folder / "colours.py").write_text(blocks["python"], encoding="utf-8")
+    info = folder / "colours-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: colours\nVersion: 1.0\n")
+    named = points or blocks["toml"].splitlines()[1].replace('"', "")
+    (info / "entry_points.txt").write_text(f"[postmill.encoders]\n{named}\n")
+
+
+@pytest.fixture
+def run(make_posts: Callable[..., Run], make_jpeg: Callable[..., bytes]) -> Run:
+    return make_posts([[make_jpeg(1), make_jpeg(2)], [b"no picture"], [make_jpeg(3)]])
+
+
+def test_the_example_is_short_and_works(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_jpeg: Callable[..., bytes]
+) -> None:
+    install(tmp_path, "")
+    assert len((tmp_path / "colours.py").read_text().strip().splitlines()) <= 30
+    monkeypatch.syspath_prepend(str(tmp_path))
+    opened: list[bytes] = []
+    real = image.open_picture
+    monkeypatch.setattr(image, "open_picture", lambda data: opened.append(data) or real(data))
+    done = encode_run(run, encoders=["image", "colours"], models="light", device="cpu")
+    assert [each.encoder.folder for each in done.encoders] == ["image.EfficientNet-Lite0", "colours.mean-rgb"]
+    assert len(opened) == 4  # once for both encoders
+    shard = embeddings.read(run, done.encoders[1].encoder, 0)
+    assert shard.present.tolist() == [True, False, True] and shard.reasons[1].as_py() == "image_unreadable"
+    assert shard.vectors is not None
+    mean = np.asarray(real(make_jpeg(3)).resize((8, 8)), dtype=np.float32).mean(axis=(0, 1))
+    np.testing.assert_allclose(shard.vectors[2], mean / np.linalg.norm(mean), atol=1e-3)
+    # The bytes of one do not depend on the other: each alone gives the same.
+    before = {path: path.read_bytes() for path in run.embeddings.rglob("posts-*")}
+    for path in before:
+        path.unlink()
+    for name in ("colours", "image"):
+        encode_run(run, encoders=[name], models="light", device="cpu")
+    assert {path: path.read_bytes() for path in run.embeddings.rglob("posts-*")} == before
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ("image = colours:recipe", "'image', which is taken"),
+        ("Colours.x = colours:recipe", "which is not of lower-case letters"),
+        ("colours = colours:nothing", "cannot be imported"),
+        ("shades = colours:recipe", "must return an encode.encoders.Recipe for an encoder of that name"),
+    ],
+)
+def test_a_package_that_does_it_wrong_is_named(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, points: str, message: str
+) -> None:
+    install(tmp_path, points)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(PostmillError, match=re.escape(message)):
+        encode_run(run, encoders=[points.partition(" ")[0]], models="light", device="cpu")
+
+
+def test_an_unknown_encoder_is_refused_with_those_that_are_installed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UsageError) as caught:
+        stage.check(["shapes"], "light", {}, "cpu")
+    assert "metadata, colours" in str(caught.value.hint)
+
+
+def test_every_picture_is_kept_where_asked(run: Run, make_jpeg: Callable[..., bytes]) -> None:
+    options: dict[str, Any] = dict(encoders=["image"], models="light", device="cpu")
+    (summary,) = encode_run(run, per_image=True, **options).encoders
+    held, kept = embeddings.read(run, summary.encoder, 0), embeddings.read_pictures(run, summary.encoder, 0)
+    assert kept.rows.tolist() == [0, 0, 1, 2] and kept.images.tolist() == [0, 1, 0, 0]
+    assert kept.reasons == [None, None, "image_unreadable", None]
+    vectors = kept.vectors.astype(np.float32)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), [1, 1, 0, 1], atol=2e-3)
+    mean = vectors[:2].mean(axis=0)
+    assert held.vectors is not None
+    np.testing.assert_allclose(held.vectors[0], mean / np.linalg.norm(mean), atol=1e-3)
+    with pytest.raises(UsageError, match="made with another preprocessing"):
+        encode_run(run, per_image=False, **options)
