@@ -1,0 +1,83 @@
+"""A hundred shards in one call: memory stays flat, and a kill loses the shard in hand alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from encode.encode import encode_run
+from shards import embeddings, posts, publish
+from shards.progress import Advance, Silent
+from shards.run import Run
+
+ROOT = Path(__file__).parents[2]
+ENCODE = """
+import sys
+from pathlib import Path
+from encode.encode import encode_run
+from shards.run import open_run
+encode_run(open_run(Path(sys.argv[1])), encoders=["image"], models="light", device="cpu")
+"""
+
+
+class Watched(Silent):
+    """Progress that notes the resident memory, in bytes, at each shard."""
+
+    def __init__(self) -> None:
+        self.resident: list[int] = []
+
+    @contextmanager
+    def track(self, label: str, total: int | None, unit: str = "") -> Iterator[Advance]:
+        def advance(n: int) -> None:
+            pages = Path("/proc/self/statm").read_text().split()[1]
+            self.resident.append(int(pages) * os.sysconf("SC_PAGE_SIZE"))
+
+        yield advance
+
+
+@pytest.fixture
+def run(make_run: Callable[..., Run], make_record: Callable[..., Any], make_jpeg: Callable[..., bytes]) -> Run:
+    """A hundred shards of two posts, each with 2 MB of text that no other has."""
+
+    def post(n: int) -> tuple[Any, list[bytes]]:
+        return make_record(f"k{n}", caption=f"{n} bread ", comments=f"{n} " * 300_000), [make_jpeg(n)] * 2
+
+    return make_run([[post(n), post(n + 1)] for n in range(0, 200, 2)])
+
+
+@pytest.mark.parametrize("encoder", ["text", "image"])
+def test_memory_is_flat(run: Run, encoder: str) -> None:
+    watched = Watched()
+    (summary,) = encode_run(run, encoders=[encoder], models="light", device="cpu", workers=2, progress=watched).encoders
+    assert summary.done == len(watched.resident) == 100
+    assert max(watched.resident[70:]) - max(watched.resident[20:50]) < 24 << 20
+
+
+def test_a_kill_loses_the_shard_in_hand_alone(run: Run) -> None:
+    publish.put_bytes(run.folder / "started", b"")
+    process = subprocess.Popen([sys.executable, "-c", ENCODE, str(run.folder)], cwd=ROOT)
+    folder = run.embeddings / "image.EfficientNet-Lite0"
+    while process.poll() is None and not (folder / f"{posts.shard_name(5)}.json").is_file():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    (encoder,) = embeddings.encoders(run)
+    done = [embeddings.is_done(run, encoder, shard) for shard in range(100)]
+    last = done.index(False)
+    assert last > 5 and not any(done[last:])  # no gap: what was read ahead is of shards that were not begun
+    names = {
+        path.name.removeprefix(publish.TEMPORARY).partition(".")[0] for path in folder.glob(f"{publish.TEMPORARY}*")
+    }
+    assert names <= {posts.shard_name(last)}
+    (summary,) = encode_run(run, encoders=["image"], models="light", device="cpu").encoders
+    assert (summary.skipped, summary.done) == (last, 100 - last)
+    assert not list(folder.glob(f"{publish.TEMPORARY}*"))
