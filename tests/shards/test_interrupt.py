@@ -47,6 +47,25 @@ def test_an_error_that_a_signal_was_turned_into_is_a_signal() -> None:
         raise RuntimeError("query interrupted")
 
 
+def test_a_signal_is_put_off_to_the_end_of_a_step() -> None:
+    steps = []
+    with pytest.raises(Interrupted), interruptible():
+        with interrupt.held():
+            with interrupt.held():
+                signal.raise_signal(signal.SIGTERM)
+            steps.append("made and noted")
+        pytest.fail("it was lost")
+    assert steps == ["made and noted"]
+
+
+def test_a_block_within_another_leaves_the_signals_to_it() -> None:
+    with pytest.raises(Interrupted), interruptible():
+        with interruptible():
+            pass
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("the inner block took the handler away")
+
+
 def test_a_signal_of_an_earlier_block_is_over() -> None:
     with contextlib.suppress(Interrupted), interruptible():
         os.kill(os.getpid(), signal.SIGUSR2)

@@ -133,6 +133,31 @@ def test_sweep_removes_the_temporaries_of_the_dead_and_no_others(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_temporary_goes_with_its_writer_even_where_the_clean_up_was_cut_short(tmp_path: Path) -> None:
+    file = publish.HashingFile(tmp_path / "a.bin")
+    file.write(b"half")
+    assert len(list(tmp_path.iterdir())) == 1
+    del file
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_file_takes_no_more(tmp_path: Path) -> None:
+    file = publish.HashingFile(tmp_path / "a.bin")
+    file.discard()
+    other = publish.HashingFile(tmp_path / "b.bin")  # gets the number of the descriptor that was closed
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        file.write(b"a footer, late")
+    assert other.temporary.stat().st_size == 0
+    other.discard()
+
+
+def test_a_full_disk_is_said_of_a_single_file_too(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PostmillError, match="cannot write") as caught:
+        publish.put_bytes(tmp_path / "file" / "index.json", b"x")
+    assert caught.value.hint is not None
+
+
 def test_two_writers_of_one_unit_leave_one_whole_unit(tmp_path: Path) -> None:
     with publish.unit(tmp_path, "unit", RUN) as first:
         first.file("a.bin").write(b"hello")
