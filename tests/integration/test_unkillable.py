@@ -20,8 +20,8 @@ import pytest
 from tests.integration import kills
 from tests.integration.kills import STAGES, STOPS, Job, Measured
 
-KILLS = int(os.environ.get("POSTMILL_KILLS", "22"))
-PARTS = 4  # of them, which may go on at once
+KILLS = int(os.environ.get("POSTMILL_KILLS", "16"))
+PARTS = 2  # of them, which may go on at once
 AGAIN = ("SIGKILL", "SIGTERM", "SIGKILL", "SIGINT all")  # while it resumes
 
 
