@@ -16,7 +16,8 @@ from shards.posts import shard_name
 from shards.publish import TEMPORARY, Manifest
 from shards.run import Run
 
-REPORT = "index"
+# The units of the report's folder: the page, of `report`, and the table of all models, of `train`.
+REPORTS = {"index": ("index.html",), "results": ("results.md", "metrics.json")}
 
 # What reading a file that is not what it should be can end with.
 UNREADABLE = (PostmillError, pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError)
@@ -53,7 +54,7 @@ class Folder:
     @property
     def alone(self) -> bool:
         """Whether it holds one unit, whose files are named otherwise than the unit."""
-        return self.expected in ((plan.NAME,), (models.MANIFEST,), (REPORT,))
+        return self.expected in ((plan.NAME,), (models.MANIFEST,))
 
     def manifests(self) -> dict[str, Manifest]:
         """Return the whole manifests in it by name of unit."""
@@ -117,7 +118,13 @@ def folders(run: Run, wanted: Planned | None) -> Iterator[Folder]:
     for path in _subfolders(run.models):
         yield Folder(path, train, (models.MANIFEST,), False, (), partial(crosscheck.model, path))
     if run.report.is_dir():
-        yield Folder(run.report, f"postmill report {run.word}", (REPORT,), True, (), _nothing)
+        made = tuple(
+            name
+            for name, files in REPORTS.items()
+            if any((run.report / file).exists() for file in (*files, f"{name}.json"))
+        )
+        again = f"postmill train {run.word}, with the options of before, and postmill report {run.word}"
+        yield Folder(run.report, again, made, True, (), _nothing)
 
 
 def _encode_command(run: Run, path: Path) -> str:

@@ -146,7 +146,10 @@ def test_unknown_names_are_refused_with_the_known_ones(
 
 
 @pytest.mark.parametrize("value", ["/no/such/folder", "", "a/b/c", "../x"])
-def test_an_override_that_is_neither_folder_nor_hub_id(value: str) -> None:
+def test_an_override_that_is_neither_folder_nor_hub_id(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no such folder is
     with pytest.raises(UsageError, match="neither a folder nor the name of a model"):
         models.transformers_model("image", value)
 

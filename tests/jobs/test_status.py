@@ -177,7 +177,7 @@ def test_the_table_names_every_stage_fault_and_job(
     run = planned(1, [0], 0, "a [bold] run")
     ingested(run, 0, spools=["metadata-000000"])
     encoded(run, 0)
-    console = Console(width=100, record=True, file=(tmp_path / "out").open("w"))
+    console = Console(width=400, record=True, file=(tmp_path / "out").open("w"))  # the path may be long
     jobs = [Job("1", None, "PENDING", "Dependency", Mark("0", "train", 0, 1))]
     console.print(show.status_view(str(run.folder), status.read(run), jobs))
     shown = console.export_text()
