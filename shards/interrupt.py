@@ -66,7 +66,11 @@ def check() -> None:
 
 def _raise(number: int, frame: FrameType | None) -> None:
     for each in SIGNALS:  # a second signal must not break the clean-up that the first one started
-        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, _pass)
     _arrived.append(number)
     if not _holding:
         check()
+
+
+def _pass(number: int, frame: FrameType | None) -> None:
+    """Take a signal and do nothing; of one that came just before SIG_IGN was set, Python prints a traceback."""

@@ -177,10 +177,10 @@ def test_the_table_names_every_stage_fault_and_job(
     run = planned(1, [0], 0, "a [bold] run")
     ingested(run, 0, spools=["metadata-000000"])
     encoded(run, 0)
-    console = Console(width=400, record=True, file=(tmp_path / "out").open("w"))  # the path may be long
+    console = Console(width=100, record=True, file=(tmp_path / "out").open("w"))
     jobs = [Job("1", None, "PENDING", "Dependency", Mark("0", "train", 0, 1))]
     console.print(show.status_view(str(run.folder), status.read(run), jobs))
-    shown = console.export_text()
+    shown = " ".join(console.export_text().split())  # a long path is broken into lines
     for words in ("a [bold] run", "windows", "encode metadata", "1/1", "no_image 3", "Slurm train: 1 PENDING"):
         assert words in shown
 
