@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -57,6 +58,11 @@ app = typer.Typer(
 )
 out = Console()
 err = Console(stderr=True)
+OUT_OF_MEMORY = b"""error: out of memory
+  where: this machine, or the limit that `ulimit -v` or a job sets
+  next:  run the same command again with fewer --workers or more memory: it carries on; where one worker is too many, \
+start a new run with a smaller --shard-size
+"""
 
 SourceArgument = Annotated[
     str,
@@ -727,15 +733,10 @@ def main() -> None:
     for noisy in ("httpx", "huggingface_hub", "sentence_transformers", "transformers", "fsspec"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        try:
-            app()
-        except MemoryError as error:
-            raise PostmillError(
-                f"out of memory{f' ({error})' if str(error) else ''}",
-                place="this machine, or the limit that `ulimit -v` or a job sets",
-                hint="run the same command again with fewer --workers or more memory: it carries on; where one worker "
-                "is too many, start a new run with a smaller --shard-size",
-            ) from error
+        app()
+    except MemoryError:
+        os.write(sys.stderr.fileno(), OUT_OF_MEMORY)  # as it is: anything that is drawn takes memory
+        os._exit(PostmillError.exit_code)
     except (PostmillError, Interrupted) as error:
         err.print("[bold red]error:[/] " + escape(error.cause), highlight=False, soft_wrap=True)
         if error.place:

@@ -36,7 +36,8 @@ def perform(work: Sequence[Work], workers: int) -> Generator[None, None, None]:
             yield
         return
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(workers, len(work)), mp_context=context, initializer=_begin)
+    with _blocked():  # starts a process too, which keeps count of semaphores
+        executor = ProcessPoolExecutor(min(workers, len(work)), mp_context=context, initializer=_begin)
     complete = False
     try:
         with held(), _blocked():
