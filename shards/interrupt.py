@@ -8,8 +8,10 @@ at a bad moment, between making a thing and knowing of it: :func:`held` puts it 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 from shards.errors import Interrupted
@@ -35,9 +37,12 @@ def interruptible() -> Iterator[None]:
             check()
         return
     before = {number: signal.signal(number, _raise) for number in SIGNALS}
+    hook = sys.unraisablehook
+    sys.unraisablehook = partial(_report_unraisable, hook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
         try:
@@ -70,6 +75,12 @@ def _raise(number: int, frame: FrameType | None) -> None:
     _arrived.append(number)
     if not _holding:
         check()
+
+
+def _report_unraisable(hook: Callable[[sys.UnraisableHookArgs], object], unraisable: sys.UnraisableHookArgs) -> None:
+    """Print no traceback of a signal that came in a finaliser: it is remembered."""
+    if unraisable.exc_type is not Interrupted:
+        hook(unraisable)
 
 
 def _pass(number: int, frame: FrameType | None) -> None:

@@ -10,6 +10,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -32,12 +34,17 @@ def digests(run: Path) -> dict[str, str]:
 
 
 def hurry(cluster) -> None:  # type: ignore[no-untyped-def]
-    """Start at once what was requeued: Slurm lets it wait for two minutes."""
-    for line in cluster.call("squeue", "--noheader", "--array", "--format=%i|%r").splitlines():
-        job, reason = line.split("|")
-        if reason == "BeginTime":
+    """Start soon what was requeued: Slurm lets it wait for two minutes.
+
+    Not at once: credentials and their revocation are compared by the second, and a node that revoked a task's
+    credential in this one refuses the new start and fails the task.
+    """
+    soon = time.time() + 5
+    for line in cluster.call("squeue", "--noheader", "--array", "--format=%i|%r|%S").splitlines():
+        job, reason, start = line.split("|")
+        if reason == "BeginTime" and start != "N/A" and datetime.fromisoformat(start).timestamp() > soon:
             with contextlib.suppress(AssertionError):  # it is on its way from one state to another
-                cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+                cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
 
 
 def finish(cluster) -> None:  # type: ignore[no-untyped-def]

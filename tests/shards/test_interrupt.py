@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,29 @@ def test_no_handler_of_exceptions_takes_it() -> None:
         with contextlib.suppress(Exception):
             signal.raise_signal(signal.SIGTERM)
         pytest.fail("it was swallowed")
+
+
+class Finalised:
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+    def __del__(self) -> None:
+        if self.error is not None:
+            raise self.error
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_in_a_finaliser_is_not_lost_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Interrupted), interruptible():
+        Finalised(None)
+        interrupt.check()
+        pytest.fail("it was lost")
+    assert capfd.readouterr().err == ""
+
+
+def test_another_error_in_a_finaliser_is_reported_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append(unraisable.exc_type))
+    with interruptible():
+        Finalised(ValueError("a fault of its own"))
+    assert reported == [ValueError]
