@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -13,7 +12,7 @@ from ingest.pack import pack_shard
 from ingest.ranges import EVERYTHING, Selection
 from ingest.source import open_archive
 from ingest.windows import image_spool, is_packed, metadata_spool, pack_window, spool_metadata, spooled
-from ingest.workers import perform
+from ingest.workers import workforce
 from shards import listing, plan, posts, publish
 from shards import run as runs
 from shards.errors import PostmillError
@@ -79,18 +78,17 @@ def ingest(
     for folder in (run.spool, run.posts):
         if folder.is_dir():
             publish.sweep(folder)
-    for stage in stages:
-        whole = stage is Stage.METADATA and len(stages) > 1  # the stages that follow need all of it
-        pieces = share(_selected(run, stage, EVERYTHING if whole else selection), task)
-        todo = [piece for piece in pieces if not piece.done]
-        ready = _ready(run, stage, todo, some=selection != EVERYTHING)
-        with progress.track(f"ingest: {stage.value}", len(pieces), "pieces") as advance:
-            advance(len(pieces) - len(todo))
-            work = [partial(_do, run.folder, stage, piece.number) for piece in ready]
-            with closing(perform(work, workers)) as finished:  # at once, for the workers end with it
-                for _ in finished:
+    with workforce(workers) as perform:
+        for stage in stages:
+            whole = stage is Stage.METADATA and len(stages) > 1  # the stages that follow need all of it
+            pieces = share(_selected(run, stage, EVERYTHING if whole else selection), task)
+            todo = [piece for piece in pieces if not piece.done]
+            ready = _ready(run, stage, todo, some=selection != EVERYTHING)
+            with progress.track(f"ingest: {stage.value}", len(pieces), "pieces") as advance:
+                advance(len(pieces) - len(todo))
+                for _ in perform([partial(_do, run.folder, stage, piece.number) for piece in ready]):
                     advance(1)
-        yield StageSummary(stage, len(ready), len(pieces) - len(todo), len(todo) - len(ready))
+            yield StageSummary(stage, len(ready), len(pieces) - len(todo), len(todo) - len(ready))
     listing.write(run)
 
 

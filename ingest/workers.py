@@ -1,102 +1,184 @@
-"""Independent pieces of work, done one after another or by worker processes."""
+"""Independent pieces of work, done one after another or by worker processes.
+
+The processes are started and spoken to here, over a pipe each way, and not by concurrent.futures: its pool shares a
+lock among the workers and starts threads in the parent, so a worker that is killed, or a thread that finds no memory,
+can leave everybody waiting for ever. Here nothing is shared, and whoever ends is noticed by the end of its pipe.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import pickle
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing.connection import wait as wait_for
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from queue import SimpleQueue
+from typing import NamedTuple
 
 from shards.errors import EXIT_INTERRUPTED, Interrupted, PostmillError
 from shards.interrupt import held, interruptible
 
 Work = Callable[[], None]
+Outcome = PostmillError | MemoryError | None
+Perform = Callable[[Sequence[Work]], Iterator[None]]
 _FROM_TERMINALS = (signal.SIGINT, signal.SIGUSR2)  # which, and some schedulers, send them to every process
+_PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from ingest.workers import serve; serve(int(sys.argv[1]))"
 
 
-def perform(work: Sequence[Work], workers: int) -> Generator[None, None, None]:
-    """Do all of ``work``, yielding as each piece ends; on an exception the other workers drop what is in hand.
+class _Worker(NamedTuple):
+    process: subprocess.Popen[bytes]
+    orders: Connection[Work, None]
+    outcomes: Connection[None, Outcome]
+
+
+@contextmanager
+def workforce(count: int) -> Iterator[Perform]:
+    """Provide a function that does pieces of work and yields as each ends.
+
+    The pieces do not depend on each other; they are begun in their order. When one fails, the block should be left:
+    its end makes the other workers drop what they have in hand.
 
     Args:
-        work: Pieces that do not depend on each other, in the order in which to begin them.
-        workers: How many processes; with 1 this process does everything.
+        count: How many processes; with 1 this process does everything. They are started when there is work for them.
 
     Raises:
         PostmillError: A piece failed, or a worker was killed.
-        Interrupted: A signal came.
+        Interrupted: A signal came, here or to a worker.
     """
-    if workers == 1 or len(work) < 2:
+    workers: list[_Worker] = []
+    complete = False
+    try:
+        yield partial(_perform, workers, count)
+        complete = True
+    finally:
+        with held():
+            for worker in workers:
+                if not complete:
+                    worker.process.terminate()
+                worker.orders.close()
+            for worker in workers:
+                worker.process.wait()
+                worker.outcomes.close()
+
+
+def _perform(workers: list[_Worker], count: int, work: Sequence[Work]) -> Iterator[None]:
+    if count == 1 or len(work) < 2:
         for each in work:
             each()
             yield
         return
-    context = multiprocessing.get_context("spawn")
-    with _blocked():  # starts a process too, which keeps count of semaphores
-        executor = ProcessPoolExecutor(min(workers, len(work)), mp_context=context, initializer=_begin)
-    complete = False
+    while len(workers) < min(count, len(work)):
+        with held():
+            workers.append(_start())
+    left = iter(work)
+    busy = []
+    for worker, each in zip(workers, left, strict=False):
+        _give(worker, each)
+        busy.append(worker)
+    while busy:
+        readable = wait([worker.outcomes for worker in busy])
+        for worker in [each for each in busy if each.outcomes in readable]:
+            _take(worker)
+            following = next(left, None)
+            if following is None:
+                busy.remove(worker)
+            else:
+                _give(worker, following)
+            yield
+
+
+def _give(worker: _Worker, work: Work) -> None:
+    with suppress(BrokenPipeError):  # it has ended, which its other pipe tells
+        worker.orders.send(work)
+
+
+def _take(worker: _Worker) -> None:
+    """Raise what the worker's piece of work ended with, if it is an error."""
     try:
-        with held(), _blocked():
-            pending = {executor.submit(_interruptibly, each) for each in work}
-        while pending:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                future.result()
-                yield
-        complete = True
-    except BrokenProcessPool as error:
+        error = worker.outcomes.recv()
+    except EOFError:
+        code = worker.process.wait()
+        if code in (EXIT_INTERRUPTED, -signal.SIGTERM):
+            raise Interrupted("stopped by a signal to a worker process") from None
+        how = "was killed, most likely for want of memory" if code < 0 else f"ended with exit code {code}"
         raise PostmillError(
-            "a worker process was killed, most likely for want of memory",
+            f"a worker process {how}",
             place="--workers",
             hint="run the same command again with fewer workers: each holds one window in memory",
-        ) from error
-    finally:
-        with held():
-            if not complete:
-                for child in multiprocessing.active_children():
-                    child.terminate()
-            executor.shutdown(wait=True, cancel_futures=True)
+        ) from None
+    if error is not None:
+        raise error
 
 
-@contextmanager
-def _blocked() -> Iterator[None]:
-    """Put off what terminals send; processes started in the block are born so, and ignore it when they can."""
+def _start() -> _Worker:
+    """Start a worker process.
+
+    Raises:
+        PostmillError: The system has no memory or no process left for it.
+    """
+    orders, give = os.pipe()
+    take, outcomes = os.pipe()
+    # Born with these signals blocked: it ignores them when it can, and until then they must not end it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FROM_TERMINALS)
     try:
-        yield
+        process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(outcomes), *sys.path], stdin=orders, pass_fds=[outcomes]
+        )
+    except OSError as error:
+        os.close(give)
+        os.close(take)
+        raise PostmillError(
+            f"a worker process cannot be started: {error.strerror}",
+            place="--workers",
+            hint="run the same command again with fewer workers",
+        ) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(orders)
+        os.close(outcomes)
+    return _Worker(process, Connection(give, readable=False), Connection(take, writable=False))
 
 
-def _interruptibly(work: Work) -> None:
-    """Let a signal end the worker, between pieces of work at once, within one after the clean-up.
+def serve(outcomes: int) -> None:
+    """Do the work that comes in from standard input until that ends: what a worker process runs.
 
-    A worker that went on would wait for more work, for ever where another was killed while it held the queue's lock.
+    Args:
+        outcomes: The file descriptor to which to write how each piece ended.
     """
-    interrupted = False
-    try:
-        with interruptible():
-            work()
-    except Interrupted:
-        interrupted = True
-    if interrupted:  # the exception is gone, and with it what its frames held
-        os._exit(EXIT_INTERRUPTED)
-
-
-def _begin() -> None:
-    """Prepare a worker process: only its parent decides when it ends, and it does not outlive its parent."""
-    for number in _FROM_TERMINALS:
+    for number in _FROM_TERMINALS:  # only its parent decides when it ends
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _FROM_TERMINALS)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    orders: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    with Connection(outcomes, readable=False) as told:
+        while True:
+            told.send(_do(orders.get()))
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for([parent.sentinel])
+def _listen(orders: SimpleQueue[bytes]) -> None:
+    """Pass on what comes in; end the process when nothing more can come, so that it does not outlive its parent."""
+    try:
+        with Connection(os.dup(sys.stdin.fileno()), writable=False) as incoming:
+            while True:
+                orders.put(incoming.recv_bytes())
+    finally:
         os._exit(EXIT_INTERRUPTED)  # no clean-up: the temporaries are unlocked by this and swept by the next start
+
+
+def _do(order: bytes) -> Outcome:
+    """Do one piece and return what it failed with; a signal ends the worker, within a piece after the clean-up."""
+    try:
+        with interruptible():
+            pickle.loads(order)()  # noqa: S301  # from its parent alone
+    except (PostmillError, MemoryError) as error:
+        return error
+    except Interrupted:
+        pass
+    else:
+        return None
+    os._exit(EXIT_INTERRUPTED)  # the exception is gone by now, and with it what its frames held

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import copy
 import os
+import resource
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ingest.space import AddressSpace, PartError, lay_out
-from ingest.workers import perform
-from shards.errors import PostmillError, UsageError
+from ingest.workers import Work, workforce
+from shards.errors import Interrupted, PostmillError, UsageError
+
+
+def perform(work: Sequence[Work], workers: int) -> int:
+    with workforce(workers) as performed:
+        return len(list(performed(work)))
 
 
 def read(path: str) -> None:
@@ -28,7 +38,7 @@ def test_the_error_of_a_part_comes_home_whole(tmp_path: Path, workers: int) -> N
     (tmp_path / "a.z01").write_bytes(b"short")
     work = [partial(read, str(tmp_path / "a.z01"))] * 2
     with pytest.raises(PartError, match="ends at byte 5") as caught:
-        list(perform(work, workers))
+        perform(work, workers)
     assert caught.value.place == str(tmp_path / "a.z01") and caught.value.hint is not None
 
 
@@ -41,5 +51,63 @@ def test_errors_survive_being_sent(kind: type[PostmillError]) -> None:
 
 def test_a_worker_that_was_killed_is_told_of() -> None:
     with pytest.raises(PostmillError, match="worker process was killed") as caught:
-        list(perform([die, die, die], 3))
+        perform([die, die, die], 3)
     assert caught.value.hint is not None and "fewer workers" in caught.value.hint
+
+
+def crash() -> None:
+    raise ValueError("a fault of the program")
+
+
+def test_a_fault_of_the_program_is_shown_where_it_happened(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(PostmillError, match="ended with exit code 1"):
+        perform([crash, crash], 2)
+    assert "ValueError: a fault of the program" in capfd.readouterr().err
+
+
+def note(folder: Path) -> None:
+    (folder / str(os.getpid())).touch()
+
+
+def test_the_workers_stay_for_all_that_is_to_be_done(tmp_path: Path) -> None:
+    with workforce(2) as performed:
+        for _ in range(3):
+            assert len(list(performed([partial(note, tmp_path)] * 5))) == 5
+    assert 1 <= len(list(tmp_path.iterdir())) <= 2
+
+
+def wait_for_ever(begun: Path) -> None:
+    begun.touch()
+    time.sleep(10**6)
+
+
+def fail_after(begun: Path) -> None:
+    while not begun.exists():
+        time.sleep(0.01)
+    raise PostmillError("it failed")
+
+
+def test_when_one_fails_the_others_drop_what_is_in_hand(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    with pytest.raises(PostmillError, match="it failed"):
+        perform([partial(wait_for_ever, begun), partial(fail_after, begun)], 2)
+
+
+def test_a_worker_that_is_told_to_stop_stops_all() -> None:
+    with pytest.raises(Interrupted):
+        perform([partial(signal.raise_signal, signal.SIGTERM)] * 3, 2)
+
+
+def test_no_memory_for_workers_is_an_error_and_ends(tmp_path: Path) -> None:
+    """At each limit of address space something else fails: the fork, the loader, an import, a thread."""
+    program = "from ingest.workers import workforce\nwith workforce(2) as perform:\n    list(perform([print, print]))"
+    outcomes = set()
+    for megabytes in range(20, 1500, 120):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            timeout=60,
+            preexec_fn=partial(resource.setrlimit, resource.RLIMIT_AS, (megabytes << 20, megabytes << 20)),
+        )
+        outcomes.add(done.returncode == 0)
+    assert outcomes == {True, False}

@@ -60,7 +60,7 @@ class Started:
                 command = Path(f"/proc/{pid}/cmdline").read_bytes()
             except OSError:
                 continue
-            if b"spawn_main" in command:
+            if b"ingest.workers" in command:
                 found.append(pid)
         return found
 
