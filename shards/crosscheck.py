@@ -17,9 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from shards import embeddings, faults, models, offsets, plan, posts, sealed, spool, tar
+from shards import embeddings, faults, models, offsets, parquet, plan, posts, sealed, spool, tar
 from shards.publish import Manifest
 from shards.run import Run
 
@@ -35,14 +34,14 @@ def plan_tables(run: Run, _: str, manifest: Manifest) -> Iterator[Difference]:
     tables = {"posts": plan.POSTS, "entries": plan.ENTRIES, "windows": plan.WINDOWS, "shards": plan.SHARDS}
     found = {}
     for name, schema in {**tables, "faults": faults.SCHEMA}.items():
-        with pq.ParquetFile(run.plan / f"{name}.parquet") as file:
+        with parquet.opened(run.plan / f"{name}.parquet") as file:
             found[name] = file.metadata.num_rows
             if not file.schema_arrow.equals(schema):
                 yield run.plan / f"{name}.parquet", "its columns are not those of this version"
                 return
-    windows = pq.read_table(run.plan / "windows.parquet")
+    windows = parquet.read(run.plan / "windows.parquet")
     shards = plan.shards(run)
-    lost = pc.sum(pq.read_table(run.plan / faults.FILE, columns=["post_lost"])["post_lost"]).as_py() or 0
+    lost = pc.sum(parquet.read(run.plan / faults.FILE, columns=["post_lost"])["post_lost"]).as_py() or 0
     for name, rows, stated in (
         ("posts", found["posts"], counts["planned_posts"]),
         ("entries", found["entries"], counts["planned_posts"] + counts["planned_images"]),
@@ -100,8 +99,8 @@ def _entries_of_windows(run: Run) -> Counter[tuple[int, int]]:
 
 
 def _batches(path: Path, *columns: str) -> Iterator[list[npt.NDArray[np.int64]]]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=list(columns)):
+    with parquet.opened(path) as file:
+        for batch in file.iter_batches(columns=list(columns), use_threads=False):
             if batch.num_rows:
                 yield [batch.column(name).to_numpy().astype(np.int64) for name in columns]
 
@@ -140,7 +139,7 @@ def post_shard(run: Run, name: str, manifest: Manifest) -> Iterator[Difference]:
     records, index = run.posts / f"{name}.parquet", run.posts / f"{name}{offsets.SUFFIX}"
     lost_posts: list[tuple[str, str]] = []
     if counts["faults"]:
-        table = pq.read_table(run.posts / f"{name}.{faults.FILE}")
+        table = parquet.read(run.posts / f"{name}.{faults.FILE}")
         lost = table.filter(table["post_lost"])
         lost_posts = list(zip(lost["influencer"].to_pylist(), lost["post_id"].to_pylist(), strict=True))
         if (table.num_rows, len(lost_posts)) != (counts["faults"], counts["lost"]):
@@ -149,11 +148,11 @@ def post_shard(run: Run, name: str, manifest: Manifest) -> Iterator[Difference]:
     planned = plan.posts(run, shard).select(["key", "influencer", "post_id"]).to_pylist()
     gone = set(lost_posts)
     wanted = [row["key"] for row in planned if (row["influencer"], row["post_id"]) not in gone]
-    with pq.ParquetFile(records) as file:
+    with parquet.opened(records) as file:
         if not file.schema_arrow.equals(posts.SCHEMA):
             yield records, "its columns are not those of this version"
             return
-    keys = pq.read_table(records, columns=["key"])["key"].to_pylist()
+    keys = parquet.read(records, columns=["key"])["key"].to_pylist()
     if len(keys) != counts["posts"]:
         yield records, f"{len(keys)} rows, the manifest says {counts['posts']}"
     if keys != wanted:
@@ -161,7 +160,7 @@ def post_shard(run: Run, name: str, manifest: Manifest) -> Iterator[Difference]:
         yield records, f"row {at} is not the post that plan and faults leave there"
         return
     yield from _members(run.posts / f"{name}.tar", index, records, bool(run.options.get("raw")))
-    images = sum(map(len, pq.read_table(records, columns=["images"])["images"].to_pylist()))
+    images = sum(map(len, parquet.read(records, columns=["images"])["images"].to_pylist()))
     if images != counts["images"]:
         yield records, f"{images} pictures, the manifest says {counts['images']}"
 
@@ -195,8 +194,8 @@ def _members(path: Path, index: Path, records: Path, raw: bool) -> Iterator[Diff
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_ROWS):
+    with parquet.opened(path) as file:
+        for batch in file.iter_batches(_ROWS, use_threads=False):
             yield from batch.to_pylist()
 
 
@@ -230,7 +229,8 @@ def model(folder: Path, name: str, manifest: Manifest) -> Iterator[Difference]:
     if name != models.MANIFEST:
         return
     path = folder / models.PREDICTIONS_FILE
-    rows = pq.read_metadata(path).num_rows
+    with parquet.opened(path) as file:
+        rows = file.metadata.num_rows
     if rows != manifest.counts["predictions"]:
         yield path, f"{rows} rows, the manifest says {manifest.counts['predictions']}"
     metrics = json.loads((folder / models.METRICS_FILE).read_bytes())

@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from shards import publish, sealed
+from shards import parquet, publish, sealed
 from shards.errors import PostmillError, UsageError
 from shards.posts import shard_name
 from shards.publish import Unit
@@ -236,7 +235,7 @@ def read(run: Run, encoder: Encoder, shard: int) -> EmbeddingShard:
             f"embedding shard {name} is not done", place=folder, hint=f"make it: postmill encode {run.word}"
         )
     try:
-        table = pq.read_table(folder / f"{name}.parquet")
+        table = parquet.read(folder / f"{name}.parquet")
         vectors = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) if encoder.dimensions else None
     except (pa.ArrowException, OSError, EOFError, ValueError, SyntaxError, TokenError) as error:
         raise PostmillError(
@@ -266,7 +265,7 @@ def read_pictures(run: Run, encoder: Encoder, shard: int) -> PictureRows:
             place=folder,
             hint=f"make it in a new folder of the encoder: postmill encode {run.word} --per-image",
         )
-    table = pq.read_table(folder / f"{name}.parquet")
+    table = parquet.read(folder / f"{name}.parquet")
     return PictureRows(
         rows=table["row"].to_numpy(),
         images=table["image"].to_numpy(),

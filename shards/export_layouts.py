@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv as pa_csv
 
-from shards import posts, publish
+from shards import parquet, posts, publish
 from shards.embeddings import Encoder
 from shards.publish import HashingFile
 
@@ -129,7 +129,7 @@ def _lists(vectors: npt.NDArray[Any], present: pa.ChunkedArray) -> pa.Array:
 def _put_table(path: Path, table: pa.Table) -> None:
     file = HashingFile(path)
     try:
-        publish.write_parquet(file, table)
+        parquet.write(file, table)
     finally:
         _settle(file)
 

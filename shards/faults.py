@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from shards import plan, publish
+from shards import parquet, plan, publish
 from shards.posts import shard_name
 from shards.reasons import MEANING, Reason
 from shards.run import Run
@@ -81,12 +80,12 @@ def meaning(reason: str) -> str:
 def tables(run: Run, shards: int) -> Iterator[tuple[str, pa.Table]]:
     """Yield the name of its unit and each finished faults table of the run: the plan's, then the post shards'."""
     if publish.done(run.plan, plan.NAME, run.fingerprint) is not None:
-        yield plan.NAME, pq.read_table(run.plan / FILE)
+        yield plan.NAME, parquet.read(run.plan / FILE)
     for shard in range(shards):
         name = shard_name(shard)
         manifest = publish.done(run.posts, name, run.fingerprint)
         if manifest is not None and f"{name}.{FILE}" in manifest.files:
-            yield name, pq.read_table(run.posts / f"{name}.{FILE}")
+            yield name, parquet.read(run.posts / f"{name}.{FILE}")
 
 
 def count_faults(run: Run) -> list[FaultCount]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from shards import publish
+from shards import parquet, publish
 from shards.errors import PostmillError, UsageError
 from shards.publish import Manifest
 from shards.run import Run
@@ -119,7 +118,7 @@ def manifest(run: Run) -> Manifest:
 
 def windows(run: Run, archive: int) -> list[Window]:
     """Return the windows of ``archive`` (METADATA or IMAGES) in order."""
-    table = _table(run, "windows", [("archive", "=", archive)])
+    table = _table(run, "windows", {"archive": archive})
     return [Window(**row) for row in table.sort_by("window").to_pylist()]
 
 
@@ -130,19 +129,19 @@ def shards(run: Run) -> list[Shard]:
 
 def posts(run: Run, shard: int) -> pa.Table:
     """Return the posts planned for ``shard`` in row order (schema :data:`POSTS`)."""
-    return _table(run, "posts", [("shard", "=", shard)])
+    return _table(run, "posts", {"shard": shard})
 
 
 def entries(run: Run, archive: int, window: int) -> pa.Table:
     """Return the entries of one window in order of offset (schema :data:`ENTRIES`)."""
-    return _table(run, "entries", [("archive", "=", archive), ("window", "=", window)])
+    return _table(run, "entries", {"archive": archive, "window": window})
 
 
-def _table(run: Run, name: str, filters: list[tuple[str, str, Any]] | None = None) -> pa.Table:
+def _table(run: Run, name: str, equal: Mapping[str, int] | None = None) -> pa.Table:
     path = run.plan / f"{name}.parquet"
     try:
-        return pq.read_table(path, filters=filters)
-    except (OSError, pa.ArrowInvalid) as error:
+        return parquet.read(path, equal=equal)
+    except (OSError, pa.ArrowException) as error:
         raise PostmillError(
             f"cannot be read: {error}",
             place=path,

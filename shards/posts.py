@@ -7,9 +7,8 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from shards import publish
+from shards import parquet, publish
 from shards.errors import PostmillError
 from shards.run import Run
 
@@ -84,8 +83,8 @@ def read_records(run: Run, shard: int, columns: Sequence[str] | None = None) -> 
         )
     path = run.posts / f"{name}.parquet"
     try:
-        return pq.read_table(path, columns=None if columns is None else list(columns))
-    except pa.ArrowException as error:
+        return parquet.read(path, columns)
+    except (OSError, pa.ArrowException) as error:
         raise PostmillError(
             f"cannot be read ({error})",
             place=path,

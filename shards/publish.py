@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from shards import interrupt, sealed
+from shards import interrupt, parquet, sealed
 from shards.errors import PostmillError
 
 SCHEMA_VERSION = 1
@@ -156,12 +155,7 @@ class Unit:
 
     def table(self, name: str, table: pa.Table, row_group_size: int | None = None) -> None:
         """Write ``table`` as the Parquet file ``folder/name``."""
-        write_parquet(self.file(name), table, row_group_size)
-
-
-def write_parquet(sink: HashingFile, table: pa.Table, row_group_size: int | None = None) -> None:
-    """Write ``table`` to ``sink`` with the one set of Parquet options that every table of a run has."""
-    pq.write_table(table, sink, compression="zstd", version="2.6", row_group_size=row_group_size, store_schema=True)
+        parquet.write(self.file(name), table, row_group_size)
 
 
 @contextmanager

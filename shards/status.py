@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import pyarrow.parquet as pq
-
-from shards import attempts, faults, models, pieces, plan, publish
+from shards import attempts, faults, models, parquet, pieces, plan, publish
 from shards.attempts import MAX_FAILURES, TaskRecord
 from shards.pieces import INGEST, Listing, Piece
 from shards.run import Run
@@ -178,7 +176,7 @@ def _faults(run: Run, shards: Listing) -> dict[str, int]:
 
 
 def _reasons(path: str) -> Counter[str]:
-    counted = pq.read_table(path, columns=["reason"])["reason"].value_counts().to_pylist()
+    counted = parquet.read(path, columns=["reason"])["reason"].value_counts().to_pylist()
     return Counter({row["values"]: row["counts"] for row in counted})
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from shards import models, publish
+from shards import models, parquet, publish
 from shards.errors import PostmillError
 from shards.run import Run
 from train import intervals, metrics, splits
@@ -132,7 +131,7 @@ def predictions(run: Run, result: ModelResult, split: str) -> Predicted:
     """
     path = models.folder(run, result.name) / models.PREDICTIONS_FILE
     try:
-        table = pq.read_table(path, filters=[("split", "=", split)])
+        table = parquet.read(path, equal={"split": split})
     except (OSError, pa.ArrowException) as error:
         raise PostmillError(
             f"cannot be read ({error})",

@@ -1,0 +1,73 @@
+"""Parquet tables of a run: written with one set of options, read by the calling thread alone.
+
+`pyarrow.parquet.read_table` hands the work to a pool of threads, and where none can be started, for want of address
+space, it waits for it for ever. It also loads a library of its own, which takes longer than to read most tables here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+
+class Sink(Protocol):
+    """A file that is open for writing, front to back."""
+
+    def write(self, data: bytes, /) -> int:
+        """Append ``data``; return its length in bytes."""
+
+
+Equal = Mapping[str, int | str]
+
+
+def write(sink: Sink, table: pa.Table, row_group_size: int | None = None) -> None:
+    """Write ``table`` to ``sink``."""
+    pq.write_table(table, sink, compression="zstd", version="2.6", row_group_size=row_group_size, store_schema=True)
+
+
+def opened(path: Path | str) -> pq.ParquetFile:
+    """Open ``path`` for reading, which the calling thread does if it says ``use_threads=False`` to its methods too.
+
+    Raises:
+        OSError: The file cannot be read.
+        pyarrow.ArrowException: It is not Parquet, or damaged.
+    """
+    return pq.ParquetFile(path, pre_buffer=False)
+
+
+def read(path: Path | str, columns: Sequence[str] | None = None, equal: Equal | None = None) -> pa.Table:
+    """Return the rows of ``path`` whose columns have the values of ``equal``, in their order.
+
+    Args:
+        path: A Parquet file.
+        columns: Which columns, all by default; those of ``equal`` must be among them.
+        equal: Values by column, which is not a list. Row groups that by their statistics hold none are not read.
+
+    Raises:
+        OSError: The file cannot be read.
+        pyarrow.ArrowException: It is not Parquet, or damaged.
+    """
+    chosen = None if columns is None else list(columns)
+    with opened(path) as file:
+        if equal is None:
+            return file.read(chosen, use_threads=False)
+        groups = [n for n in range(file.num_row_groups) if _may_hold(file.metadata.row_group(n), equal)]
+        table = file.read_row_groups(groups, chosen, use_threads=False)
+    for name, value in equal.items():
+        table = table.filter(pc.equal(table[name], value))
+    return table
+
+
+def _may_hold(group: pq.RowGroupMetaData, equal: Equal) -> bool:
+    columns = [group.column(number) for number in range(group.num_columns)]
+    bound = [column for column in columns if column.path_in_schema in equal]
+    return all(_between(column.statistics, equal[column.path_in_schema]) for column in bound)
+
+
+def _between(statistics: pq.Statistics | None, value: Any) -> bool:
+    return statistics is None or not statistics.has_min_max or bool(statistics.min <= value <= statistics.max)
