@@ -58,11 +58,13 @@ def workforce(count: int) -> Iterator[Perform]:
     finally:
         with held():
             for worker in workers:
-                if not complete:
+                if complete:
+                    worker.orders.close()
+                else:  # its orders stay open until it has cleaned up, for their end ends it at once
                     worker.process.terminate()
-                worker.orders.close()
             for worker in workers:
                 worker.process.wait()
+                worker.orders.close()
                 worker.outcomes.close()
 
 

@@ -18,6 +18,7 @@ from shards.errors import Interrupted
 
 # SIGTERM comes from schedulers and `kill`, SIGUSR2 ahead of a time limit, SIGINT from Ctrl-C.
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
+_LATER_S = 0.02
 
 _arrived: list[int] = []  # at most one: the first that came in the present block
 _holding: list[None] = []  # one for each block of `held` that is open
@@ -37,11 +38,13 @@ def interruptible() -> Iterator[None]:
             check()
         return
     before = {number: signal.signal(number, _raise) for number in SIGNALS}
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _deliver)
     hook = sys.unraisablehook
     sys.unraisablehook = partial(_report_unraisable, hook)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -73,8 +76,26 @@ def _raise(number: int, frame: FrameType | None) -> None:
     for each in SIGNALS:  # a second signal must not break the clean-up that the first one started
         signal.signal(each, _pass)
     _arrived.append(number)
-    if not _holding:
+    _deliver(signal.SIGALRM, frame)
+
+
+def _deliver(_: int, frame: FrameType | None) -> None:
+    """Raise what has arrived, but not while a module is imported: later.
+
+    An exception from within the making of a module leaves half of it behind, and native ones end the process by it.
+    """
+    if _importing(frame):
+        signal.setitimer(signal.ITIMER_REAL, _LATER_S)
+    elif not _holding:
         check()
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _report_unraisable(hook: Callable[[sys.UnraisableHookArgs], object], unraisable: sys.UnraisableHookArgs) -> None:

@@ -78,7 +78,11 @@ def test_the_workers_stay_for_all_that_is_to_be_done(tmp_path: Path) -> None:
 
 def wait_for_ever(begun: Path) -> None:
     begun.touch()
-    time.sleep(10**6)
+    try:
+        time.sleep(10**6)
+    finally:
+        time.sleep(0.5)
+        begun.with_name("cleaned up").touch()
 
 
 def fail_after(begun: Path) -> None:
@@ -91,6 +95,7 @@ def test_when_one_fails_the_others_drop_what_is_in_hand(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     with pytest.raises(PostmillError, match="it failed"):
         perform([partial(wait_for_ever, begun), partial(fail_after, begun)], 2)
+    assert (tmp_path / "cleaned up").exists()
 
 
 def test_a_worker_that_is_told_to_stop_stops_all() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,16 @@ def test_another_error_in_a_finaliser_is_reported_as_ever(monkeypatch: pytest.Mo
     with interruptible():
         Finalised(ValueError("a fault of its own"))
     assert reported == [ValueError]
+
+
+def test_a_module_is_imported_to_its_end_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import os, signal\nos.kill(os.getpid(), signal.SIGUSR2)\nwhole = True\n"
+    (tmp_path / "half_a_module.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Interrupted), interruptible():
+        import half_a_module  # type: ignore[import-not-found]
+
+        assert half_a_module.whole
+        time.sleep(10)
+        pytest.fail("it was lost")
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
