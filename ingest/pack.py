@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import deflate
@@ -32,6 +33,22 @@ _LEVEL = 6
 _RECORDS = 1000  # held as Python objects at a time
 
 Place = tuple[int, int]  # row in the post shard, and place in the list of pictures or METADATA_IMAGE
+
+
+class _Planned(NamedTuple):
+    """One row of :data:`shards.plan.POSTS`."""
+
+    row: int
+    key: str
+    influencer: str
+    post_id: str
+    line: int
+    images: list[str]
+    found: list[bool]
+    category: str | None
+    followers: int
+    followees: int
+    influencer_posts: int
 
 
 class _Packed(NamedTuple):
@@ -97,21 +114,30 @@ def refuse_if_strict(run: Run, entry: str, fault: EntryFault) -> None:
         ) from fault
 
 
-def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+def _rows(table: pa.Table) -> Iterator[_Planned]:
     for batch in table.to_batches(max_chunksize=_RECORDS):
-        yield from batch.to_pylist()
+        yield from map(_Planned._make, zip(*(_values(batch[name]) for name in _Planned._fields), strict=True))
 
 
-def _pack(run: Run, post: Mapping[str, Any], entries: Mapping[Place, SpoolEntry], found: list[Fault]) -> _Packed | None:
+def _values(column: pa.Array) -> list[Any]:
+    """Return ``column`` as Python objects; Arrow makes lists of lists in ten times this time."""
+    if not pa.types.is_list(column.type):
+        return column.to_pylist()  # type: ignore[no-any-return]
+    flat, bounds = column.flatten().to_pylist(), column.offsets.to_pylist()
+    first = bounds[0]
+    return [flat[start - first : stop - first] for start, stop in pairwise(bounds)]
+
+
+def _pack(run: Run, post: _Planned, entries: Mapping[Place, SpoolEntry], found: list[Fault]) -> _Packed | None:
     """Put one planned post together, or say in ``found`` why it is lost and return None."""
     max_entry = int(run.options["max_entry"])
-    who = {"influencer": post["influencer"], "post_id": post["post_id"]}
-    metadata = entries[post["row"], plan.METADATA_IMAGE]
+    who: dict[str, Any] = {"influencer": post.influencer, "post_id": post.post_id}
+    metadata = entries[post.row, plan.METADATA_IMAGE]
     try:
         info = _plain(metadata, max_entry)
         fields = parse_info(info)
     except EntryFault as fault:
-        refuse_if_strict(run, f"{post['influencer']}-{post['post_id']}.info", fault)
+        refuse_if_strict(run, f"{post.influencer}-{post.post_id}.info", fault)
         found.append(Fault(fault.reason, True, **who, archive="metadata", detail=fault.detail))
         return None
     except NotAPost as error:
@@ -120,26 +146,24 @@ def _pack(run: Run, post: Mapping[str, Any], entries: Mapping[Place, SpoolEntry]
     taken: list[str] = []
     missing: list[str] = []
     pictures: list[Buffer] = []
-    for place, (image, there) in enumerate(zip(post["images"], post["found"], strict=True)):
+    for place, (image, there) in enumerate(zip(post.images, post.found, strict=True)):
         if there:
             try:
-                pictures.append(_plain(entries[post["row"], place], max_entry))
+                pictures.append(_plain(entries[post.row, place], max_entry))
                 taken.append(image)
                 continue
             except EntryFault as fault:
-                entry = f"{post['influencer']}-{image}"
+                entry = f"{post.influencer}-{image}"
                 refuse_if_strict(run, entry, fault)
                 found.append(Fault(fault.reason, **who, archive="images", entry=entry, detail=fault.detail))
         missing.append(image)
     if not pictures:
-        found.append(Fault(Reason.NO_IMAGE, True, **who, line=post["line"], detail=f"{len(missing)} listed"))
+        found.append(Fault(Reason.NO_IMAGE, True, **who, line=post.line, detail=f"{len(missing)} listed"))
         return None
     account = None
-    if post["category"] is not None:
-        account = _account(
-            post["influencer"], post["category"], post["followers"], post["followees"], post["influencer_posts"]
-        )
-    record = complete(fields, post["key"], post["post_id"], post["influencer"], account, taken, missing)
+    if post.category is not None:
+        account = _account(post.influencer, post.category, post.followers, post.followees, post.influencer_posts)
+    record = complete(fields, post.key, post.post_id, post.influencer, account, taken, missing)
     return _Packed(record, pictures, _gzip(metadata, info) if run.options["raw"] else ())
 
 

@@ -88,6 +88,11 @@ def tables(run: Run, shards: int) -> Iterator[tuple[str, pa.Table]]:
             yield name, parquet.read(run.posts / f"{name}.{FILE}")
 
 
+def count_reasons(reasons: pa.ChunkedArray) -> Counter[str]:
+    """Return how often each value of a column ``reason`` is there."""
+    return Counter({row["values"]: row["counts"] for row in reasons.value_counts().to_pylist()})
+
+
 def count_faults(run: Run) -> list[FaultCount]:
     """Return the faults of the run by reason, the most frequent first.
 
@@ -98,9 +103,8 @@ def count_faults(run: Run) -> list[FaultCount]:
     total: Counter[str] = Counter()
     lost: Counter[str] = Counter()
     for _, table in tables(run, len(plan.shards(run))):
-        for row in table.group_by(["reason", "post_lost"]).aggregate([([], "count_all")]).to_pylist():
-            total[row["reason"]] += row["count_all"]
-            lost[row["reason"]] += row["count_all"] if row["post_lost"] else 0
+        total += count_reasons(table["reason"])
+        lost += count_reasons(table["reason"].filter(table["post_lost"]))
     return [FaultCount(reason, n, lost[reason], meaning(reason)) for reason, n in total.most_common()]
 
 

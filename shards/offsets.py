@@ -8,7 +8,6 @@ members, separated by single blanks. ``tar[offset:offset + size]`` is the conten
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,10 +32,15 @@ class Member(NamedTuple):
 
 def index_bytes(members: Sequence[Member]) -> bytes:
     """Return the content of the index of a tar with ``members``, in the order of the tar."""
-    lines = []
-    for _, group in groupby(members, key=lambda member: member.key):
-        lines.append(" ".join(f"{m.name.partition('.')[2]} {m.offset} {m.size} {m.name}" for m in group))
-    return "\n".join([f"{VERSION} {len(lines)}", *lines, ""]).encode("ascii")
+    words: list[str] = []
+    last = None
+    samples = 0
+    for name, offset, size in members:
+        key, _, extension = name.partition(".")
+        samples += key != last
+        words.append(f"{' ' if key == last else chr(10)}{extension} {offset} {size} {name}")
+        last = key
+    return f"{VERSION} {samples}{''.join(words)}\n".encode("ascii")
 
 
 def read_index(path: Path) -> Iterator[list[Member]]:

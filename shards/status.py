@@ -176,8 +176,7 @@ def _faults(run: Run, shards: Listing) -> dict[str, int]:
 
 
 def _reasons(path: str) -> Counter[str]:
-    counted = parquet.read(path, columns=["reason"])["reason"].value_counts().to_pylist()
-    return Counter({row["values"]: row["counts"] for row in counted})
+    return faults.count_reasons(parquet.read(path, columns=["reason"])["reason"])
 
 
 def _failed(record: TaskRecord) -> FailedTask:

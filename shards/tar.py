@@ -10,6 +10,7 @@ RECORD = 20 * BLOCK  # tar pads the archive to a whole record
 MAX_NAME = 100
 MAX_SIZE = 8**11 - 1
 _FLUSH_BYTES = 8 << 20
+_SMALL = 4096
 _PADDING = bytes(BLOCK)
 
 # What follows the name: mode, owner, group; then, behind the size, the time, fixed so that the same input gives the
@@ -56,6 +57,7 @@ class TarWriter:
         self.size = 0
         self.members: list[Member] = []
         self._buffers: list[Buffer] = []
+        self._small: list[Buffer] = []  # what comes behind the buffers: joined, as every buffer has its price
         self._pending = 0
 
     def add(self, name: str, *parts: Buffer) -> int:
@@ -66,7 +68,13 @@ class TarWriter:
         """
         size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
         padding = -size % BLOCK
-        self._buffers += (header(name, size), *parts, _PADDING[:padding])
+        self._small.append(header(name, size))
+        if size < _SMALL:
+            self._small += parts
+        else:
+            self._buffers += (b"".join(self._small), *parts)
+            self._small.clear()
+        self._small.append(_PADDING[:padding])
         start = self.size + BLOCK
         self.members.append(Member(name, start, size))
         self.size = start + size + padding
@@ -78,11 +86,12 @@ class TarWriter:
     def close(self) -> None:
         """Write the end of the archive: two zero blocks and the padding to a whole record."""
         zeros = bytes(end(self.size))
-        self._buffers.append(zeros)
+        self._small.append(zeros)
         self.size += len(zeros)
         self._flush()
 
     def _flush(self) -> None:
-        self.file.writev(self._buffers)
+        self.file.writev([*self._buffers, b"".join(self._small)])
+        self._small.clear()
         self._buffers.clear()
         self._pending = 0
