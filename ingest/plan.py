@@ -27,7 +27,8 @@ from shards.run import Run
 
 MEMORY_LIMIT = "2800MB"  # of the joins; what does not fit goes to disk
 _THREADS = 4  # of the joins, at most: each wants its share of the memory
-_ROW_GROUP = 1 << 17
+_ROWS = 1 << 17  # written at a time
+_ROW_GROUP = 1 << 15  # read at a time: some are one window's, and so much more need not be
 _FETCH = 1 << 16
 # What Parquet is to keep by dictionary. Trying it on columns of ever new values takes half of the time of writing.
 _FEW_VALUES = ["archive", "window", "method", "flags", "shard", "image", "influencer", "category"]
@@ -157,13 +158,13 @@ def _stream(
 
 
 def _groups(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the rows of ``reader`` as tables of _ROW_GROUP rows; the last may be shorter, and empty."""
+    """Yield the rows of ``reader`` as tables of _ROWS rows; the last may be shorter, and empty."""
     held = pa.Table.from_batches([], schema=reader.schema)
     for batch in reader:
         held = pa.concat_tables([held, pa.Table.from_batches([batch])])
-        while held.num_rows >= _ROW_GROUP:
-            yield held.slice(0, _ROW_GROUP).cast(schema)
-            held = held.slice(_ROW_GROUP)
+        while held.num_rows >= _ROWS:
+            yield held.slice(0, _ROWS).cast(schema)
+            held = held.slice(_ROWS)
     yield held.cast(schema)
 
 

@@ -56,17 +56,18 @@ def read(path: Path | str, columns: Sequence[str] | None = None, equal: Equal | 
     with opened(path) as file:
         if equal is None:
             return file.read(chosen, use_threads=False)
-        groups = [n for n in range(file.num_row_groups) if _may_hold(file.metadata.row_group(n), equal)]
-        table = file.read_row_groups(groups, chosen, use_threads=False)
+        table = file.read_row_groups(_groups(file.metadata, equal), chosen, use_threads=False)
     for name, value in equal.items():
         table = table.filter(pc.equal(table[name], value))
     return table
 
 
-def _may_hold(group: pq.RowGroupMetaData, equal: Equal) -> bool:
-    columns = [group.column(number) for number in range(group.num_columns)]
-    bound = [column for column in columns if column.path_in_schema in equal]
-    return all(_between(column.statistics, equal[column.path_in_schema]) for column in bound)
+def _groups(found: pq.FileMetaData, equal: Equal) -> list[int]:
+    """Return the row groups that may hold rows of these values."""
+    columns = {found.schema.column(number).path: number for number in range(found.num_columns)}
+    bound = [(columns[name], value) for name, value in equal.items()]
+    groups = ((number, found.row_group(number)) for number in range(found.num_row_groups))
+    return [n for n, group in groups if all(_between(group.column(c).statistics, value) for c, value in bound)]
 
 
 def _between(statistics: pq.Statistics | None, value: Any) -> bool:

@@ -148,3 +148,22 @@ def test_stopped_at_random_moments(world: World, tmp_path: Path, part: int) -> N
         for (stage, way, workers), count in sorted(counts.items()):
             print(f"  {stage:<9} {way:<15} {workers} workers  {count}")
     assert {stage for stage, _, _ in struck} == set(STAGES)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_two_commands_at_once_on_one_folder_do_no_harm(world: World, tmp_path: Path, workers: int) -> None:
+    """Each stage by two commands at the same time, or one a little later; then `postmill verify` finds nothing."""
+    run, draw = tmp_path / "run", random.Random(workers)
+    for stage in STAGES:
+        job = Job(stage, workers, world.source, run)
+        both = []
+        for _ in range(2):
+            both.append(job.start())
+            time.sleep(draw.choice([0.0, 0.5]))
+        for started in both:
+            code, said = started.wait(), started.said()
+            assert code == 0, said
+        assert kills.digests(run) == kills.digests(world.after[stage]), stage
+        assert kills.temporaries(run) == []
+    checked = subprocess.run([*job.command()[:2], "verify", run], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
