@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from train import boosting, features, networks, neural, recipes, ridge, splits, target
+from train import boosting, features, networks, neural, recipes, ridge, splits, stack, target
 from train.dataset import Dataset
 from train.determinism import deterministic
 from train.features import AFTERWARDS, HISTORY, IMAGE, METADATA, MODALITIES, TEXT, Modality, Rows
@@ -17,7 +17,7 @@ from train.neural import Place
 from train.problem import FOLLOWERS, Fit, Floats, Problem, Scores
 from train.recipes import Recipe
 
-MEAN, FUSION, BOOSTING, LEAK = "mean", "fusion", "boosting", "leak"
+MEAN, FUSION, BOOSTING, STACK, LEAK = "mean", "fusion", "boosting", "stack", "leak"
 LADDER: Mapping[str, tuple[str, ...]] = {
     MEAN: (),
     "category": (METADATA,),
@@ -34,11 +34,12 @@ LADDER: Mapping[str, tuple[str, ...]] = {
     "fusion-gates": MODALITIES,
     "fusion-transformer": MODALITIES,
     "fusion-film": MODALITIES,
+    STACK: MODALITIES,
 }
 """Each model and the modalities it is shown, from the lowest rung to the highest. ``leak`` is no rung: it is
 ``metadata`` with what exists only after publication, to show what that would seem to gain."""
 
-COSTLY = frozenset({"text-ridge", "image-ridge", "fusion-gates", "fusion-transformer", "fusion-film"})
+COSTLY = frozenset({"text-ridge", "image-ridge", "fusion-gates", "fusion-transformer", "fusion-film", STACK})
 """Trained only where they are asked for by name."""
 
 DEFAULT: tuple[str, ...] = tuple(name for name in LADDER if name not in COSTLY)
@@ -79,7 +80,10 @@ def settings(name: str, recipe_name: str, data: Dataset, device: str) -> dict[st
     if name == BOOSTING:
         return {"revision": REVISION, **boosting.settings()}
     train_posts = len(data.rows) - len(data.rows) // splits.FOLDS
-    return {"revision": REVISION, "device": device, **asdict(recipe_of(recipe_name, train_posts))}
+    network = {"revision": REVISION, "device": device, **asdict(recipe_of(recipe_name, train_posts))}
+    if name == STACK:
+        return {**network, "bases": list(stack.BASES), "folds": stack.FOLDS, BOOSTING: boosting.settings()}
+    return network
 
 
 def recipe_of(name: str, train_posts: int) -> Recipe:
@@ -94,13 +98,26 @@ def fit(name: str, recipe: Recipe, problem: Problem, place: Place) -> Fit:
     weights = {"target_mean": np.array([scale.mean]), "target_deviation": np.array([scale.deviation])}
     if name == MEAN:
         return Fit(weights, {})
-    if name in RIDGES:
-        fitted = _ridge(problem, standardised, shown_to(name, problem.modalities))
-    elif name == BOOSTING:
-        fitted = boosting.fit(problem, standardised)
-    else:
-        fitted = neural.fit(problem, standardised, recipe, FUSIONS.get(name), place)
+    fitted = _fit(name, recipe, problem, standardised, place)
     return Fit({**weights, **fitted.weights}, fitted.details)
+
+
+def _fit(name: str, recipe: Recipe, problem: Problem, standardised: Floats, place: Place) -> Fit:
+    if name in RIDGES:
+        return _ridge(problem, standardised, shown_to(name, problem.modalities))
+    if name == BOOSTING:
+        return boosting.fit(problem, standardised)
+    if name != STACK:
+        return neural.fit(problem, standardised, recipe, FUSIONS.get(name), place)
+
+    def learn(base: str, some: Problem, own: Floats, key: str) -> Fit:
+        shown = replace(some, modalities=_of(base, some.modalities))
+        return _fit(base, recipe, shown, own, replace(place, key=f"{place.key}.{key}"))
+
+    def tell(base: str, weights: Arrays, rows: Rows) -> Floats:
+        return _apply(base, recipe, weights, _of(base, problem.modalities), rows, place.device).predicted
+
+    return stack.fit(problem, standardised, learn, tell)
 
 
 def apply(
@@ -117,17 +134,32 @@ def apply(
         device: ``cpu`` or ``cuda``.
     """
     scale = target.Scale(float(weights["target_mean"][0]), float(weights["target_deviation"][0]))
-    if name == MEAN:
-        found = Scores(np.zeros(len(rows)))
-    elif name in RIDGES:
-        with deterministic(0, threads=1):
-            found = Scores(ridge.predict(ridge.restored(weights), shown_to(name, modalities), rows))
-    elif name == BOOSTING:
-        found = boosting.apply(weights, modalities, rows)
-    else:
-        own = {key: value for key, value in weights.items() if not key.startswith("target_")}
-        found = neural.apply(own, recipe, FUSIONS.get(name), modalities, rows, device)
+    own = {key: value for key, value in weights.items() if not key.startswith("target_")}
+    found = _apply(name, recipe, own, modalities, rows, device)
     return Scores(*(None if part is None else scale.restore(part) for part in _parts(found)))  # type: ignore[arg-type]
+
+
+def _apply(
+    name: str, recipe: Recipe, weights: Arrays, modalities: Mapping[str, Modality], rows: Rows, device: str
+) -> Scores:
+    if name == MEAN:
+        return Scores(np.zeros(len(rows)))
+    if name in RIDGES:
+        with deterministic(0, threads=1):
+            return Scores(ridge.predict(ridge.restored(weights), shown_to(name, modalities), rows))
+    if name == BOOSTING:
+        return boosting.apply(weights, modalities, rows)
+    if name != STACK:
+        return neural.apply(weights, recipe, FUSIONS.get(name), modalities, rows, device)
+
+    def tell(base: str, own: Arrays, rows: Rows) -> Floats:
+        return _apply(base, recipe, own, _of(base, modalities), rows, device).predicted
+
+    return stack.apply(weights, rows, tell)
+
+
+def _of(name: str, modalities: Mapping[str, Modality]) -> dict[str, Modality]:
+    return {modality: modalities[modality] for modality in LADDER[name]}
 
 
 def shown_to(name: str, modalities: Mapping[str, Modality]) -> list[Modality]:

@@ -19,6 +19,7 @@ from train.intervals import Interval
 from train.metrics import Predicted
 
 FUSION, HISTORY, LEAK, METADATA = "fusion", "history", "leak", "metadata"
+STACK = "stack"
 FUSIONS = ("fusion", "fusion-gates", "fusion-transformer", "fusion-film")
 
 
@@ -164,7 +165,7 @@ def compare_fusion(run: Run, results: Sequence[ModelResult], split: str) -> Comp
     """Compare fusion with the best single model on ``split``; None where either is missing or undefined."""
     comparable = [r for r in results if (r.recipe, r.features) == ("postmill", "default") and _r2(r, split) is not None]
     fusion = next((r for r in comparable if r.model == FUSION), None)
-    singles = [r for r in comparable if r.model not in (*FUSIONS, LEAK)]
+    singles = [r for r in comparable if r.model not in (*FUSIONS, STACK, LEAK)]
     if fusion is None or not singles:
         return None
     best = max(singles, key=lambda r: _r2(r, split) or 0.0)

@@ -188,13 +188,13 @@ def _available(chosen: Sequence[str], names: Sequence[str] | None, progress: Pro
     """Return the models to train; one that needs a library that is not there is left out aloud, unless named."""
     found = []
     for name in chosen:
-        if name == ladder.BOOSTING:
+        if name in (ladder.BOOSTING, ladder.STACK):
             try:
                 boosting.library()
             except UsageError as error:
                 if names is not None:
                     raise
-                progress.note(f"boosting left out: {error.cause}; {error.hint}")
+                progress.note(f"{name} left out: {error.cause}; {error.hint}")
                 continue
         found.append(name)
     return found

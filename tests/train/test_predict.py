@@ -21,11 +21,13 @@ TRUTH = dict(accounts=30, text=0.6, image=0.6, metadata=0.5, account=0.7)
 @pytest.fixture(scope="module")
 def trained(plant_once: MakeRun) -> Run:
     run = plant_once(posts=200, no_image=0.2, **TRUTH)
-    train_run(run, names=["followers", "history", "leak", "boosting", "fusion"], seeds=1, split_names=("influencer",))
+    train_run(
+        run, names=["followers", "history", "leak", "boosting", "fusion", "stack"], seeds=1, split_names=("influencer",)
+    )
     return run
 
 
-@pytest.mark.parametrize("model", ["history", "boosting", "fusion"])
+@pytest.mark.parametrize("model", ["history", "boosting", "fusion", "stack"])
 def test_new_posts_are_scored_with_an_interval_where_there_is_one(
     trained: Run, planted_run: MakeRun, model: str
 ) -> None:
@@ -45,7 +47,7 @@ def test_new_posts_are_scored_with_an_interval_where_there_is_one(
     np.testing.assert_allclose(one["predicted"].to_numpy(), predicted[30:60], atol=1e-4)
 
 
-@pytest.mark.parametrize("model", ["followers", "history", "boosting", "fusion"])
+@pytest.mark.parametrize("model", ["followers", "history", "boosting", "fusion", "stack"])
 def test_posts_of_training_get_what_evaluation_said(trained: Run, model: str) -> None:
     table = predict.predict(trained, model, trained.folder)
     said = dict(zip(table["key"].to_pylist(), table["predicted"].to_pylist(), strict=True))
