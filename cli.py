@@ -56,8 +56,8 @@ app = typer.Typer(
     epilog="Start here: `postmill sample data` writes a small dataset; `postmill run data run --models light` does "
     "everything on it.",
 )
-out = Console()
-err = Console(stderr=True)
+out = Console(emoji=False)  # a name may hold :smile:
+err = Console(stderr=True, emoji=False)
 OUT_OF_MEMORY = b"""error: out of memory
   where: this machine, or the limit that `ulimit -v` or a job sets
   next:  run the same command again with fewer --workers or more memory: it carries on; where one worker is too many, \
@@ -733,17 +733,18 @@ def main() -> None:
     for noisy in ("httpx", "huggingface_hub", "sentence_transformers", "transformers", "fsspec"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        app()
+        try:
+            app()
+        except (PostmillError, Interrupted) as error:
+            err.print("[bold red]error:[/] " + escape(error.cause), highlight=False, soft_wrap=True)
+            if error.place:
+                err.print("  where: " + escape(error.place), highlight=False, soft_wrap=True)
+            if error.hint:
+                err.print("  next:  " + escape(error.hint), highlight=False, soft_wrap=True)
+            sys.exit(error.exit_code)
     except MemoryError:
         os.write(sys.stderr.fileno(), OUT_OF_MEMORY)  # as it is: anything that is drawn takes memory
         os._exit(PostmillError.exit_code)
-    except (PostmillError, Interrupted) as error:
-        err.print("[bold red]error:[/] " + escape(error.cause), highlight=False, soft_wrap=True)
-        if error.place:
-            err.print("  where: " + escape(error.place), highlight=False, soft_wrap=True)
-        if error.hint:
-            err.print("  next:  " + escape(error.hint), highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -51,12 +51,17 @@ def read(path: Path | str, columns: Sequence[str] | None = None, equal: Equal | 
     Raises:
         OSError: The file cannot be read.
         pyarrow.ArrowException: It is not Parquet, or damaged.
+        MemoryError: There is not enough.
     """
-    chosen = None if columns is None else list(columns)
+    try:
+        return _read(path, None if columns is None else list(columns), equal or {})
+    except pa.ArrowMemoryError as error:  # an ArrowException too, and then taken for damage
+        raise MemoryError(*error.args) from error
+
+
+def _read(path: Path | str, columns: list[str] | None, equal: Equal) -> pa.Table:
     with opened(path) as file:
-        if equal is None:
-            return file.read(chosen, use_threads=False)
-        table = file.read_row_groups(_groups(file.metadata, equal), chosen, use_threads=False)
+        table = file.read_row_groups(_groups(file.metadata, equal), columns, use_threads=False)
     for name, value in equal.items():
         table = table.filter(pc.equal(table[name], value))
     return table

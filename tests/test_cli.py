@@ -86,6 +86,11 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
     refused(postmill("run", tmp_path / "data", tmp_path / "run", "--models", "light"), 2, "does not exist")
 
 
+def test_a_name_is_shown_as_it_is(tmp_path: Path) -> None:
+    name = tmp_path / "[bold]of :smile: posts[/bold]"
+    refused(postmill("plan", name, tmp_path / "run"), 2, str(name))
+
+
 def test_a_run_folder_of_another_dataset_is_refused_and_unharmed(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert postmill("plan", data, run).returncode == 0
