@@ -232,18 +232,18 @@ def ask(number: signal.Signals, everyone: bool = False) -> Stop:
 
 
 def no_memory(draw: random.Random, job: Job, measured: Measured) -> bool:
-    """Less address space than the stage needs."""
+    """Less address space than the stage needs.
+
+    Python says MemoryError, which is told as an error; libraries in C may make of it whatever comes, up to the end of
+    the process. What counts is that it does end, and is not told as damage of a file.
+    """
     least, most = measured.memory
     started = job.start(memory=draw.randrange(least, most + 1))
     code = started.wait()
     said = started.said()
     started.until_gone()
-    if code == 0:
-        return False
-    if code in (-signal.SIGSEGV, -signal.SIGABRT):  # a library in C that does not look whether it got its memory
-        return True
-    assert code == 1 and "memory" in said, f"{code}: {said}"
-    return told(said, job)
+    assert "damaged" not in said and "cannot be read" not in said, f"{code}: {said}"
+    return code != 0
 
 
 def read_error(draw: random.Random, job: Job, measured: Measured) -> bool:
