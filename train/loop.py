@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from train import pools
 from train.checkpoint import Checkpoints, State
 from train.features import Modality, Rows
-from train.pools import Held
+from train.pools import Held, Pool, Room
 from train.problem import COVERAGE
 from train.recipes import Recipe
 
@@ -166,8 +166,8 @@ def predict(network: nn.Module, modalities: Mapping[str, Modality], rows: Rows, 
 
 def _step(
     network: nn.Module,
-    held: Held,
-    room: Mapping[str, Tensor],
+    held: Pool,
+    room: Room,
     places: Rows,
     some: Rows,
     wanted: Tensor,

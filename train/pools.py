@@ -1,19 +1,22 @@
-"""Rows of embedding shards, brought into memory in shuffled pools: disks read stretches, and batches are mixed.
+"""Rows of embedding shards in shuffled pools: disks read stretches, batches are mixed, and memory holds little.
 
 An epoch visits every row once. Rows are cut into stretches of :data:`STRETCH` neighbours; the stretches are shuffled
 and put together into pools, and each pool is shuffled again, row by row. Both orders are a function of the seed, the
-epoch and the pool, so a training can be taken up again at any pool. No row is read alone: a stretch is one read, and
-while one pool is learnt from, a thread fetches the next.
+epoch and the pool, so a training can be taken up again at any pool. No row is read alone: while one pool is learnt
+from, a thread reads the stretches of the next from front to back, into the page cache. Batches are gathered from there,
+through the memory maps, and a pool's pages are given back when it is done with.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +27,7 @@ from train.features import Modality, Rows
 from train.networks import Batch
 
 POOL = 65_536
-"""Rows shuffled together in memory; with 1,280 half-precision numbers a row that is 160 MiB, and two are held."""
+"""Rows shuffled together; with 1,280 half-precision numbers a row that is 160 MiB, and two pools are in memory."""
 
 STRETCH = 4_096
 """Neighbouring rows that are read in one piece."""
@@ -32,115 +35,171 @@ STRETCH = 4_096
 CHUNK = 8_192
 """Rows predicted at a time."""
 
-Room = Mapping[str, npt.NDArray[Any]]
+Room = Mapping[str, Tensor]
 
-_SPARSE = 4  # a stretch that spans more than so many times its rows is read row by row
+_SPARSE = 4  # a stretch that spans more than so many times its rows is left to be read where it is touched
+_BLOCK = 1 << 20
+
+
+class Pool(Protocol):
+    """N rows of each modality."""
+
+    @property
+    def rows(self) -> int:
+        """N."""
+
+    def room(self, size: int) -> dict[str, Tensor]:
+        """Return memory for batches of at most ``size``: new memory is slow."""
+
+    def batch(self, at: Tensor, room: Room) -> Batch:
+        """Return the batch of the places ``at``, ascending, in ``room``."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """N rows of each modality in memory: vectors as they are on disk, shape (N, D), and presence, shape (N,)."""
+    """A pool in memory: vectors as they are on disk, shape (N, D), and presence, shape (N,)."""
 
     parts: Mapping[str, tuple[Tensor, Tensor]]
     rows: int
 
-    def batch(self, at: Tensor, room: Mapping[str, Tensor] | None = None) -> Batch:
-        """Return the batch of the places ``at``, in ``room`` where there is some: new memory is slow."""
-        return {
-            name: (
-                vectors.index_select(0, at) if room is None else _select(vectors, at, room[name][: len(at)]),
-                present.index_select(0, at),
-            )
-            for name, (vectors, present) in self.parts.items()
-        }
-
     def room(self, size: int) -> dict[str, Tensor]:
-        """Return memory for batches of ``size``."""
+        """Return memory for batches of at most ``size``."""
         return {
             name: torch.empty((size, vectors.shape[1]), dtype=vectors.dtype, device=vectors.device)
             for name, (vectors, _) in self.parts.items()
         }
 
+    def batch(self, at: Tensor, room: Room) -> Batch:
+        """Return the batch of the places ``at`` in ``room``."""
+        return {
+            name: (_select(vectors, at, room[name][: len(at)]), present.index_select(0, at))
+            for name, (vectors, present) in self.parts.items()
+        }
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A pool where it lies, in files that are mapped: ``where``, shape (N,), are its rows in the modalities."""
+
+    modalities: Mapping[str, Modality]
+    where: Rows
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return len(self.where)
+
+    def room(self, size: int) -> dict[str, Tensor]:
+        """Return memory for batches of at most ``size``."""
+        return {name: torch.from_numpy(_empty(modality, size)) for name, modality in self.modalities.items()}
+
+    def batch(self, at: Tensor, room: Room) -> Batch:
+        """Return the batch of the places ``at`` in ``room``."""
+        rows = self.where[at.numpy()]
+        found = {}
+        for name, modality in self.modalities.items():
+            own = room[name][: len(rows)]
+            gather(modality, rows, own.numpy())
+            found[name] = (own, torch.from_numpy(modality.present[rows]))
+        return found
+
 
 def _select(vectors: Tensor, at: Tensor, out: Tensor) -> Tensor:
-    """Copy the rows ``at`` to ``out``: on the CPU by one thread and eight bytes at a time, which waits for no other."""
-    if vectors.device.type == "cpu" and vectors.shape[1] * vectors.element_size() % 8 == 0:
-        words = (side.numpy().view(np.uint64) for side in (vectors, out))
-        np.take(next(words), at.numpy(), axis=0, out=next(words), mode="clip")
-        return out
-    return torch.index_select(vectors, 0, at, out=out)
-
-
-def hold(modalities: Mapping[str, Modality], rows: Rows, device: str = "cpu", room: Room | None = None) -> Held:
-    """Read ``rows`` of the modalities into memory; row n of it is ``rows[n]`` of theirs.
-
-    ``room`` has memory for each modality that may be used; what was held there before is then gone.
-    """
-    parts = {}
-    for name, modality in modalities.items():
-        vectors = torch.from_numpy(read(modality, rows, None if room is None else room[name][: len(rows)]))
-        present = torch.from_numpy(modality.present[rows])
-        parts[name] = (vectors.to(device), present.to(device))
-    return Held(parts, len(rows))
-
-
-def read(modality: Modality, rows: Rows, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
-    """Return the vectors of ``rows`` in the number format they are stored in, shape (len(rows), D).
-
-    Neighbouring rows are read from the file in one piece, past the memory map: pages mapped would stay with the
-    process for as long as there is memory.
-    """
-    if out is None:
-        out = np.empty((len(rows), modality.width), dtype=_dtype(modality))
-    for start in range(0, len(rows), STRETCH):
-        some = rows[start : start + STRETCH]
-        block_of = np.searchsorted(modality.starts, some, side="right") - 1
-        cuts = np.flatnonzero(np.diff(block_of)) + 1
-        for piece in np.split(np.arange(len(some)), cuts):
-            block = int(block_of[piece[0]])
-            local = some[piece] - modality.starts[block]
-            target = out[start + piece[0] : start + piece[-1] + 1]
-            _read_block(modality.blocks[block], local, target)
+    """Copy rows: on the CPU by one thread, which waits for no other."""
+    if vectors.device.type != "cpu":
+        return torch.index_select(vectors, 0, at, out=out)
+    _take(vectors.numpy(), at.numpy(), out.numpy())
     return out
 
 
-def _dtype(modality: Modality) -> np.dtype[Any]:
-    return np.result_type(*(block.dtype for block in modality.blocks))
+def hold(modalities: Mapping[str, Modality], rows: Rows, device: str = "cpu") -> Held:
+    """Read ``rows`` of the modalities into memory; row n of it is ``rows[n]`` of theirs.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    parts = {}
+    for name, modality in modalities.items():
+        vectors = _empty(modality, len(rows))
+        for start, some in zip(range(0, len(rows), STRETCH), _by_stretch(rows), strict=True):
+            fetch(modality, some)
+            gather(modality, some, vectors[start : start + STRETCH])
+            release(modality, some)
+        parts[name] = (torch.from_numpy(vectors).to(device), torch.from_numpy(modality.present[rows]).to(device))
+    return Held(parts, len(rows))
 
 
-def _read_block(block: Any, local: Rows, out: npt.NDArray[Any]) -> None:
-    low, high = int(local.min()), int(local.max()) + 1
-    if high - low > _SPARSE * len(local):
+def gather(modality: Modality, rows: Rows, out: npt.NDArray[Any]) -> None:
+    """Copy the vectors of ``rows``, best ascending, to ``out``, shape (len(rows), D)."""
+    for block, local, piece in _pieces(modality, rows):
+        _take(block, local, out[piece])
+
+
+def fetch(modality: Modality, rows: Rows) -> None:
+    """Read the stretches of files that hold ``rows`` into the page cache.
+
+    Raises:
+        OSError: They cannot be read; met at a memory map first, that would end the process without a word.
+    """
+    scratch = memoryview(bytearray(_BLOCK))
+    for file, start, stop, wanted in _stretches(modality, rows):
+        if stop - start > _SPARSE * wanted:
+            continue
+        fd = os.open(str(file.filename), os.O_RDONLY)
+        try:
+            while start < stop:
+                done = os.preadv(fd, [scratch[: stop - start]], start)
+                if not done:
+                    raise OSError(f"{file.filename} ends before byte {stop}")
+                start += done
+        finally:
+            os.close(fd)
+
+
+def release(modality: Modality, rows: Rows) -> None:
+    """Give back the pages that hold ``rows``: mapped, they would stay with the process for as long as there is room."""
+    for file, start, stop, _ in _stretches(modality, rows):
+        first = file.offset - file.offset % mmap.ALLOCATIONGRANULARITY  # where the map begins, as numpy makes it
+        at = (start - first) // mmap.PAGESIZE * mmap.PAGESIZE
+        file.base.madvise(mmap.MADV_DONTNEED, at, stop - first - at)
+
+
+def _stretches(modality: Modality, rows: Rows) -> Iterator[tuple[Any, int, int, int]]:
+    """Yield each mapped file that holds some of ``rows``, from and to which byte, and how many of these are theirs.
+
+    A slice of a memory map keeps the whole map's offset, so only a whole one tells where its rows are.
+    """
+    for block, local, _ in _pieces(modality, rows):
+        file: Any = block if isinstance(getattr(block, "base", None), mmap.mmap) else None
+        if file is not None and file.flags.c_contiguous:
+            start, stop = int(local.min()) * file.strides[0], (int(local.max()) + 1) * file.strides[0]
+            yield file, file.offset + start, file.offset + stop, len(local) * file.strides[0]
+
+
+def _pieces(modality: Modality, rows: Rows) -> Iterator[tuple[npt.NDArray[Any], Rows, slice]]:
+    """Yield each block that rows lie in, their places in it, and theirs among ``rows``."""
+    if len(modality.blocks) == 1:
+        yield modality.blocks[0], rows, slice(0, len(rows))
+        return
+    block_of = np.searchsorted(modality.starts, rows, side="right") - 1
+    cuts = [0, *(np.flatnonzero(np.diff(block_of)) + 1).tolist(), len(rows)]
+    for first, last in pairwise(cuts):
+        if first < last:
+            block = int(block_of[first])
+            yield modality.blocks[block], rows[first:last] - modality.starts[block], slice(first, last)
+
+
+def _take(block: npt.NDArray[Any], local: Rows, out: npt.NDArray[Any]) -> None:
+    """Copy rows, eight bytes at a time where they allow it."""
+    size = block.shape[1] * block.itemsize
+    if block.dtype == out.dtype and size % 8 == 0 and block.flags.c_contiguous and block.flags.aligned:
+        np.take(np.asarray(block).view(np.uint64), local, axis=0, out=out.view(np.uint64), mode="clip")
+    else:
         out[:] = block[local]
-        return
-    dense = high - low == len(local) and bool((np.diff(local) == 1).all())
-    # A slice of a memory map keeps the whole map's offset, so only a whole one tells where its rows are.
-    mapped: Any = getattr(block, "base", None)
-    whole = isinstance(block, np.memmap) and isinstance(mapped, mmap.mmap) and block.flags.c_contiguous
-    if not whole:
-        out[:] = block[low:high] if dense else block[local]
-        return
-    if dense and out.dtype == block.dtype:
-        _read_file(block, low, out)
-        return
-    spanned = np.empty((high - low, block.shape[1]), dtype=block.dtype)
-    _read_file(block, low, spanned)
-    out[:] = spanned if dense else spanned[local - low]
 
 
-def _read_file(block: Any, low: int, out: npt.NDArray[Any]) -> None:
-    """Fill ``out`` with the rows from ``low`` of a memory-mapped file, read in order."""
-    left = out.reshape(-1).view(np.uint8).data
-    at = block.offset + low * block.shape[1] * block.dtype.itemsize
-    fd = os.open(str(block.filename), os.O_RDONLY)
-    try:
-        while left:
-            done = os.preadv(fd, [left], at)
-            if not done:
-                raise OSError(f"{block.filename} ends before row {low + len(out)}")
-            left, at = left[done:], at + done
-    finally:
-        os.close(fd)
+def _empty(modality: Modality, rows: int) -> npt.NDArray[Any]:
+    return np.empty((rows, modality.width), dtype=np.result_type(*(block.dtype for block in modality.blocks)))
 
 
 def pools(count: int, seed: int, epoch: int) -> list[Rows]:
@@ -155,40 +214,58 @@ def pools(count: int, seed: int, epoch: int) -> list[Rows]:
 
 
 def mixed(size: int, batch: int, seed: int, epoch: int, pool: int) -> Iterator[Rows]:
-    """Yield the places from 0 to ``size`` of one pool in random order, in batches of at most ``batch``."""
+    """Yield the places from 0 to ``size`` of one pool in batches of at most ``batch``, drawn at random.
+
+    The places of a batch ascend: neighbours in it are then neighbours on disk, and their order bears on nothing else.
+    """
     order = np.random.default_rng((seed, epoch, pool)).permutation(size)
     for start in range(0, size, batch):
-        yield order[start : start + batch]
+        yield np.sort(order[start : start + batch])
 
 
-def ahead(modalities: Mapping[str, Modality], wanted: Sequence[Rows], device: str = "cpu") -> Iterator[Held]:
-    """Yield the rows of each of ``wanted`` in memory; a thread reads the next while one is in use.
+def ahead(modalities: Mapping[str, Modality], wanted: Sequence[Rows], device: str = "cpu") -> Iterator[Pool]:
+    """Yield a pool of the rows of each of ``wanted``; a thread reads the next while one is in use.
 
-    What is yielded lasts until the next is asked for.
+    What is yielded is for use until the next is asked for.
+
+    Raises:
+        OSError: A file cannot be read.
     """
     if not wanted:
         return
-    largest = max(map(len, wanted))
-    rooms = [
-        {name: np.empty((largest, m.width), dtype=_dtype(m)) for name, m in modalities.items()}
-        for _ in range(min(2, len(wanted)))
-    ]
+    bring: Callable[[Rows], Held | Mapped] = partial(_mapped if device == "cpu" else hold, modalities)
     with ThreadPoolExecutor(max_workers=1) as thread:
-        following = thread.submit(hold, modalities, wanted[0], "cpu", rooms[0])
+        following = thread.submit(bring, wanted[0])
         for number in range(1, len(wanted) + 1):
-            held = following.result()
-            if number < len(wanted):  # whoever asked for this pool is done with the one before, whose room is free
-                following = thread.submit(hold, modalities, wanted[number], "cpu", rooms[number % 2])
-            yield held if device == "cpu" else _move(held, device)
+            pool = following.result()
+            if number < len(wanted):
+                following = thread.submit(bring, wanted[number])
+            if isinstance(pool, Held):
+                yield Held({name: (a.to(device), b.to(device)) for name, (a, b) in pool.parts.items()}, pool.rows)
+                continue
+            yield pool
+            for modality in modalities.values():
+                for some in _by_stretch(pool.where):
+                    release(modality, some)
 
 
-def _move(held: Held, device: str) -> Held:
-    return Held({name: (a.to(device), b.to(device)) for name, (a, b) in held.parts.items()}, held.rows)
+def _mapped(modalities: Mapping[str, Modality], rows: Rows) -> Mapped:
+    for modality in modalities.values():
+        for some in _by_stretch(rows):
+            fetch(modality, some)
+    return Mapped(modalities, rows)
+
+
+def _by_stretch(rows: Rows) -> Iterator[Rows]:
+    for start in range(0, len(rows), STRETCH):
+        yield rows[start : start + STRETCH]
 
 
 def in_order(modalities: Mapping[str, Modality], rows: Rows, device: str = "cpu") -> Iterator[tuple[slice, Batch]]:
-    """Yield batches of ``rows`` from first to last, and where each lies."""
+    """Yield batches of ``rows`` from first to last, and where each lies; a batch is for use until the next."""
     wanted = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    for number, held in enumerate(ahead(modalities, wanted, device)):
-        at = slice(number * CHUNK, number * CHUNK + held.rows)
-        yield at, held.parts
+    room: dict[str, Tensor] = {}
+    for number, pool in enumerate(ahead(modalities, wanted, device)):
+        room = room or pool.room(pool.rows)
+        at = slice(number * CHUNK, number * CHUNK + pool.rows)
+        yield at, pool.batch(torch.arange(pool.rows, device=device), room)

@@ -38,7 +38,12 @@ def epoch(modalities: dict[str, Modality], rows: pools.Rows, size: int, seed: in
         zip(planned, pools.ahead(modalities, [rows[p] for p in planned]), strict=True)
     ):
         for some in pools.mixed(len(places), size, seed, 1, number):
-            found.append((places[some], held.batch(torch.from_numpy(some))))
+            found.append(
+                (
+                    places[some],
+                    {k: (v.clone(), p) for k, (v, p) in held.batch(torch.from_numpy(some), held.room(size)).items()},
+                )
+            )
     return found
 
 
@@ -76,9 +81,12 @@ def test_rows_of_a_file_are_read_as_they_were_written(
     whole = np.concatenate([np.load(files / f"{n}.npy") for n in range(3)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pools, "STRETCH", 7)
-        found = pools.read(modality, rows)
-    assert found.dtype == np.float16
-    np.testing.assert_array_equal(found, whole[rows])
+        held = pools.hold({"text": modality}, rows).parts["text"][0].numpy()
+        (mapped,) = pools.ahead({"text": modality}, [rows]) if len(rows) else (pools.Mapped({"text": modality}, rows),)
+        lying = mapped.batch(torch.arange(len(rows)), mapped.room(len(rows)))["text"][0].numpy()
+    for found in (held, lying):
+        assert found.dtype == np.float16
+        np.testing.assert_array_equal(found, whole[rows])
 
 
 @pytest.fixture(scope="module")

@@ -142,9 +142,12 @@ def test_content_gains_over_history_what_was_planted(judged: Judge, model: str) 
 
 
 def test_order_within_accounts_is_that_of_content_against_noise(judged: Judge) -> None:
-    """Within an account content and noise are left: a correlation of sqrt(12 / 30) is 0.63, 0.61 in ranks."""
+    """Within an account content and noise are left: a correlation of sqrt(12 / 30) is 0.63, 0.61 in ranks.
+
+    That is of the truth itself. A model has less: its history moves from post to post, with a noise of its own.
+    """
     found = metrics.value(judged("fusion", "influencer"), metrics.WITHIN)
-    assert found == pytest.approx(0.61, abs=0.06)
+    assert found is not None and 0.5 < found < 0.61 + 0.03
 
 
 def test_a_random_split_looks_better_than_new_accounts(judged: Judge) -> None:
