@@ -30,7 +30,7 @@ class Member(NamedTuple):
         return self.name.partition(".")[0]
 
 
-def index_bytes(members: Sequence[Member]) -> bytes:
+def index_bytes(members: Iterable[tuple[str, int, int]]) -> bytes:
     """Return the content of the index of a tar with ``members``, in the order of the tar."""
     words: list[str] = []
     last = None

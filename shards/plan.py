@@ -118,13 +118,13 @@ def manifest(run: Run) -> Manifest:
 
 def windows(run: Run, archive: int) -> list[Window]:
     """Return the windows of ``archive`` (METADATA or IMAGES) in order."""
-    table = _table(run, "windows", {"archive": archive})
-    return [Window(**row) for row in table.sort_by("window").to_pylist()]
+    rows = _table(run, "windows", {"archive": archive}).to_pylist()
+    return sorted((Window(**row) for row in rows), key=lambda each: each.window)
 
 
 def shards(run: Run) -> list[Shard]:
     """Return the post shards in order."""
-    return [Shard(**row) for row in _table(run, "shards").sort_by("shard").to_pylist()]
+    return sorted((Shard(**row) for row in _table(run, "shards").to_pylist()), key=lambda each: each.shard)
 
 
 def posts(run: Run, shard: int) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -53,6 +54,7 @@ SCHEMA = pa.schema(
 )
 
 NAMES = tuple(SCHEMA.names)
+_IN_ORDER = itemgetter(*NAMES)
 
 
 def shard_name(shard: int) -> str:
@@ -67,7 +69,8 @@ def record_json(record: Mapping[str, Any]) -> bytes:
 
 def records_table(records: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Return ``records`` as a table of :data:`SCHEMA`, one row each, in order."""
-    return pa.Table.from_pylist(list(records), schema=SCHEMA)
+    columns = list(zip(*map(_IN_ORDER, records), strict=True)) or [()] * len(SCHEMA)
+    return pa.Table.from_arrays(list(map(pa.array, columns, SCHEMA.types)), schema=SCHEMA)
 
 
 def read_records(run: Run, shard: int, columns: Sequence[str] | None = None) -> pa.Table:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shards.offsets import Member
+from zlib import adler32
+
 from shards.publish import HashingFile
 
 BLOCK = 512
@@ -33,7 +34,8 @@ def header(name: str, size: int) -> bytes:
     if not 0 < len(raw) <= MAX_NAME or size > MAX_SIZE:
         raise ValueError(f"a tar member cannot be named {name!r} with {size} bytes")
     digits = b"%011o" % size
-    checksum = b"%06o" % (_FIXED_SUM + sum(raw) + sum(digits))
+    # The low half of Adler-32 (RFC 1950) is one more than the sum of the bytes: these are too few to pass its modulus.
+    checksum = b"%06o" % (_FIXED_SUM - 1 + (adler32(raw + digits) & 0xFFFF))
     return b"".join((raw, _PADDING[: MAX_NAME - len(raw)], _BEFORE_SIZE, digits, _BEFORE_SUM, checksum, _BEHIND_SUM))
 
 
@@ -49,13 +51,13 @@ class TarWriter:
 
     Attributes:
         size: Bytes of the archive so far.
-        members: What was added so far: name, offset and size of each content.
+        members: What was added so far: name, offset and size of each content, as in :class:`shards.offsets.Member`.
     """
 
     def __init__(self, file: HashingFile) -> None:
         self.file = file
         self.size = 0
-        self.members: list[Member] = []
+        self.members: list[tuple[str, int, int]] = []
         self._buffers: list[Buffer] = []
         self._small: list[Buffer] = []  # what comes behind the buffers: joined, as every buffer has its price
         self._pending = 0
@@ -76,7 +78,7 @@ class TarWriter:
             self._small.clear()
         self._small.append(_PADDING[:padding])
         start = self.size + BLOCK
-        self.members.append(Member(name, start, size))
+        self.members.append((name, start, size))
         self.size = start + size + padding
         self._pending += BLOCK + size + padding
         if self._pending >= _FLUSH_BYTES:
