@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from train.intervals import Interval
 from train.results import FUSION, HISTORY, LEAK, METADATA, Comparison, Gain, ModelResult, ResultRow
 
 NONE, WEAK, CLAIM = "none", "weak", "claim"
+_POWER = 1.96 + 0.84  # quantiles of the normal distribution: 5 % two-sided, and four times in five
+_SMALL_EFFECT = 0.1
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def _headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
                 f"How little they settle: over {best.seeds} ways to divide the same accounts, R² of {best.model} is"
                 f" {number(best.r2_mean)} on average with a standard deviation of {number(best.r2_spread)}.",
             )
+        yield from _what_few_posts_show(best.test_posts, best.test_accounts)
         return
     told = f"R² {number(best.r2)}, 95 % interval {span(best.r2_interval)}, {best.test_accounts:,} accounts"
     if best.r2_interval.low > 0:
@@ -116,6 +120,42 @@ def _headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
             f"It puts the posts of new accounts in order with a rank correlation of {number(best.spearman)}"
             f" (95 % interval {span(best.spearman_interval)}).",
         )
+
+
+def detectable(count: int) -> float | None:
+    """Return the correlation that ``count`` independent pairs show four times in five, at 5 %, two-sided.
+
+    By Fisher's transformation (1921), whose standard error is 1 / sqrt(count - 3); None for fewer than five.
+    """
+    return math.tanh(_POWER / math.sqrt(count - 3)) if count >= 5 else None
+
+
+def needed(correlation: float) -> int:
+    """Return how many independent pairs show ``correlation`` four times in five: the other way round."""
+    return math.ceil((_POWER / math.atanh(correlation)) ** 2 + 3)
+
+
+def _what_few_posts_show(posts: int, accounts: int) -> Iterator[Finding]:
+    """Say what so few posts can show, and how far they are from what they cannot."""
+    yield Finding(
+        WEAK,
+        "They can show that every step works on these posts, from archive to table, and what the posts are like: the"
+        " data are described below.",
+    )
+    within, between = detectable(posts), detectable(accounts)
+    if within is None:
+        return
+    text = (
+        f"They cannot show effects as small as content has. Even if all {posts:,} posts were independent, a correlation"
+        f" of {number(within)} would be missed one time in five, and smaller ones more often; one of"
+        f" {number(_SMALL_EFFECT, 1)} takes {needed(_SMALL_EFFECT):,} posts."
+    )
+    if between is not None:
+        text += (
+            f" Posts of an account are alike, and of accounts there are only {accounts:,}: what sets accounts apart"
+            f" shows from a correlation of {number(between)} on."
+        )
+    yield Finding(NONE, text)
 
 
 def _over_history(gained: Sequence[Gain]) -> Iterator[Finding]:

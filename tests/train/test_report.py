@@ -149,6 +149,8 @@ def test_few_posts_make_no_claim(planted_run: MakeRun) -> None:
     assert "support no claim" in page.text
     assert 'class="claim"' not in html
     assert "too few accounts for an interval" in page.text
+    assert "They can show that every step works" in page.text
+    assert "one of 0.1 takes 782 posts" in page.text
 
 
 def test_a_run_without_models_or_targets_has_a_report(planted_run: MakeRun) -> None:
@@ -235,6 +237,19 @@ def test_sentences_follow_the_numbers(
     assert any(said in finding.text and finding.strength == strength for finding in found)
     if strength == "none":
         assert all(finding.strength != "claim" for finding in found)
+
+
+def test_a_detectable_correlation_is_shown_four_times_in_five() -> None:
+    random, count = np.random.default_rng(0), 60
+    planted = findings.detectable(count)
+    assert planted is not None
+    x, noise = random.normal(size=(2, 20_000, count))
+    y = planted * x + np.sqrt(1 - planted**2) * noise
+    x, y = (side - side.mean(axis=1, keepdims=True) for side in (x, y))
+    found = (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    shown = np.abs(np.arctanh(found)) * np.sqrt(count - 3) > 1.96
+    assert shown.mean() == pytest.approx(0.8, abs=0.02)
+    assert findings.needed(planted) in (count, count + 1) and findings.detectable(4) is None
 
 
 @pytest.mark.parametrize(("value", "shown"), [(None, "–"), (-0.001, "0.00"), (-0.25, "−0.25"), (1.0, "1.00")])  # noqa: RUF001
