@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,12 +20,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from ingest.levels import Level
-from ingest.prepare import MAX_ENTRY, SHARD_BYTES, prepare
+from ingest.options import MAX_ENTRY, SHARD_BYTES, Level, Stage
 from ingest.ranges import EVERYTHING, Selection
-from ingest.source import Source, discover
-from ingest.stages import Stage
-from ingest.stages import ingest as ingest_stages
 from jobs import machine, show
 from jobs import submit as submission
 from jobs.settings import MAX_TASKS, Settings, load, save
@@ -39,10 +34,10 @@ from shards.interrupt import interruptible
 from shards.progress import Progress, for_console
 from shards.run import Run
 from shards.tasks import WHOLE, Task, from_environment, parse_task
-from shards.verify import verify as verify_run
 
-if TYPE_CHECKING:  # imports torch's users only where a command needs them
+if TYPE_CHECKING:  # what reads archives, and torch's users, are imported only where a command needs them
     from ingest.inspect import Description
+    from ingest.source import Source
     from train.intervals import Interval
 
 app = typer.Typer(
@@ -154,6 +149,7 @@ def run_all(
     """Do everything on this machine: plan, ingest, encode, train, report."""
     from encode.encode import find_models
     from encode.encoders import ENCODERS
+    from ingest.source import discover
 
     find_models(ENCODERS, models, overrides(model), device)
     with progress() as shown:
@@ -183,6 +179,8 @@ def plan(
     max_faults: MaxFaultsOption = None,
 ) -> None:
     """Join the archives' directories with the mapping and decide which entry goes where. Reads no picture."""
+    from ingest.source import discover
+
     if len(places) > 2:
         raise UsageError("takes SOURCE and RUN, or RUN alone", place="postmill plan", hint="postmill plan --help")
     source, folder = (None, *places)[-2:]
@@ -456,6 +454,8 @@ def inspect(
 @app.command(epilog="Example: `postmill verify run`")
 def verify(folder: RunArgument) -> None:
     """Check every byte, file and row of a run, and the counts against each other."""
+    from shards.verify import verify as verify_run
+
     opened = runs.open_run(folder)
     wrong = 0
     with progress() as shown:
@@ -476,6 +476,8 @@ def planned(
     source: Source, folder: Path, shard_size: int, max_entry: int, raw: bool, trust: Level, shown: Progress
 ) -> Run:
     """Pin and plan, and say what the plan holds."""
+    from ingest.prepare import prepare
+
     opened, manifest = prepare(source, folder, shard_size << 20, max_entry << 20, raw, trust, shown)
     counts = manifest.counts
     out.print(
@@ -496,6 +498,8 @@ def ingested(
     selection: Selection = EVERYTHING,
 ) -> None:
     """Run the stages of ingest, and say what each did."""
+    from ingest.stages import ingest as ingest_stages
+
     for summary in ingest_stages(run, stages, task, workers, shown, selection):
         out.print(f"ingest {summary.stage.value}: {did(summary.done, summary.skipped)}")
         if summary.waiting:
@@ -714,6 +718,8 @@ def progress() -> Iterator[Progress]:
 def show_version(wanted: bool) -> None:
     """Print the version and exit, if that is what was asked for."""
     if wanted:
+        from importlib.metadata import version
+
         out.print(version("postmill"))
         raise typer.Exit
 

@@ -39,7 +39,8 @@ from ingest.directory import Directory, Kind
 from ingest.entry import LOCAL_HEADER, MOST_DESCRIPTOR, MOST_HEADER, locate
 from ingest.forward import Forward
 from ingest.inflate import MAX_ENTRY, inflate
-from ingest.levels import Level, Listing, open_directory, open_space
+from ingest.levels import Listing, open_directory, open_space
+from ingest.options import Level
 from ingest.parts import Source
 from ingest.pieces import find_data, plain_pieces
 from ingest.reasons import EntryFault, Reason

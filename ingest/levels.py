@@ -19,7 +19,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Literal
+from typing import IO
 
 import pyarrow as pa
 
@@ -28,12 +28,11 @@ from ingest.directory import Directory, Kind, read_directory
 from ingest.endrecord import end_records
 from ingest.holes import Array, first_entries, mark_holes
 from ingest.naming import LAST, MOST_PARTS, place, spell
+from ingest.options import Level
 from ingest.parts import Source, find_parts, lay_out_holes
 from ingest.salvage import Salvaged, Walk
 from ingest.space import AddressSpace
 from shards.errors import PostmillError
-
-Level = Literal["strict", "default", "salvage"]
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -19,6 +17,7 @@ from ingest.influencers import Influencer
 from ingest.metadata import NotAPost, complete, parse_info
 from ingest.reasons import EntryFault
 from shards import faults, offsets, plan, posts, publish
+from shards.collector import uncollected
 from shards.errors import PostmillError
 from shards.faults import Fault
 from shards.reasons import Reason
@@ -70,7 +69,7 @@ def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dic
     records: list[dict[str, Any]] = []  # the latest; those before are in tables, which take a fraction of the memory
     tables: list[pa.Table] = []
     images = 0
-    with publish.unit(run.posts, name, run.fingerprint) as unit, _uncollected():
+    with publish.unit(run.posts, name, run.fingerprint) as unit, uncollected():
         tar = TarWriter(unit.file(f"{name}.tar"))
         for post in _rows(plan.posts(run, shard)):
             packed = _pack(run, post, entries, found)
@@ -181,15 +180,3 @@ def _gzip(entry: SpoolEntry, plain: Buffer) -> tuple[Buffer, ...]:
 
 
 _account = lru_cache(maxsize=1024)(Influencer)  # an account's posts share one
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Hold off the garbage collector, which would go through millions of small objects that have no cycle."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ingest.levels import Level, open_space
+from ingest.levels import open_space
+from ingest.options import MAX_ENTRY, SHARD_BYTES, Level
 from ingest.source import Source, fingerprints
 from shards import run as runs
 from shards.progress import Progress
 from shards.publish import Manifest
 from shards.run import Run
-
-SHARD_BYTES = 256 << 20
-MAX_ENTRY = 64 << 20
 
 
 def prepare(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+from ingest.options import Stage
 from ingest.pack import pack_shard
 from ingest.ranges import EVERYTHING, Selection
 from ingest.source import open_archive
@@ -20,14 +20,6 @@ from shards.plan import IMAGES, METADATA
 from shards.progress import Progress, Silent
 from shards.run import Run
 from shards.tasks import WHOLE, Task, share
-
-
-class Stage(StrEnum):
-    """The stages in the order in which they depend on each other."""
-
-    METADATA = "metadata"
-    WINDOWS = "windows"
-    SPANNING = "spanning"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from shards.run import Run
 
 METADATA, WINDOWS, SPANNING = "metadata", "windows", "spanning"
 INGEST = (METADATA, WINDOWS, SPANNING)  # in the order in which they depend on each other
+
+
+_UNKNOWN: Mapping[str, Any] = {}
 
 
 class Made(NamedTuple):
@@ -152,7 +156,7 @@ def missing(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _glanced(folder: Path, entries: Iterable[os.DirEntry[str]]) -> Listing:
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] = defaultdict(int)
     manifests: dict[str, float] = {}
     held: set[str] = set()
     for entry in entries:
@@ -165,10 +169,10 @@ def _glanced(folder: Path, entries: Iterable[os.DirEntry[str]]) -> Listing:
         except FileNotFoundError:
             continue  # removed meanwhile
         if suffix != "json":
-            sizes[unit] = sizes.get(unit, 0) + state.st_size
+            sizes[unit] += state.st_size
         elif state.st_size:
             manifests[unit] = state.st_mtime
-    made = {unit: Made(sizes[unit], at, {}, {}) for unit, at in manifests.items() if unit in sizes}
+    made = {unit: Made(sizes[unit], at, _UNKNOWN, _UNKNOWN) for unit, at in manifests.items() if unit in sizes}
     return Listing(made, frozenset(held))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -118,13 +119,13 @@ def manifest(run: Run) -> Manifest:
 
 def windows(run: Run, archive: int) -> list[Window]:
     """Return the windows of ``archive`` (METADATA or IMAGES) in order."""
-    rows = _table(run, "windows", {"archive": archive}).to_pylist()
-    return sorted((Window(**row) for row in rows), key=lambda each: each.window)
+    rows = _rows(_table(run, "windows"), WINDOWS)  # few: picked here, for Arrow's filter loads pandas if it is there
+    return sorted((Window(*row) for row in rows if row[0] == archive), key=lambda each: each.window)
 
 
 def shards(run: Run) -> list[Shard]:
     """Return the post shards in order."""
-    return sorted((Shard(**row) for row in _table(run, "shards").to_pylist()), key=lambda each: each.shard)
+    return sorted((Shard(*row) for row in _rows(_table(run, "shards"), SHARDS)), key=lambda each: each.shard)
 
 
 def posts(run: Run, shard: int) -> pa.Table:
@@ -135,6 +136,10 @@ def posts(run: Run, shard: int) -> pa.Table:
 def entries(run: Run, archive: int, window: int) -> pa.Table:
     """Return the entries of one window in order of offset (schema :data:`ENTRIES`)."""
     return _table(run, "entries", {"archive": archive, "window": window})
+
+
+def _rows(table: pa.Table, schema: pa.Schema) -> Iterator[tuple[Any, ...]]:
+    return zip(*(table[name].to_pylist() for name in schema.names), strict=True)
 
 
 def _table(run: Run, name: str, equal: Mapping[str, int] | None = None) -> pa.Table:

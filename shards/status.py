@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from shards import attempts, faults, models, parquet, pieces, plan, publish
 from shards.attempts import MAX_FAILURES, TaskRecord
+from shards.collector import uncollected
 from shards.pieces import INGEST, Listing, Piece
 from shards.run import Run
 from shards.tasks import share
@@ -85,7 +86,11 @@ def read(run: Run, now: float | None = None) -> Status:
         run: The run.
         now: The time, in seconds since 1970; None: the clock's.
     """
-    now = time.time() if now is None else now
+    with uncollected():
+        return _read(run, time.time() if now is None else now)
+
+
+def _read(run: Run, now: float) -> Status:
     planned = publish.done(run.plan, plan.NAME, run.fingerprint)
     if planned is None:
         held = pieces.listing(run.plan, run.fingerprint).held
@@ -121,8 +126,21 @@ def _of(records: Iterable[TaskRecord], stage: str) -> list[TaskRecord]:
 
 
 def _stage(name: str, found: Sequence[Piece], records: Sequence[TaskRecord], now: float) -> StageStatus:
-    missing = {piece.number for piece in found if not piece.done}
-    running = {piece.number for piece in found if piece.held} & missing
+    missing: set[int] = set()
+    running: set[int] = set()
+    size, times = 0, []
+    for piece in found:
+        latest = 0.0
+        for unit in piece.units:
+            if unit is None:
+                missing.add(piece.number)
+            else:
+                size += unit.bytes
+                latest = max(latest, unit.time)
+        if piece.number not in missing:
+            times.append(latest)
+        elif piece.held:
+            running.add(piece.number)
     failed: set[int] = set()
     for record in records:
         if not (record.running or record.failed):
@@ -133,7 +151,7 @@ def _stage(name: str, found: Sequence[Piece], records: Sequence[TaskRecord], now
         elif theirs and not running.intersection(theirs):
             running.add(theirs[0])
     failed -= running
-    per_hour = _rate([piece.time for piece in found if piece.number not in missing], now)
+    per_hour = _rate(times, now)
     return StageStatus(
         stage=name,
         total=len(found),
@@ -141,7 +159,7 @@ def _stage(name: str, found: Sequence[Piece], records: Sequence[TaskRecord], now
         running=len(running),
         failed=len(failed),
         waiting=len(missing) - len(running) - len(failed),
-        bytes=sum(piece.bytes for piece in found),
+        bytes=size,
         per_hour=per_hour,
         seconds_left=len(missing) / per_hour * 3600 if per_hour and running else None,
     )

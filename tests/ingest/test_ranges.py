@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ingest.options import Stage
 from ingest.prepare import prepare
 from ingest.ranges import Selection
 from ingest.source import discover
-from ingest.stages import Stage, ingest
+from ingest.stages import ingest
 from shards import plan, publish
 from shards.errors import PostmillError, UsageError
 from shards.plan import IMAGES, METADATA

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from ingest.options import Stage
 from ingest.prepare import prepare
 from ingest.source import discover
-from ingest.stages import Stage, ingest
+from ingest.stages import ingest
 from shards import faults, plan, posts, verify
 from shards.errors import PostmillError, UsageError
 from shards.run import Run
