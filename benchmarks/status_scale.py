@@ -57,6 +57,7 @@ def planned(run: Run, shards: int) -> None:
         unit.table("shards.parquet", pa.Table.from_pylist(table, schema=plan.SHARDS))
         unit.table("faults.parquet", pa.table({"reason": pa.array(["no_image"] * 100_000, pa.string())}))
         unit.counts.update(shards=shards, lost=100_000)
+        unit.info["faults"] = {"no_image": 100_000}
 
 
 def make(folder: Path, shards: int, faulty: int) -> Run:

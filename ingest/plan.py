@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -125,9 +126,10 @@ def _publish(
                 for table in tables:
                     windows.add(table)
                     advance(table.num_rows)
+            found: Counter[str] = Counter()
             with closing(_stream(unit, "faults.parquet", faults.SCHEMA, db.sql(plan_sql.SELECT_FAULTS))) as tables:
-                for _ in tables:
-                    pass
+                for table in tables:
+                    found += faults.count_reasons(table["reason"])
         table = windows.table(spaces)
         unit.table("windows.parquet", table)
         unit.table("shards.parquet", shards)
@@ -135,6 +137,7 @@ def _publish(
             counts[f"{name}_windows"] = table.filter(pc.equal(table["archive"], archive)).num_rows
         del counts["uses"]
         unit.counts.update(counts)
+        unit.info["faults"] = dict(found)
     return plan.manifest(run)
 
 

@@ -54,6 +54,7 @@ def plan_tables(run: Run, _: str, manifest: Manifest) -> Iterator[Difference]:
     for file, what, number, stated in (
         (faults.FILE, "lost posts", lost, counts["lost"]),
         ("plan.json", "planned and lost posts", counts["planned_posts"] + counts["lost"], counts["mapped_posts"]),
+        ("plan.json", "faults by reason", sum(manifest.info["faults"].values()), counts["faults"]),
         ("shards.parquet", "posts", sum(shard.posts for shard in shards), counts["planned_posts"]),
         ("shards.parquet", "images", sum(shard.images for shard in shards), counts["planned_images"]),
     ):

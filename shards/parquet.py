@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 
@@ -62,6 +61,10 @@ def read(path: Path | str, columns: Sequence[str] | None = None, equal: Equal | 
 def _read(path: Path | str, columns: list[str] | None, equal: Equal) -> pa.Table:
     with opened(path) as file:
         table = file.read_row_groups(_groups(file.metadata, equal), columns, use_threads=False)
+    if not equal:
+        return table
+    import pyarrow.compute as pc  # which takes as long to load as many a table to read
+
     for name, value in equal.items():
         table = table.filter(pc.equal(table[name], value))
     return table

@@ -83,19 +83,27 @@ def listing(folder: Path, run: str, parse: bool = True) -> Listing:
             less counts where there are tens of thousands.
     """
     try:
-        with os.scandir(folder) as entries:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # by which a file is found sooner than by its whole path
+    except (FileNotFoundError, NotADirectoryError):
+        return Listing({}, frozenset())
+    try:
+        with os.scandir(fd) as entries:
             if not parse:
                 return _glanced(folder, entries)
             names = {entry.name for entry in entries}
-    except (FileNotFoundError, NotADirectoryError):
-        return Listing({}, frozenset())
+        return _parsed(folder, fd, names, run)
+    finally:
+        os.close(fd)
+
+
+def _parsed(folder: Path, fd: int, names: Set[str], run: str) -> Listing:
     made = {}
     held = set()
     for name in names:
         if name.startswith(TEMPORARY):
             held |= _holder(folder, name)
         elif name.endswith(".json"):
-            found = _made(f"{folder}/{name}", run, names)
+            found = _made(fd, name, run, names)
             if found is not None:
                 made[name.removesuffix(".json")] = found
     return Listing(made, frozenset(held))
@@ -181,9 +189,9 @@ def _holder(folder: Path, name: str) -> set[str]:
     return {name.removeprefix(TEMPORARY).split(".", 1)[0]} if _locked(folder / name) else set()
 
 
-def _made(path: str, run: str, names: Set[str]) -> Made | None:
+def _made(folder: int, name: str, run: str, names: Set[str]) -> Made | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     except FileNotFoundError:
         return None
     try:

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shards import attempts, faults, models, parquet, pieces, plan, publish
+from shards import attempts, models, pieces, plan, publish
 from shards.attempts import MAX_FAILURES, TaskRecord
 from shards.collector import uncollected
 from shards.pieces import INGEST, Listing, Piece
+from shards.publish import Manifest
 from shards.run import Run
 from shards.tasks import share
 
@@ -111,7 +112,7 @@ def _read(run: Run, now: float) -> Status:
         stages=tuple(stages),
         posts=sum(made.counts.get("posts", 0) for made in shards.made.values()),
         lost=planned.counts["lost"] + sum(made.counts.get("lost", 0) for made in shards.made.values()),
-        faults=_faults(run, shards),
+        faults=_faults(planned, shards),
         failed=tuple(_failed(record) for record in records if record.failed),
     )
 
@@ -185,16 +186,12 @@ def _train(run: Run, records: Sequence[TaskRecord]) -> StageStatus:
     return StageStatus("train", None, done, running, failed, 0, size, None, None)
 
 
-def _faults(run: Run, shards: Listing) -> dict[str, int]:
-    total = _reasons(f"{run.plan}/{faults.FILE}")
-    for name, made in shards.made.items():
+def _faults(planned: Manifest, shards: Listing) -> dict[str, int]:
+    total: Counter[str] = Counter(planned.info["faults"])
+    for made in shards.made.values():
         if made.counts.get("faults", 0):
-            total.update(made.info.get("faults") or _reasons(f"{run.posts}/{name}.{faults.FILE}"))
+            total.update(made.info["faults"])
     return dict(total.most_common())
-
-
-def _reasons(path: str) -> Counter[str]:
-    return faults.count_reasons(parquet.read(path, columns=["reason"])["reason"])
 
 
 def _failed(record: TaskRecord) -> FailedTask:

@@ -40,6 +40,7 @@ def planned(tmp_path: Path) -> Callable[..., Run]:
             unit.table("shards.parquet", pa.Table.from_pylist(shards, schema=plan.SHARDS))
             unit.table("faults.parquet", pa.table({"reason": pa.array(["no_image"] * 2, pa.string())}))
             unit.counts.update(shards=len(shards), lost=2)
+            unit.info["faults"] = {"no_image": 2}
         return run
 
     return make
