@@ -83,6 +83,7 @@ class Mapped:
 
     modalities: Mapping[str, Modality]
     where: Rows
+    places: Mapping[str, Places]
 
     @property
     def rows(self) -> int:
@@ -95,20 +96,33 @@ class Mapped:
 
     def batch(self, at: Tensor, room: Room) -> Batch:
         """Return the batch of the places ``at`` in ``room``."""
-        rows = self.where[at.numpy()]
+        chosen = at.numpy()
         found = {}
-        for name, modality in self.modalities.items():
-            own = room[name][: len(rows)]
-            gather(modality, rows, own.numpy())
-            found[name] = (own, torch.from_numpy(modality.present[rows]))
+        for name, places in self.places.items():
+            own = room[name][: len(chosen)]
+            _gather(places, chosen, own.numpy())
+            found[name] = (own, torch.from_numpy(places.present[chosen]))
         return found
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where N rows of a modality lie: number of the block and row in it, shape (N,) each, and presence."""
+
+    blocks: Sequence[npt.NDArray[Any]]
+    block: Rows
+    row: Rows
+    present: npt.NDArray[np.bool_]
 
 
 def _select(vectors: Tensor, at: Tensor, out: Tensor) -> Tensor:
     """Copy rows: on the CPU by one thread, which waits for no other."""
     if vectors.device.type != "cpu":
         return torch.index_select(vectors, 0, at, out=out)
-    _take(vectors.numpy(), at.numpy(), out.numpy())
+    block, target = vectors.numpy(), out.numpy()
+    if _in_words(block):
+        block, target = block.view(np.uint64), target.view(np.uint64)
+    np.take(block, at.numpy(), axis=0, out=target, mode="clip")
     return out
 
 
@@ -120,19 +134,40 @@ def hold(modalities: Mapping[str, Modality], rows: Rows, device: str = "cpu") ->
     """
     parts = {}
     for name, modality in modalities.items():
-        vectors = _empty(modality, len(rows))
+        vectors, places = _empty(modality, len(rows)), locate(modality, rows)
         for start, some in zip(range(0, len(rows), STRETCH), _by_stretch(rows), strict=True):
             fetch(modality, some)
-            gather(modality, some, vectors[start : start + STRETCH])
+            _gather(places, np.arange(start, start + len(some)), vectors[start : start + len(some)])
             release(modality, some)
-        parts[name] = (torch.from_numpy(vectors).to(device), torch.from_numpy(modality.present[rows]).to(device))
+        parts[name] = (torch.from_numpy(vectors).to(device), torch.from_numpy(places.present).to(device))
     return Held(parts, len(rows))
 
 
-def gather(modality: Modality, rows: Rows, out: npt.NDArray[Any]) -> None:
-    """Copy the vectors of ``rows``, best ascending, to ``out``, shape (len(rows), D)."""
-    for block, local, piece in _pieces(modality, rows):
-        _take(block, local, out[piece])
+def locate(modality: Modality, rows: Rows) -> Places:
+    """Return where ``rows`` of a modality lie."""
+    block = np.searchsorted(modality.starts, rows, side="right") - 1
+    blocks = [np.asarray(each) for each in modality.blocks]
+    # Rows are copied soonest in words of eight bytes.
+    if len({each.dtype for each in blocks}) == 1 and all(_in_words(each) for each in blocks):
+        blocks = [each.view(np.uint64) for each in blocks]
+    return Places(blocks, block, rows - modality.starts[block], modality.present[rows])
+
+
+def _gather(places: Places, chosen: Rows, out: npt.NDArray[Any]) -> None:
+    """Copy the vectors of the ``chosen`` places, best ascending, to ``out``, shape (len(chosen), D)."""
+    block, row = places.block[chosen], places.row[chosen]
+    words = places.blocks[0].dtype == np.uint64
+    target = out.view(np.uint64) if words else out
+    cuts = np.flatnonzero(block[1:] != block[:-1]) + 1
+    for first, last in pairwise((0, *cuts.tolist(), len(chosen))):
+        if words and first < last:
+            places.blocks[block[first]].take(row[first:last], axis=0, out=target[first:last], mode="clip")
+        elif first < last:
+            target[first:last] = places.blocks[block[first]][row[first:last]]
+
+
+def _in_words(block: npt.NDArray[Any]) -> bool:
+    return block.shape[1] * block.itemsize % 8 == 0 and block.flags.c_contiguous and block.flags.aligned
 
 
 def fetch(modality: Modality, rows: Rows) -> None:
@@ -187,15 +222,6 @@ def _pieces(modality: Modality, rows: Rows) -> Iterator[tuple[npt.NDArray[Any], 
         if first < last:
             block = int(block_of[first])
             yield modality.blocks[block], rows[first:last] - modality.starts[block], slice(first, last)
-
-
-def _take(block: npt.NDArray[Any], local: Rows, out: npt.NDArray[Any]) -> None:
-    """Copy rows, eight bytes at a time where they allow it."""
-    size = block.shape[1] * block.itemsize
-    if block.dtype == out.dtype and size % 8 == 0 and block.flags.c_contiguous and block.flags.aligned:
-        np.take(np.asarray(block).view(np.uint64), local, axis=0, out=out.view(np.uint64), mode="clip")
-    else:
-        out[:] = block[local]
 
 
 def _empty(modality: Modality, rows: int) -> npt.NDArray[Any]:
@@ -253,7 +279,7 @@ def _mapped(modalities: Mapping[str, Modality], rows: Rows) -> Mapped:
     for modality in modalities.values():
         for some in _by_stretch(rows):
             fetch(modality, some)
-    return Mapped(modalities, rows)
+    return Mapped(modalities, rows, {name: locate(modality, rows) for name, modality in modalities.items()})
 
 
 def _by_stretch(rows: Rows) -> Iterator[Rows]:

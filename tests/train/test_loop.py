@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,8 +83,10 @@ def test_rows_of_a_file_are_read_as_they_were_written(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pools, "STRETCH", 7)
         held = pools.hold({"text": modality}, rows).parts["text"][0].numpy()
-        (mapped,) = pools.ahead({"text": modality}, [rows]) if len(rows) else (pools.Mapped({"text": modality}, rows),)
-        lying = mapped.batch(torch.arange(len(rows)), mapped.room(len(rows)))["text"][0].numpy()
+        lying = np.concatenate(
+            [np.empty((0, 5), np.float16)]
+            + [batch["text"][0].numpy().copy() for _, batch in pools.in_order({"text": modality}, rows)]
+        )
     for found in (held, lying):
         assert found.dtype == np.float16
         np.testing.assert_array_equal(found, whole[rows])
@@ -191,3 +194,16 @@ def test_gates_add_up_to_one() -> None:
         weights = network.join.weights(*network.tokens(batch))
     assert weights.shape == (5, 2)
     np.testing.assert_allclose(weights.sum(dim=1).detach().numpy(), 1, atol=1e-6)
+
+
+def test_a_file_that_was_cut_short_is_an_error_and_not_the_end(encoder: Encoder, tmp_path: Path) -> None:
+    """Beyond the end of its file, a memory map ends the process with SIGBUS."""
+    path = tmp_path / "0.npy"
+    np.save(path, np.zeros((20_000, 5), np.float16))
+    block = np.load(path, mmap_mode="r")
+    modality = Modality("text", encoder, (), 5, (block,), np.array([0, 20_000]), np.ones(20_000, dtype=bool), True)
+    rows = np.arange(20_000)
+    assert sum(pool.rows for pool in pools.ahead({"text": modality}, [rows])) == 20_000
+    os.truncate(path, 100_000)
+    with pytest.raises(OSError, match="ends before byte"):
+        list(pools.ahead({"text": modality}, [rows]))
