@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from train import pools
 from train.checkpoint import Checkpoints, State
 from train.features import Modality, Rows
-from train.pools import Held, Pool, Room
+from train.pools import Pool, Room
 from train.problem import COVERAGE
 from train.recipes import Recipe
 
@@ -225,7 +225,7 @@ class _Intercepts(nn.Module):
         return level, (level**2 * self.share[where]).mean()
 
 
-def _whole(modalities: Mapping[str, Modality], rows: Rows, device: str) -> Held | None:
+def _whole(modalities: Mapping[str, Modality], rows: Rows, device: str) -> Pool | None:
     """Return the rows in memory where they fit: one pool of them, or what the device has room for; else None."""
     if len(rows) > pools.POOL:
         if device == "cpu":
@@ -236,7 +236,7 @@ def _whole(modalities: Mapping[str, Modality], rows: Rows, device: str) -> Held 
     return pools.hold(modalities, rows, device)
 
 
-def _holds(whole: Held | None, modalities: Mapping[str, Modality], wanted: list[Rows], device: str) -> Any:
+def _holds(whole: Pool | None, modalities: Mapping[str, Modality], wanted: list[Rows], device: str) -> Any:
     return [whole] * len(wanted) if whole is not None else pools.ahead(modalities, wanted, device)
 
 
