@@ -97,7 +97,7 @@ def load(folder: Path, posts: int) -> dict[str, Any]:
     torch.set_num_threads(2)
     started = time.monotonic()
     planned = pools.pools(posts, 0, 1)
-    room: dict[str, torch.Tensor] = {}
+    room: pools.Room = {}
     for number, held in enumerate(pools.ahead(shown, [rows[places] for places in planned])):
         room = room or held.room(1_024)
         for some in pools.mixed(held.rows, 1_024, 0, 1, number):

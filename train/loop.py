@@ -118,7 +118,7 @@ def fit(
         planned = [np.arange(len(learn))] if whole is not None else pools.pools(len(learn), seed, at.epoch)
         left = planned[at.pool :]
         network.train()
-        room: dict[str, Tensor] | None = None
+        room: Room = {}
         for own, places in zip(_holds(whole, modalities, [rows[learn[p]] for p in left], device), left, strict=True):
             room = room or own.room(min(recipe.batch, len(learn)))
             for some in pools.mixed(len(places), recipe.batch, seed, at.epoch, at.pool):

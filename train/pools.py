@@ -30,7 +30,7 @@ STRETCH = 4_096
 CHUNK = 8_192
 """Rows predicted at a time."""
 
-Room = Mapping[str, Tensor]
+Room = Mapping[str, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ class Pool:
     parts: Mapping[str, tuple[Tensor, Tensor]]
     rows: int
 
-    def room(self, size: int) -> dict[str, Tensor]:
+    def room(self, size: int) -> dict[str, tuple[Tensor, Tensor]]:
         """Return memory for batches of at most ``size``: new memory is slow."""
         return {
-            name: torch.empty((size, held.shape[1]), dtype=held.dtype, device=held.device)
-            for name, (held, _) in self.parts.items()
+            name: (held.new_empty((size, held.shape[1])), present.new_empty(size))
+            for name, (held, present) in self.parts.items()
         }
 
     def batch(self, at: Tensor, room: Room) -> Batch:
         """Return the batch of the places ``at``, in ``room``."""
         return {
-            name: (_select(held, at, room[name][: len(at)]), present.index_select(0, at))
+            name: (_select(held, at, room[name][0]), _select(present, at, room[name][1]))
             for name, (held, present) in self.parts.items()
         }
 
@@ -59,12 +59,13 @@ class Pool:
         return Pool({name: (held.to(device), has.to(device)) for name, (held, has) in self.parts.items()}, self.rows)
 
 
-def _select(held: Tensor, at: Tensor, out: Tensor) -> Tensor:
-    """Copy rows: on the CPU by one thread, which waits for no other."""
+def _select(held: Tensor, at: Tensor, room: Tensor) -> Tensor:
+    """Copy rows to the beginning of ``room``: on the CPU by one thread, which wakes no other."""
+    out = room[: len(at)]
     if held.device.type != "cpu":
         return torch.index_select(held, 0, at, out=out)
     block, target = held.numpy(), out.numpy()
-    if block.shape[1] * block.itemsize % 8 == 0 and block.ctypes.data % 8 == 0:  # soonest copied eight bytes at a time
+    if block.strides[0] % 8 == 0 and block.ctypes.data % 8 == 0:  # soonest copied eight bytes at a time
         block, target = block.view(np.uint64), target.view(np.uint64)
     np.take(block, at.numpy(), axis=0, out=target, mode="clip")
     return out
@@ -110,8 +111,10 @@ def mixed(size: int, batch: int, seed: int, epoch: int, pool: int) -> Iterator[R
     The places of a batch ascend: neighbours in it are then neighbours in memory, and their order bears on nothing else.
     """
     order = np.random.default_rng((seed, epoch, pool)).permutation(size)
-    for start in range(0, size, batch):
-        yield np.sort(order[start : start + batch])
+    full = size - size % batch
+    yield from np.sort(order[:full].reshape(-1, batch), axis=1)
+    if full < size:
+        yield np.sort(order[full:])
 
 
 def ahead(modalities: Mapping[str, Modality], wanted: Sequence[Rows], device: str = "cpu") -> Iterator[Pool]:
