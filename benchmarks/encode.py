@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,10 @@ def loaded(recipe: Recipe, compute: Compute, run: Run) -> Callable[[list[int]], 
 
 
 def headspace(name: str, run: Run, chosen: list[int], recipe: Recipe, compute: Compute) -> float:
-    """Return how many items a second the model does where its input is ready: the real batches, kept and replayed."""
+    """Return how many items a second the model does where its input is ready: the real batches, kept and replayed.
+
+    As postmill computes each distinct text of a shard once, so every repeat of it counts here as well.
+    """
     batches: list[tuple[int, Any]] = []
     if recipe.load_image_model is not None:
         model = recipe.load_image_model()
@@ -217,10 +221,12 @@ def headspace(name: str, run: Run, chosen: list[int], recipe: Recipe, compute: C
         own = text_model_of(name, recipe, compute)
         forward = own.forward
         for shard in chosen:
-            texts = sorted(set(of(posts.read_records(run, shard), name)))
+            times = Counter(of(posts.read_records(run, shard), name))
+            texts = sorted(times)
             found = sorted(zip(own.lengths(texts), texts, strict=True), reverse=True)
             for span in by_budget([n for n, _ in found], TOKENS * compute.batch_scale):
-                batches.append((len(span), own.tokenize([found[n][1] for n in span])))
+                some = [found[n][1] for n in span]
+                batches.append((sum(times[each] for each in some), own.tokenize(some)))
     done = 0
     started = time.perf_counter()
 

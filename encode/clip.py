@@ -61,6 +61,7 @@ def load(source: Source, compute: Compute) -> ImageModel:
         network = CLIPModel.from_pretrained(source.folder, weights_only=True, **options)
     del network.text_model
     quicken.first_token_of_clip(network.vision_model)
+    quicken.activation_of_clip(network.vision_model)
     network.to(device=compute.device, dtype=compute.dtype).eval()
     scale = processor.rescale_factor if processor.do_rescale else 1.0
     normal = bool(processor.do_normalize)
