@@ -76,20 +76,47 @@ def load(source: Source, compute: Compute) -> ImageModel:
         pixels = (put(compute, batch).float() * scale - mean) / deviation
         return network.get_image_features(pixels.to(compute.dtype)).pooler_output
 
-    fast = compute.precision != "float32" and _usual(processor)
-    prepare = fast_prepare(int(processor.size["shortest_edge"]), int(processor.crop_size["height"])) if fast else None
-    return ImageModel(prepare or exact_prepare(processor), forward, int(network.config.projection_dim))
+    return ImageModel(preparation(processor, compute), forward, int(network.config.projection_dim))
 
 
-def exact_prepare(processor: Any) -> Prepare:
-    """Return what the processor does to a picture up to the last step on bytes: shape (3, height, width)."""
+def preparation(processor: Any, compute: Compute) -> Prepare:
+    """Return what ``processor`` does to a picture up to the last step on bytes: shape (3, height, width)."""
+    if not _usual(processor):
+        return _processed(processor)
+    exact = compute.precision == "float32"
+    return (exact_prepare if exact else fast_prepare)(processor.size["shortest_edge"], processor.crop_size["height"])
 
+
+def _processed(processor: Any) -> Prepare:
     def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
         made = processor(images=image, do_rescale=False, do_normalize=False, return_tensors="np")
         pixels: npt.NDArray[np.uint8] = made["pixel_values"][0]
         return pixels
 
     return prepare
+
+
+def exact_prepare(short: int, crop: int) -> Prepare:
+    """Return the steps of CLIP's usual processor without its way there and back through arrays: the same bytes.
+
+    Args:
+        short: Pixels of the short side after resizing.
+        crop: Pixels of the middle square that is kept; at most ``short``.
+    """
+
+    def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
+        width, height = _resized(image, short)
+        top, left = (height - crop) // 2, (width - crop) // 2
+        pixels = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+        return pixels[top : top + crop, left : left + crop].transpose(2, 0, 1)
+
+    return prepare
+
+
+def _resized(image: Image.Image, short: int) -> tuple[int, int]:
+    """Return width and height that make the short side ``short``."""
+    longer = int(short * max(image.size) / min(image.size))
+    return (longer, short) if image.height <= image.width else (short, longer)
 
 
 def fast_prepare(short: int, crop: int) -> Prepare:
@@ -104,12 +131,10 @@ def fast_prepare(short: int, crop: int) -> Prepare:
     from torch.nn.functional import interpolate
 
     def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
-        width, height = image.size
-        longer = int(short * max(width, height) / min(width, height))
-        wanted = (longer, short) if height >= width else (short, longer)
+        width, height = _resized(image, short)
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).unsqueeze(0)
-        resized = interpolate(pixels, size=wanted, mode="bicubic", antialias=True, align_corners=False)[0]
-        top, left = (wanted[0] - crop) // 2, (wanted[1] - crop) // 2
+        resized = interpolate(pixels, size=(height, width), mode="bicubic", antialias=True, align_corners=False)[0]
+        top, left = (height - crop) // 2, (width - crop) // 2
         kept: npt.NDArray[np.uint8] = resized[:, top : top + crop, left : left + crop].numpy()
         return kept
 
@@ -117,7 +142,7 @@ def fast_prepare(short: int, crop: int) -> Prepare:
 
 
 def _usual(processor: Any) -> bool:
-    """Say whether ``processor`` does what :func:`fast_prepare` does; another one is left to do it itself."""
+    """Say whether ``processor`` does what :func:`exact_prepare` does; another one is left to do it itself."""
     size, crop = dict(processor.size or {}), dict(processor.crop_size or {})
     side = crop.get("height")
     return (

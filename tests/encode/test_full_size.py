@@ -184,8 +184,7 @@ def test_fast_resizing_on_photographs(shared: Path, clip_b32: Path) -> None:
     with Archive.open(shared / "real-posts" / "Post_images" / "posts_image.zip", salvage=True) as archive:
         names = [entry for entry in archive.entries() if entry.name.endswith(".jpg") and entry.size][:30:3]
         photographs = [archive.read(entry) for entry in names]
-    processor = transformers.CLIPImageProcessorPil.from_pretrained(clip_b32)
-    exact, fast = clip.exact_prepare(processor), clip.fast_prepare(224, 224)
+    exact, fast = clip.exact_prepare(224, 224), clip.fast_prepare(224, 224)
     opened = [Image.open(io.BytesIO(each)).convert("RGB") for each in photographs]
     pixels = [np.stack([prepare(picture) for picture in opened]) for prepare in (exact, fast)]
     assert np.abs(pixels[0].astype(int) - pixels[1]).max() <= 2
@@ -199,8 +198,20 @@ def test_fast_resizing_on_photographs(shared: Path, clip_b32: Path) -> None:
     assert cosines(features[1], features[0]).min() >= 0.999
 
 
-def test_fast_resizing_of_every_shape(make_jpeg: Callable[..., bytes]) -> None:
-    exact, fast = clip.exact_prepare(transformers.CLIPImageProcessorPil()), clip.fast_prepare(224, 224)
+def test_resizing_of_every_shape(make_jpeg: Callable[..., bytes]) -> None:
+    processor = transformers.CLIPImageProcessorPil()
+    exact, fast = (clip.preparation(processor, Compute("cpu", 1, precision)) for precision in ("float32", "float16"))
     for n, size in enumerate(SIZES):
         picture = Image.open(io.BytesIO(make_jpeg(n, size)))
-        assert np.abs(exact(picture).astype(int) - fast(picture)).max() <= 2, size
+        made = processor(images=picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+        np.testing.assert_array_equal(exact(picture), made, str(size))
+        assert np.abs(made.astype(int) - fast(picture)).max() <= 2, size
+
+
+@pytest.mark.parametrize("options", [{"resample": Image.Resampling.LANCZOS}, {"do_center_crop": False}])
+def test_an_unusual_processor_is_left_to_do_it_itself(make_jpeg: Callable[..., bytes], options: dict[str, Any]) -> None:
+    processor = transformers.CLIPImageProcessorPil(**options)
+    picture = Image.open(io.BytesIO(make_jpeg(0, (320, 256))))
+    made = processor(images=picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+    for precision in ("float32", "float16"):
+        np.testing.assert_array_equal(clip.preparation(processor, Compute("cpu", 1, precision))(picture), made)
