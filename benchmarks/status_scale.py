@@ -19,11 +19,11 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from shards import attempts, embeddings, plan, publish, sealed, status
+from shards import attempts, embeddings, manifests, plan, publish, sealed, status, temporary
 from shards import run as runs
 from shards.embeddings import Encoder
+from shards.manifests import FileState, Manifest
 from shards.posts import shard_name
-from shards.publish import FileState, Manifest
 from shards.run import Run
 from shards.tasks import Task
 
@@ -38,7 +38,7 @@ def done(run: Run, folder: Path, name: str, suffixes: tuple[str, ...], **info: o
     files = {f"{name}{suffix}": FileState(0, "0" * 64) for suffix in suffixes}
     counts = {"posts": 12000, "images": 13000, "faults": 3 if info.get("faults") else 0, "lost": 2}
     manifest = Manifest(name, run.fingerprint, files, counts, info)
-    (folder / f"{name}.json").write_bytes(sealed.json_bytes(publish.to_json(manifest)))
+    (folder / f"{name}.json").write_bytes(sealed.json_bytes(manifests.to_json(manifest)))
 
 
 def planned(run: Run, shards: int) -> None:
@@ -99,7 +99,7 @@ def main() -> None:
     faulty = int(sys.argv[2]) if len(sys.argv) > 2 else shards
     with tempfile.TemporaryDirectory() as parent:
         run = make(Path(parent) / "run", shards, faulty)
-        writer = publish.HashingFile(run.embeddings / "image.model" / f"{shard_name(shards - 1)}.npy")
+        writer = temporary.HashingFile(run.embeddings / "image.model" / f"{shard_name(shards - 1)}.npy")
         inside = list(timed(run))
         command = [sys.executable, str(Path(__file__).parents[1] / "cli.py"), "status", str(run.folder), "--json"]
         whole = []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from encode import device as devices
 from encode import image, metadata, models, plugins, sentiment, text
 from encode.encoders import ENCODERS, IMAGE, METADATA, SENTIMENT, TEXT, TEXT_WITH_COMMENTS, Recipe, Rows, Settings
-from shards import embeddings, plan, posts, publish, tasks
+from shards import embeddings, manifests, plan, posts, tasks, temporary
 from shards.embeddings import Encoder
 from shards.errors import UsageError
 from shards.posts import shard_name
@@ -186,7 +186,7 @@ def _encode(run: Run, group: Sequence[Recipe], shards: Sequence[int], progress: 
                 stack.enter_context(devices.steady(compute))
             rows = stack.enter_context(closing(_rows(run, group, todo)))
             for n in {n for _, wanted in todo for n in wanted}:
-                publish.sweep(embeddings.pin(run, group[n].encoder))
+                temporary.sweep(embeddings.pin(run, group[n].encoder))
             label = f"encode {', '.join(recipe.encoder.encoder for recipe in group)}"
             advance = stack.enter_context(progress.track(label, len(todo), "shards"))
             writer = stack.enter_context(ThreadPoolExecutor(1))  # so that no device waits for the disk
@@ -241,5 +241,5 @@ def _summary(run: Run, encoder: Encoder, shards: Sequence[int], done: int) -> En
 
 
 def _counts(run: Run, encoder: Encoder, shard: int) -> Mapping[str, int]:
-    manifest = publish.read_manifest(run.embeddings / encoder.folder, shard_name(shard))
+    manifest = manifests.read(run.embeddings / encoder.folder, shard_name(shard))
     return {} if manifest is None else manifest.counts

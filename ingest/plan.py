@@ -19,11 +19,12 @@ from ingest.plan_load import load
 from ingest.plan_windows import Windows
 from ingest.source import Source
 from ingest.space import AddressSpace
-from shards import faults, plan, publish
+from shards import faults, manifests, plan, publish, temporary
 from shards.errors import PostmillError
+from shards.manifests import Manifest
 from shards.plan import ARCHIVES, IMAGES
 from shards.progress import Progress, Silent
-from shards.publish import Manifest, Unit
+from shards.publish import Unit
 from shards.run import Run
 
 MEMORY_LIMIT = "2800MB"  # of the joins; what does not fit goes to disk
@@ -52,13 +53,13 @@ def make_plan(
         PostmillError: A source cannot be read, or nothing of the mapping is in the archives.
     """
     if run.plan.is_dir():
-        publish.sweep(run.plan)
-    done = publish.done(run.plan, plan.NAME, run.fingerprint)
+        temporary.sweep(run.plan)
+    done = manifests.done(run.plan, plan.NAME, run.fingerprint)
     if done is not None:
         return done
     progress = progress or Silent()
     try:
-        with publish.writing(run.plan), publish.scratch(run.plan) as scratch, duckdb.connect() as db:
+        with publish.writing(run.plan), temporary.scratch(run.plan) as scratch, duckdb.connect() as db:
             # Tables in memory are not compressed, which is twice as fast to fill; beyond the limit they go to scratch.
             db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET preserve_insertion_order = false")
             db.execute(f"SET threads = {min(len(os.sched_getaffinity(0)), _THREADS)}")

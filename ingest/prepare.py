@@ -8,8 +8,8 @@ from ingest.levels import open_space
 from ingest.options import MAX_ENTRY, SHARD_BYTES, Level
 from ingest.source import Source, fingerprints
 from shards import run as runs
+from shards.manifests import Manifest
 from shards.progress import Progress
-from shards.publish import Manifest
 from shards.run import Run
 
 

@@ -28,7 +28,7 @@ from ingest.sample_truth import make_truth as make_truth
 from ingest.zipwriter import DEFLATED, STORED, Member, WrittenZip, write_zip
 from shards.errors import PostmillError, UsageError
 from shards.progress import Advance, Progress, Silent
-from shards.publish import TEMPORARY
+from shards.temporary import TEMPORARY
 
 PART_SIZE = 2 << 20
 SMALLEST_PART = 64 << 10  # 65,536 bytes, the least that APPNOTE, chapter 8, allows

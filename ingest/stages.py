@@ -13,7 +13,7 @@ from ingest.ranges import EVERYTHING, Selection
 from ingest.source import open_archive
 from ingest.windows import image_spool, is_packed, metadata_spool, pack_window, spool_metadata, spooled
 from ingest.workers import workforce
-from shards import listing, plan, posts, publish
+from shards import listing, manifests, plan, posts, temporary
 from shards import run as runs
 from shards.errors import PostmillError
 from shards.plan import IMAGES, METADATA
@@ -69,7 +69,7 @@ def ingest(
     plan.manifest(run)
     for folder in (run.spool, run.posts):
         if folder.is_dir():
-            publish.sweep(folder)
+            temporary.sweep(folder)
     with workforce(workers) as perform:
         for stage in stages:
             whole = stage is Stage.METADATA and len(stages) > 1  # the stages that follow need all of it
@@ -102,7 +102,7 @@ def _pieces(run: Run, stage: Stage) -> list[_Piece]:
 
 
 def _is_done(folder: Path, name: str, run: Run) -> bool:
-    return publish.done(folder, name, run.fingerprint) is not None
+    return manifests.done(folder, name, run.fingerprint) is not None
 
 
 def _selected(run: Run, stage: Stage, selection: Selection) -> list[_Piece]:

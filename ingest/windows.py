@@ -10,7 +10,7 @@ from ingest.entry import locate
 from ingest.pack import Place, pack_shard, refuse_if_strict
 from ingest.reasons import EntryFault
 from ingest.space import AddressSpace
-from shards import plan, posts, publish, spool
+from shards import manifests, plan, posts, publish, spool
 from shards.plan import Window
 from shards.run import Run
 from shards.spool import SpoolEntry
@@ -129,6 +129,6 @@ def _spool(run: Run, name: str, entries: list[tuple[int, SpoolEntry]]) -> None:
 
 def is_packed(run: Run, window: Window) -> bool:
     """Say whether stage windows is done with ``window``: its shard and its spool, where it has them."""
-    shard_done = window.shard is None or publish.done(run.posts, posts.shard_name(window.shard), run.fingerprint)
-    spool_done = not window.spools or publish.done(run.spool, image_spool(window.window), run.fingerprint)
+    shard_done = window.shard is None or manifests.done(run.posts, posts.shard_name(window.shard), run.fingerprint)
+    spool_done = not window.spools or manifests.done(run.spool, image_spool(window.window), run.fingerprint)
     return bool(shard_done and spool_done)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import IO, Literal
 
 from shards.errors import UsageError
-from shards.publish import TEMPORARY
+from shards.temporary import TEMPORARY
 
 Split = Literal["disks", "bytes"]
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from shards import crosscheck, embeddings, listing, models, plan, publish
+from shards import crosscheck, embeddings, listing, manifests, models, plan
 from shards.crosscheck import Difference
 from shards.errors import PostmillError
+from shards.manifests import Manifest
 from shards.posts import shard_name
-from shards.publish import TEMPORARY, Manifest
 from shards.run import Run
+from shards.temporary import TEMPORARY
 
 # The units of the report's folder: the page, of `report`, and the table of all models, of `train`.
 REPORTS = {"index": ("index.html",), "results": ("results.md", "metrics.json")}
@@ -60,7 +61,7 @@ class Folder:
         """Return the whole manifests in it by name of unit."""
         found = {}
         for path in sorted(self.path.glob("*.json")):
-            manifest = None if path.name in self.others else publish.read_manifest(self.path, path.stem)
+            manifest = None if path.name in self.others else manifests.read(self.path, path.stem)
             if manifest is not None:
                 found[path.stem] = manifest
         return found
@@ -71,11 +72,11 @@ def planned(run: Run) -> Planned | None:
 
     The two tables that say it are read only when they have the hashes that the manifest states.
     """
-    manifest = publish.done(run.plan, plan.NAME, run.fingerprint)
+    manifest = manifests.done(run.plan, plan.NAME, run.fingerprint)
     if manifest is None:
         return None
     for table in ("shards.parquet", "windows.parquet"):
-        if table not in manifest.files or publish.difference(run.plan / table, manifest.files[table]):
+        if table not in manifest.files or manifests.difference(run.plan / table, manifest.files[table]):
             return None
     try:
         return Planned(tuple(plan.shards(run)), tuple(crosscheck.spool_names(run)))

@@ -19,7 +19,7 @@ import orjson
 import pyarrow.compute as pc
 
 from shards import embeddings, faults, models, offsets, parquet, plan, posts, sealed, spool, tar
-from shards.publish import Manifest
+from shards.manifests import Manifest
 from shards.run import Run
 
 Difference = tuple[Path, str]  # the file, and what is wrong with it

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from shards import parquet, publish, sealed
+from shards import manifests, parquet, publish, sealed
 from shards.errors import PostmillError, UsageError
 from shards.posts import shard_name
 from shards.publish import Unit
@@ -169,7 +169,7 @@ def encoders(run: Run) -> list[Encoder]:
 
 def is_done(run: Run, encoder: Encoder, shard: int) -> bool:
     """Say whether ``encoder``'s embedding shard for post shard ``shard`` is complete and its own."""
-    manifest = publish.done(run.embeddings / encoder.folder, shard_name(shard), run.fingerprint)
+    manifest = manifests.done(run.embeddings / encoder.folder, shard_name(shard), run.fingerprint)
     return manifest is not None and manifest.info.get("encoder") == encoder.fingerprint
 
 

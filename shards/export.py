@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from shards import embeddings, export_layouts, plan, posts, publish
+from shards import embeddings, export_layouts, plan, posts, publish, temporary
 from shards.embeddings import EmbeddingShard, Encoder
 from shards.errors import PostmillError, UsageError
 from shards.export_layouts import Piece
@@ -62,7 +62,7 @@ def export(
     chosen = _chosen(run, layout, encoders)
     shards = plan.manifest(run).counts["shards"]
     counts = {"posts": 0, "left_out": 0}
-    with publish.writing(folder), publish.scratch(folder.parent) as scratch:
+    with publish.writing(folder), temporary.scratch(folder.parent) as scratch:
         made = scratch / "export"
         made.mkdir()
         with says.track(f"export {layout}", shards, "shards") as advance:

@@ -15,7 +15,7 @@ from pyarrow import csv as pa_csv
 
 from shards import parquet, posts, publish
 from shards.embeddings import Encoder
-from shards.publish import HashingFile
+from shards.temporary import HashingFile
 
 # clip-retrieval's own names: https://github.com/rom1504/clip-retrieval (clip inference)
 CLIP_FOLDERS: Mapping[str, str] = {"image": "img_emb", "text": "text_emb"}

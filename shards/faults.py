@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
-from shards import parquet, plan, publish
+from shards import manifests, parquet, plan
 from shards.posts import shard_name
 from shards.reasons import MEANING, Reason
 from shards.run import Run
@@ -79,11 +79,11 @@ def meaning(reason: str) -> str:
 
 def tables(run: Run, shards: int) -> Iterator[tuple[str, pa.Table]]:
     """Yield the name of its unit and each finished faults table of the run: the plan's, then the post shards'."""
-    if publish.done(run.plan, plan.NAME, run.fingerprint) is not None:
+    if manifests.done(run.plan, plan.NAME, run.fingerprint) is not None:
         yield plan.NAME, parquet.read(run.plan / FILE)
     for shard in range(shards):
         name = shard_name(shard)
-        manifest = publish.done(run.posts, name, run.fingerprint)
+        manifest = manifests.done(run.posts, name, run.fingerprint)
         if manifest is not None and f"{name}.{FILE}" in manifest.files:
             yield name, parquet.read(run.posts / f"{name}.{FILE}")
 

@@ -5,7 +5,7 @@ Both follow from the manifests of the post shards, so they are compared and not 
 
 from __future__ import annotations
 
-from shards import plan, publish, sealed
+from shards import manifests, plan, publish, sealed
 from shards.posts import shard_name
 from shards.run import Run
 
@@ -19,7 +19,7 @@ def expected(run: Run) -> dict[str, bytes]:
     for shard in plan.shards(run):
         name = shard_name(shard.shard)
         tar = f"{name}.tar"
-        manifest = publish.done(run.posts, name, run.fingerprint)
+        manifest = manifests.done(run.posts, name, run.fingerprint)
         if manifest is None:
             return {}
         samples = manifest.counts["posts"]

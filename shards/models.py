@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from shards import publish
-from shards.publish import Manifest, Unit
+from shards import manifests, publish, temporary
+from shards.manifests import Manifest
+from shards.publish import Unit
 from shards.run import Run
 
 MANIFEST = "manifest"
@@ -45,14 +46,14 @@ def folder(run: Run, name: str) -> Path:
 def publishing(run: Run, name: str) -> Iterator[Unit]:
     """Publish the files of model ``name`` when the block ends without an exception."""
     if folder(run, name).is_dir():
-        publish.sweep(folder(run, name))
+        temporary.sweep(folder(run, name))
     with publish.unit(folder(run, name), MANIFEST, run.fingerprint) as unit:
         yield unit
 
 
 def done(run: Run, name: str, settings: str) -> Manifest | None:
     """Return the manifest of model ``name`` if it is complete and was trained with ``settings`` (a fingerprint)."""
-    manifest = publish.done(folder(run, name), MANIFEST, run.fingerprint)
+    manifest = manifests.done(folder(run, name), MANIFEST, run.fingerprint)
     return manifest if manifest is not None and manifest.info.get("settings") == settings else None
 
 
@@ -67,8 +68,8 @@ def write_checkpoint(run: Run, name: str, key: str, settings: str, content: byte
 def checkpoint(run: Run, name: str, key: str, settings: str) -> Path | None:
     """Return the file of a checkpoint if it is whole, byte for byte, and was trained with ``settings``."""
     where, unit_name = folder(run, name), f"{_CHECKPOINT}{key}"
-    manifest = publish.done(where, unit_name, run.fingerprint)
-    if manifest is None or manifest.info.get("settings") != settings or any(publish.differences(where, manifest)):
+    manifest = manifests.done(where, unit_name, run.fingerprint)
+    if manifest is None or manifest.info.get("settings") != settings or any(manifests.differences(where, manifest)):
         return None
     return where / f"{unit_name}.safetensors"
 

@@ -1,6 +1,6 @@
 """Which pieces each stage consists of and which are done, cheaply: folders are listed, manifests at most parsed.
 
-The stages themselves ask :func:`shards.publish.done`, which checks each file's size and the manifest's own hash. Here
+The stages themselves ask :func:`shards.manifests.done`, which checks each file's size and the manifest's own hash. Here
 a piece counts as done when its manifest is this run's and its files are in the listing: what `postmill status` and
 `postmill submit` need to know of tens of thousands of pieces at once. A piece wrongly counted as done is told by
 `postmill verify`, and by the stage that would use it.
@@ -20,9 +20,10 @@ import orjson
 
 from shards import plan
 from shards.embeddings import Encoder, encoders
+from shards.manifests import SCHEMA_VERSION
 from shards.posts import shard_name
-from shards.publish import SCHEMA_VERSION, TEMPORARY
 from shards.run import Run
+from shards.temporary import TEMPORARY
 
 METADATA, WINDOWS, SPANNING = "metadata", "windows", "spanning"
 INGEST = (METADATA, WINDOWS, SPANNING)  # in the order in which they depend on each other

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from shards import parquet, publish
+from shards import manifests, parquet
 from shards.errors import PostmillError, UsageError
-from shards.publish import Manifest
+from shards.manifests import Manifest
 from shards.run import Run
 
 NAME = "plan"
@@ -111,7 +111,7 @@ def manifest(run: Run) -> Manifest:
     Raises:
         UsageError: There is no finished plan.
     """
-    found = publish.done(run.plan, NAME, run.fingerprint)
+    found = manifests.done(run.plan, NAME, run.fingerprint)
     if found is None:
         raise UsageError("has no finished plan", place=run.folder, hint=f"make it: postmill plan SOURCE {run.word}")
     return found

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from shards import parquet, publish
+from shards import manifests, parquet
 from shards.errors import PostmillError
 from shards.run import Run
 
@@ -80,7 +80,7 @@ def read_records(run: Run, shard: int, columns: Sequence[str] | None = None) -> 
         PostmillError: The shard is not there yet, or cannot be read.
     """
     name = shard_name(shard)
-    if publish.done(run.posts, name, run.fingerprint) is None:
+    if manifests.done(run.posts, name, run.fingerprint) is None:
         raise PostmillError(
             f"post shard {name} is not done", place=run.posts, hint=f"make it: postmill ingest {run.word}"
         )
@@ -98,5 +98,5 @@ def read_records(run: Run, shard: int, columns: Sequence[str] | None = None) -> 
 def done_shards(run: Run, shards: int) -> Iterator[int]:
     """Yield the numbers below ``shards`` of the post shards that are done."""
     for shard in range(shards):
-        if publish.done(run.posts, shard_name(shard), run.fingerprint) is not None:
+        if manifests.done(run.posts, shard_name(shard), run.fingerprint) is not None:
             yield shard

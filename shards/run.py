@@ -10,7 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from shards import publish, sealed
+from shards import manifests, publish, sealed, temporary
 from shards.errors import PostmillError, UsageError
 from shards.sealed import canonical_hash
 
@@ -94,14 +94,14 @@ def create_or_check(
     if not path.exists():
         if folder.exists() and not folder.is_dir():
             raise UsageError("is a file, not a run folder", place=folder, hint="name a new folder for the run")
-        strangers = folder.is_dir() and any(not p.name.startswith(publish.TEMPORARY) for p in folder.iterdir())
+        strangers = folder.is_dir() and any(not p.name.startswith(temporary.TEMPORARY) for p in folder.iterdir())
         if not path.exists():  # else another command pinned it meanwhile
             if strangers:
                 raise UsageError(
                     "is neither empty nor a run folder", place=folder, hint="name a new or an empty folder for the run"
                 )
             publish.put_sealed(path, {**_pinned(sources, options), "locations": dict(locations)})
-    publish.sweep(folder)
+    temporary.sweep(folder)
     run = open_run(folder)
     wanted = _pinned(sources, options)
     held = _pinned(run.sources, run.options)
@@ -146,10 +146,10 @@ def open_run(folder: Path) -> Run:
         run = Run(folder, "", value["sources"], value["options"], value["locations"])
     except (KeyError, TypeError) as error:
         raise PostmillError(f"lacks {error}", place=path, hint=again) from error
-    if (schema, made_by) != (publish.SCHEMA_VERSION, version("postmill")):
+    if (schema, made_by) != (manifests.SCHEMA_VERSION, version("postmill")):
         raise UsageError(
             f"was made by postmill {made_by} (format {schema}); this is {version('postmill')}"
-            f" (format {publish.SCHEMA_VERSION})",
+            f" (format {manifests.SCHEMA_VERSION})",
             place=path,
             hint=f"pip install postmill=={made_by} to go on with it, or start a new run folder",
         )
@@ -162,7 +162,7 @@ def open_run(folder: Path) -> Run:
 
 def _pinned(sources: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "schema": publish.SCHEMA_VERSION,
+        "schema": manifests.SCHEMA_VERSION,
         "version": version("postmill"),
         "sources": dict(sources),
         "options": dict(options),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shards.errors import PostmillError
-from shards.publish import HashingFile
+from shards.temporary import HashingFile
 
 MAGIC = b"PMSPOOL1"
 FAULT_METHOD = 0xFFFF

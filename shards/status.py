@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shards import attempts, models, pieces, plan, publish
+from shards import attempts, manifests, models, pieces, plan
 from shards.attempts import MAX_FAILURES, TaskRecord
 from shards.collector import uncollected
+from shards.manifests import Manifest
 from shards.pieces import INGEST, Listing, Piece
-from shards.publish import Manifest
 from shards.run import Run
 from shards.tasks import share
 
@@ -92,7 +92,7 @@ def read(run: Run, now: float | None = None) -> Status:
 
 
 def _read(run: Run, now: float) -> Status:
-    planned = publish.done(run.plan, plan.NAME, run.fingerprint)
+    planned = manifests.done(run.plan, plan.NAME, run.fingerprint)
     if planned is None:
         held = pieces.listing(run.plan, run.fingerprint).held
         return Status((_single("plan", False, bool(held), 0),), 0, 0, {}, ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zlib import adler32
 
-from shards.publish import HashingFile
+from shards.temporary import HashingFile
 
 BLOCK = 512
 RECORD = 20 * BLOCK  # tar pads the archive to a whole record

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from shards import contents, embeddings, listing, plan, publish, sealed
+from shards import contents, embeddings, listing, manifests, plan, sealed
 from shards.contents import Folder
 from shards.errors import PostmillError
+from shards.manifests import Manifest
 from shards.posts import shard_name
 from shards.progress import Advance, Progress, Silent
-from shards.publish import TEMPORARY, Manifest
 from shards.run import RUN_FILE, Run
+from shards.temporary import TEMPORARY
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def check_counts(run: Run) -> Iterator[Finding]:
     found = waiting = 0
     lost = counts["lost"]
     for shard in wanted.shards:
-        manifest = publish.done(run.posts, shard_name(shard.shard), run.fingerprint)
+        manifest = manifests.done(run.posts, shard_name(shard.shard), run.fingerprint)
         if manifest is None:
             waiting += shard.posts
             continue
@@ -127,7 +128,7 @@ def _unit(
         yield Finding(path, "there should be no such unit", "move it and its files out of the run folder")
         check = False
     for file, state in manifest.files.items():
-        what = publish.difference(folder.path / file, state, advance)
+        what = manifests.difference(folder.path / file, state, advance)
         if what:
             yield Finding(folder.path / file, what, _anew(folder.path / file, folder.command))
             check = False

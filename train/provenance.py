@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shards import posts, publish
+from shards import manifests, posts
 from shards.run import Run
 from shards.sealed import canonical_hash
 from train.dataset import Dataset
@@ -47,7 +47,7 @@ def _contents(folder: Path, shards: Sequence[int], *suffixes: str) -> str:
     """Return a hash over the contents of the units of ``shards``, as their manifests state them."""
     hashes = []
     for name in map(posts.shard_name, shards):
-        manifest = publish.read_manifest(folder, name)
+        manifest = manifests.read(folder, name)
         files = {} if manifest is None else manifest.files
         hashes.append([files[name + suffix].sha256 for suffix in suffixes if name + suffix in files])
     return canonical_hash(hashes)

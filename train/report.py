@@ -9,7 +9,7 @@ from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
-from shards import publish
+from shards import publish, temporary
 from shards.progress import Progress, Silent
 from shards.run import Run
 from train import describe, findings, page, report_data, report_models, report_results, report_steps, results
@@ -37,7 +37,7 @@ def write_report(run: Run, progress: Progress | None = None) -> Report:
     """
     progress = progress or Silent()
     if run.report.is_dir():
-        publish.sweep(run.report)
+        temporary.sweep(run.report)
     with progress.track("report", 1, "page") as advance:
         found = results.read_results(run)
         weights = {float(result.metrics["settings"]["comment_weight"]) for result in found}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shards import models, parquet, publish
+from shards import manifests, models, parquet
 from shards.errors import PostmillError
 from shards.run import Run
 from train import intervals, metrics, splits
@@ -97,7 +97,7 @@ def read_results(run: Run) -> list[ModelResult]:
     """
     found = []
     for folder in sorted(run.models.glob("*/")):
-        if publish.done(folder, models.MANIFEST, run.fingerprint) is None:
+        if manifests.done(folder, models.MANIFEST, run.fingerprint) is None:
             continue
         try:
             value = json.loads((folder / models.METRICS_FILE).read_bytes())

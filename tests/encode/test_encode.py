@@ -16,7 +16,7 @@ import pytest
 from encode.device import choose
 from encode.encode import encode_run
 from encode.encoders import ENCODERS
-from shards import embeddings, posts, publish, sealed
+from shards import embeddings, posts, publish, sealed, temporary
 from shards.errors import PostmillError, UsageError
 from shards.progress import Advance, Silent
 from shards.run import Run
@@ -103,7 +103,7 @@ def test_only_what_is_missing_is_done_again_and_gives_the_same_bytes(run: Run) -
     for folder in FOLDERS:
         (run.embeddings / folder / "posts-000001.json").unlink()
     (run.embeddings / "metadata" / "posts-000002.npy").write_bytes(b"short")
-    leftover = run.embeddings / "metadata" / f"{publish.TEMPORARY}posts-000001.npy-deadbeef"
+    leftover = run.embeddings / "metadata" / f"{temporary.TEMPORARY}posts-000001.npy-deadbeef"
     leftover.write_bytes(b"of a killed writer")
     again = encode(run, workers=3)
     assert [(s.done, s.skipped) for s in again.encoders] == [(1, 2)] * 4 + [(2, 1)]
@@ -118,7 +118,7 @@ def test_a_failure_keeps_the_shards_before_it(run: Run) -> None:
         encode(run, encoders=["image"])
     (encoder,) = embeddings.encoders(run)
     assert [embeddings.is_done(run, encoder, shard) for shard in range(3)] == [True, False, False]
-    assert not list(run.embeddings.rglob(f"{publish.TEMPORARY}*"))
+    assert not list(run.embeddings.rglob(f"{temporary.TEMPORARY}*"))
     tar.write_bytes(whole)
     (summary,) = encode(run, encoders=["image"]).encoders
     assert (summary.done, summary.skipped) == (2, 1)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from encode.encode import encode_run
-from shards import embeddings, posts, publish
+from shards import embeddings, posts, publish, temporary
 from shards.progress import Advance, Silent
 from shards.run import Run
 
@@ -75,9 +75,9 @@ def test_a_kill_loses_the_shard_in_hand_alone(run: Run) -> None:
     last = done.index(False)
     assert last > 5 and not any(done[last:])  # no gap: what was read ahead is of shards that were not begun
     names = {
-        path.name.removeprefix(publish.TEMPORARY).partition(".")[0] for path in folder.glob(f"{publish.TEMPORARY}*")
+        path.name.removeprefix(temporary.TEMPORARY).partition(".")[0] for path in folder.glob(f"{temporary.TEMPORARY}*")
     }
     assert names <= {posts.shard_name(last)}
     (summary,) = encode_run(run, encoders=["image"], models="light", device="cpu").encoders
     assert (summary.skipped, summary.done) == (last, 100 - last)
-    assert not list(folder.glob(f"{publish.TEMPORARY}*"))
+    assert not list(folder.glob(f"{temporary.TEMPORARY}*"))

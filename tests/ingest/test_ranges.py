@@ -15,7 +15,7 @@ from ingest.prepare import prepare
 from ingest.ranges import Selection
 from ingest.source import discover
 from ingest.stages import ingest
-from shards import plan, publish
+from shards import manifests, plan
 from shards.errors import PostmillError, UsageError
 from shards.plan import IMAGES, METADATA
 from shards.run import Run
@@ -120,7 +120,7 @@ def test_shards_choose_windows_and_spanning_shards(planned: Callable[[str], Run]
     local = [shard.shard for shard in shards if shard.kind == "window"]
     list(ingest(run, [Stage.METADATA], selection=Selection(shards="0")))
     assert all(
-        publish.done(run.spool, f"metadata-{w.window:06d}", run.fingerprint) for w in plan.windows(run, METADATA)
+        manifests.done(run.spool, f"metadata-{w.window:06d}", run.fingerprint) for w in plan.windows(run, METADATA)
     )
     list(ingest(run, [Stage.WINDOWS], selection=Selection(shards="1,3-4")))
     made = {int(path.stem.partition("-")[2]) for path in run.posts.glob("posts-*.tar")}

@@ -17,7 +17,7 @@ import webdataset
 from ingest.prepare import prepare
 from ingest.source import discover
 from ingest.stages import StageSummary, ingest
-from shards import faults, plan, posts, publish, verify
+from shards import faults, plan, posts, temporary, verify
 from shards.run import Run
 
 LOST = {
@@ -131,7 +131,7 @@ def test_a_second_call_does_nothing(run: Run, real: Path) -> None:
 
 
 def test_nothing_is_left_but_what_manifests_state(run: Run) -> None:
-    assert not [path for path in run.folder.rglob("*") if path.name.startswith(publish.TEMPORARY)]
+    assert not [path for path in run.folder.rglob("*") if path.name.startswith(temporary.TEMPORARY)]
 
 
 @pytest.mark.parametrize(("shard_bytes", "workers"), [(200_000, 2), (1 << 30, 1)])

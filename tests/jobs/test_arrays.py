@@ -13,7 +13,7 @@ from ingest.windows import image_spool, is_packed, metadata_spool
 from jobs.arrays import Work, missing_work, ranges
 from jobs.settings import Settings
 from jobs.slurm import Job, Mark
-from shards import attempts, pieces, plan, publish
+from shards import attempts, manifests, pieces, plan
 from shards.errors import PostmillError, UsageError
 from shards.run import Run
 from shards.tasks import Task
@@ -178,7 +178,9 @@ def test_the_pieces_are_those_that_ingest_does(planned: Make, ingested: Finish) 
     listed = [pieces.listing(folder, run.fingerprint) for folder in (run.spool, run.posts)]
     found = pieces.ingest_pieces(run, *listed)
     metadata, windows = plan.windows(run, plan.METADATA), plan.windows(run, plan.IMAGES)
-    done = [publish.done(run.spool, metadata_spool(window.window), run.fingerprint) is not None for window in metadata]
+    done = [
+        manifests.done(run.spool, metadata_spool(window.window), run.fingerprint) is not None for window in metadata
+    ]
     assert [(piece.number, piece.done) for piece in found["metadata"]] == list(enumerate(done))
     assert [piece.done for piece in found["windows"]] == [is_packed(run, window) for window in windows]
     assert [piece.number for piece in found["spanning"]] == [3, 4]

@@ -19,7 +19,7 @@ import pytest
 
 from encode.encoders import Absence
 from ingest import pack
-from shards import embeddings, faults, listing, models, offsets, plan, posts, publish, reasons, sealed, spool
+from shards import embeddings, faults, listing, manifests, models, offsets, plan, posts, publish, reasons, sealed, spool
 from shards import run as runs
 from shards.embeddings import Encoder
 from shards.faults import Fault
@@ -289,7 +289,7 @@ def test_encoder_json_and_an_embedding_shard(run: Run) -> None:
         {"key": "8", "present": False, "reason": "no_caption", "length": None},
     ]
     assert columns(table.schema)[:3] == table_of("embeddings/ENCODER.MODEL/", "`posts-000012.parquet`: the columns")
-    manifest = publish.done(folder, "posts-000000", run.fingerprint)
+    manifest = manifests.done(folder, "posts-000000", run.fingerprint)
     assert manifest is not None and manifest.info == {"encoder": ENCODER.fingerprint}
     assert manifest.counts == {"posts": 2, "present": 1, "absent": 1}
 
@@ -392,7 +392,7 @@ def test_the_document_lists_exactly_the_reasons_of_the_code() -> None:
 
 
 def test_the_document_names_the_version() -> None:
-    assert publish.SCHEMA_VERSION == 1 and "format version 1." in DOC
+    assert manifests.SCHEMA_VERSION == 1 and "format version 1." in DOC
 
 
 # Faults as CSV

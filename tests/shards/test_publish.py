@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from shards import publish
+from shards import manifests, publish, temporary
 from shards.errors import PostmillError
 
 RUN = "f" * 64
@@ -26,9 +26,9 @@ def write(folder: Path, content: bytes = b"hello", name: str = "unit") -> None:
 
 def test_a_finished_unit_is_done_and_its_manifest_states_size_and_hash(tmp_path: Path) -> None:
     write(tmp_path)
-    manifest = publish.done(tmp_path, "unit", RUN)
+    manifest = manifests.done(tmp_path, "unit", RUN)
     assert manifest is not None
-    assert manifest.files["a.bin"] == publish.FileState(5, hashlib.sha256(b"hello").hexdigest())
+    assert manifest.files["a.bin"] == manifests.FileState(5, hashlib.sha256(b"hello").hexdigest())
     assert manifest.counts == {"rows": 3}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "unit.json"]
 
@@ -45,7 +45,7 @@ def test_an_exception_leaves_what_an_earlier_unit_published(tmp_path: Path) -> N
     with pytest.raises(KeyError), publish.unit(tmp_path, "unit", RUN) as unit:
         unit.file("a.bin").write(b"half")
         raise KeyError
-    assert publish.done(tmp_path, "unit", RUN) is not None
+    assert manifests.done(tmp_path, "unit", RUN) is not None
     assert (tmp_path / "a.bin").read_bytes() == b"hello"
 
 
@@ -65,17 +65,17 @@ def test_not_done(tmp_path: Path, spoil: str) -> None:
         manifest.write_text('["a"]')
     elif spoil == "schema":
         manifest.write_text(manifest.read_text().replace('"schema": 1', '"schema": 99'))
-    assert publish.done(tmp_path, "unit", "other" if spoil == "other-run" else RUN) is None
+    assert manifests.done(tmp_path, "unit", "other" if spoil == "other-run" else RUN) is None
 
 
 def test_differences_names_a_flipped_byte_that_done_cannot_see(tmp_path: Path) -> None:
     write(tmp_path)
-    manifest = publish.done(tmp_path, "unit", RUN)
+    manifest = manifests.done(tmp_path, "unit", RUN)
     assert manifest is not None
-    assert list(publish.differences(tmp_path, manifest)) == []
+    assert list(manifests.differences(tmp_path, manifest)) == []
     (tmp_path / "a.bin").write_bytes(b"hellp")
-    assert publish.done(tmp_path, "unit", RUN) is not None
-    (sentence,) = publish.differences(tmp_path, manifest)
+    assert manifests.done(tmp_path, "unit", RUN) is not None
+    (sentence,) = manifests.differences(tmp_path, manifest)
     assert "a.bin" in sentence and "SHA-256" in sentence
 
 
@@ -93,8 +93,8 @@ def test_writev_beyond_the_kernels_limit_of_buffers(tmp_path: Path) -> None:
     with publish.unit(tmp_path, "unit", RUN) as unit:
         unit.file("a.bin").writev(buffers)
     assert (tmp_path / "a.bin").read_bytes() == b"".join(buffers)
-    manifest = publish.done(tmp_path, "unit", RUN)
-    assert manifest is not None and list(publish.differences(tmp_path, manifest)) == []
+    manifest = manifests.done(tmp_path, "unit", RUN)
+    assert manifest is not None and list(manifests.differences(tmp_path, manifest)) == []
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_sweep_removes_the_temporaries_of_the_dead_and_no_others(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from shards import publish\n"
-        "file = publish.HashingFile(Path(sys.argv[1]) / 'dead.bin'); file.write(b'x' * 10)\n"
-        "with publish.scratch(Path(sys.argv[1])) as folder:\n"
+        "import sys, time; from pathlib import Path; from shards import temporary\n"
+        "file = temporary.HashingFile(Path(sys.argv[1]) / 'dead.bin'); file.write(b'x' * 10)\n"
+        "with temporary.scratch(Path(sys.argv[1])) as folder:\n"
         "    (folder / 'x').write_text('x'); print('ready', flush=True); time.sleep(60)"
     )
     child = subprocess.Popen(
@@ -125,16 +125,16 @@ def test_sweep_removes_the_temporaries_of_the_dead_and_no_others(tmp_path: Path)
         cwd=Path(__file__).resolve().parents[2],
     )
     assert child.stdout is not None and child.stdout.readline() == b"ready\n"
-    assert publish.sweep(tmp_path) == 0, "a living writer's temporary must stay"
+    assert temporary.sweep(tmp_path) == 0, "a living writer's temporary must stay"
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     child.stdout.close()
-    assert publish.sweep(tmp_path) == 2
+    assert temporary.sweep(tmp_path) == 2
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_temporary_goes_with_its_writer_even_where_the_clean_up_was_cut_short(tmp_path: Path) -> None:
-    file = publish.HashingFile(tmp_path / "a.bin")
+    file = temporary.HashingFile(tmp_path / "a.bin")
     file.write(b"half")
     assert len(list(tmp_path.iterdir())) == 1
     del file
@@ -142,9 +142,9 @@ def test_a_temporary_goes_with_its_writer_even_where_the_clean_up_was_cut_short(
 
 
 def test_a_closed_file_takes_no_more(tmp_path: Path) -> None:
-    file = publish.HashingFile(tmp_path / "a.bin")
+    file = temporary.HashingFile(tmp_path / "a.bin")
     file.discard()
-    other = publish.HashingFile(tmp_path / "b.bin")  # gets the number of the descriptor that was closed
+    other = temporary.HashingFile(tmp_path / "b.bin")  # gets the number of the descriptor that was closed
     with pytest.raises(OSError, match="Bad file descriptor"):
         file.write(b"a footer, late")
     assert other.temporary.stat().st_size == 0
@@ -162,8 +162,8 @@ def test_two_writers_of_one_unit_leave_one_whole_unit(tmp_path: Path) -> None:
     with publish.unit(tmp_path, "unit", RUN) as first:
         first.file("a.bin").write(b"hello")
         write(tmp_path)
-    manifest = publish.done(tmp_path, "unit", RUN)
-    assert manifest is not None and list(publish.differences(tmp_path, manifest)) == []
+    manifest = manifests.done(tmp_path, "unit", RUN)
+    assert manifest is not None and list(manifests.differences(tmp_path, manifest)) == []
 
 
 def test_the_same_again_is_not_written_again(tmp_path: Path) -> None:
@@ -173,4 +173,4 @@ def test_the_same_again_is_not_written_again(tmp_path: Path) -> None:
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
     write(tmp_path, b"other")
     assert (tmp_path / "a.bin").read_bytes() == b"other"
-    assert publish.done(tmp_path, "unit", RUN) is not None
+    assert manifests.done(tmp_path, "unit", RUN) is not None

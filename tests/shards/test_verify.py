@@ -23,10 +23,10 @@ from ingest.prepare import prepare
 from ingest.sample import write_sample
 from ingest.source import discover
 from ingest.stages import ingest
-from shards import embeddings, offsets, plan, publish, sealed, spool
+from shards import embeddings, manifests, offsets, plan, publish, sealed, spool
 from shards import run as runs
 from shards.errors import PostmillError
-from shards.publish import FileState
+from shards.manifests import FileState
 from shards.verify import Finding, check_counts, verify
 from train.report import write_report
 from train.stage import train_run
@@ -315,7 +315,7 @@ def test_the_counts_identity(folder: Path) -> None:
         value["counts"]["mapped_posts"] += 1
 
     restated(folder, "plan/plan.json", one_more)
-    mapped = publish.read_manifest(folder / "plan", "plan").counts["mapped_posts"]  # type: ignore[union-attr]
+    mapped = manifests.read(folder / "plan", "plan").counts["mapped_posts"]  # type: ignore[union-attr]
     (finding,) = check_counts(runs.open_run(folder))
     assert f"{mapped} mapped posts are not" in finding.what
     assert folder / "plan" / "plan.json" in named(folder)

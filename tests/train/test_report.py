@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shards import publish
+from shards import manifests
 from shards.errors import PostmillError
 from shards.run import Run
 from train import describe, findings, plots
@@ -89,8 +89,8 @@ def test_the_page_is_valid_whole_and_loads_nothing(reported: tuple[Run, str, Pag
         assert not {"src", "href", "srcset", "data", "action", "xlink:href"} & set(attributes), tag
         assert not any(name.startswith("on") for name in attributes), tag
     assert not re.search(r"url\(|@import", html)
-    manifest = publish.read_manifest(run.report, "index")
-    assert manifest is not None and not list(publish.differences(run.report, manifest))
+    manifest = manifests.read(run.report, "index")
+    assert manifest is not None and not list(manifests.differences(run.report, manifest))
     identifiers = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import safetensors.numpy
 
-from shards import models, posts, publish
+from shards import manifests, models, posts
 from shards.errors import PostmillError, UsageError
 from shards.run import Run
 from shards.tasks import Task
@@ -201,7 +201,7 @@ def test_metrics_say_what_they_rest_on(planted_run: MakeRun) -> None:
                 assert counts["train_accounts"] + counts["test_accounts"] == found["counts"]["accounts"] > 35
         assert held["mean"]["r2"] == pytest.approx(np.mean([seed["metrics"]["r2"] for seed in held["seeds"]]))
     assert parsed(run, "mean")["splits"]["influencer"]["pooled"]["spearman"] is None
-    folder = publish.read_manifest(run.models / "mean", models.MANIFEST)
+    folder = manifests.read(run.models / "mean", models.MANIFEST)
     assert folder is not None and set(folder.files) == {
         "metrics.json",
         "model.safetensors",
