@@ -91,17 +91,24 @@ def read_piece(path: Path, shard: int) -> Iterator[SpoolEntry]:
     """Yield the entries that the spool ``path`` holds for post shard ``shard``: one contiguous read.
 
     Raises:
-        PostmillError: The file is damaged.
+        PostmillError: The file is damaged or cannot be read.
     """
-    fd = os.open(path, os.O_RDONLY)
     try:
-        piece = _piece(fd, shard)
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            piece = _piece(fd, shard)
+        finally:
+            os.close(fd)
     except (struct.error, ValueError) as error:
         raise PostmillError(
             f"is damaged: {error}", place=path, hint="delete it and its manifest, then ingest again"
         ) from error
-    finally:
-        os.close(fd)
+    except OSError as error:  # of a read, which names no file
+        raise PostmillError(
+            f"cannot be read: {error.strerror or error}",
+            place=path,
+            hint="check the disk or the share, then run the same command again: it carries on",
+        ) from error
     at = 0
     while at < len(piece):
         row, image, method, crc32, size, length = _RECORD.unpack_from(piece, at)

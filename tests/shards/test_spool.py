@@ -58,3 +58,11 @@ def test_a_file_cut_short_is_said(tmp_path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(PostmillError, match="is damaged"):
         list(spool.read_piece(path, 1))
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.spool").mkdir()
+    for name, cause in (("a.spool", "Is a directory"), ("b.spool", "No such file or directory")):
+        with pytest.raises(PostmillError, match=f"cannot be read: {cause}") as caught:
+            list(spool.read_piece(tmp_path / name, 0))
+        assert str(caught.value.place) == str(tmp_path / name)
