@@ -21,26 +21,9 @@ import pytest
 from ingest import archive as archive_module
 from ingest.archive import Archive, Entry, EntryFault, Reason
 from shards.errors import PostmillError
+from tests.ingest.archives import SPLIT_SETS, needs_7z, needs_zip
 
-needs_zip = pytest.mark.skipif(shutil.which("zip") is None, reason="Info-ZIP is not installed")
-needs_7z = pytest.mark.skipif(shutil.which("7z") is None, reason="7-Zip is not installed")
-
-GENERATED = [
-    "pk-basic",
-    "pk-straddle",
-    "pk-nomarker",
-    "pk-zip64",
-    "pk-zip64-eocd-earlier",
-    "pk-eocd-alone",
-    "pk-bit3",
-    "pk-bit3-nosig",
-    "pk-bit3-zip64",
-    "pk-z00",
-    "raw-split",
-    "raw-z00",
-    "whole.zip",
-    "single-PK00-marker.zip",
-]
+GENERATED = [*SPLIT_SETS, "whole.zip", "single-PK00-marker.zip"]
 
 
 def outcomes(archive: Archive) -> dict[str, bytes | Reason]:

@@ -7,26 +7,14 @@ import tracemalloc
 import zlib
 from pathlib import Path
 
-import inflate64
 import pytest
-import zstandard
 
 from ingest.decoder import MOST_PIECE, make
 from ingest.inflate import METHODS, STORED
 from ingest.parts import AddressSpace, find_parts
 from ingest.pieces import plain_pieces
 from ingest.reasons import EntryFault, Reason
-
-
-def pack(method: int, plain: bytes) -> bytes:
-    if method == 8:
-        stream = zlib.compressobj(6, zlib.DEFLATED, -15)
-        return stream.compress(plain) + stream.flush()
-    if method == 9:
-        deflater = inflate64.Deflater()
-        return bytes(deflater.deflate(plain) + deflater.flush())
-    return zstandard.ZstdCompressor().compress(plain) if method == 93 else plain
-
+from tests.ingest.archives import pack
 
 PLAINS = [b"", b"x", b"caption " * 1000, random.Random(3).randbytes(70_000), bytes(3 << 20)]
 

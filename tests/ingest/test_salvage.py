@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
-import inflate64
 import pytest
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,25 +27,9 @@ from ingest.archive import Archive, EntryFault, Reason
 from ingest.levels import open_directory, open_space
 from ingest.space import AddressSpace
 from shards.errors import PostmillError, UsageError
+from tests.ingest.archives import SPLIT_SETS, needs_7z, needs_zip, pack
 
-needs_zip = pytest.mark.skipif(shutil.which("zip") is None, reason="Info-ZIP is not installed")
-needs_7z = pytest.mark.skipif(shutil.which("7z") is None, reason="7-Zip is not installed")
-
-SPLIT = [
-    "pk-basic",
-    "pk-straddle",
-    "pk-nomarker",
-    "pk-zip64",
-    "pk-zip64-eocd-earlier",
-    "pk-eocd-alone",
-    "pk-bit3",
-    "pk-bit3-nosig",
-    "pk-bit3-zip64",
-    "pk-z00",
-    "raw-split",
-    "raw-z00",
-    "cc-writer",
-]
+SPLIT = [*SPLIT_SETS, "cc-writer"]
 
 
 @dataclass
@@ -486,16 +468,6 @@ class Member:
     descriptor: str | None = None  # "narrow" or "wide", with "signed " before it
     zip64: bool = False
     gap: bytes = b""
-
-
-def pack(method: int, plain: bytes) -> bytes:
-    if method == 8:
-        stream = zlib.compressobj(6, zlib.DEFLATED, -15)
-        return stream.compress(plain) + stream.flush()
-    if method == 9:
-        deflater = inflate64.Deflater()
-        return bytes(deflater.deflate(plain) + deflater.flush())
-    return zstandard.ZstdCompressor().compress(plain) if method == 93 else plain
 
 
 def local(member: Member) -> bytes:

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import inflate64
 import pytest
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.archive import Archive, EntryFault, Reason
 from ingest.parts import lay_out
 from shards.errors import PostmillError
+from tests.ingest.archives import pack
 
 ONES32, ONES16 = 0xFFFFFFFF, 0xFFFF
 
@@ -139,16 +138,6 @@ class Writer:
         self.out += struct.pack("<4s4H2IH", b"PK\5\6", *end, len(comment)) + comment
         starts = [each for each in self.cuts(len(self.out)) if each < len(self.out)]
         return [bytes(self.out[a:b]) for a, b in zip(starts, [*starts[1:], len(self.out)], strict=True)]
-
-
-def pack(method: int, plain: bytes) -> bytes:
-    if method == 8:
-        stream = zlib.compressobj(6, zlib.DEFLATED, -15)
-        return stream.compress(plain) + stream.flush()
-    if method == 9:
-        deflater = inflate64.Deflater()
-        return bytes(deflater.deflate(plain) + deflater.flush())
-    return zstandard.ZstdCompressor().compress(plain) if method == 93 else plain
 
 
 components = st.text("abcXYZ019._- é日", min_size=1, max_size=12).filter(lambda text: text.strip(".") != "")
