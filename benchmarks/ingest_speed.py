@@ -19,7 +19,6 @@ that makes a post; the second has metadata of the true size, and its parsing has
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import shutil
 import subprocess
@@ -58,6 +57,17 @@ with open(f"{root}/JSON-Image_files_mapping.txt") as mapping, webdataset.TarWrit
         for number, name in enumerate(ast.literal_eval(listed)):
             sample[f"{number}.jpg"] = images.read(f"image/{account}-{name}")
         tar.write(sample)
+"""
+
+# In a process of its own, which is small: a child's peak begins with what its parent had in memory.
+_MEASURE = """
+import os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print([time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024])
+code = os.waitstatus_to_exitcode(status)
+sys.exit(128 - code if code < 0 else code)
 """
 
 
@@ -279,14 +289,11 @@ def compare(data: Path, target: Path, title: str, repeats: int) -> None:
 def measured(command: list[str]) -> Cost:
     """Run ``command`` quietly; processor time is that of all its processes, peak memory that of the largest."""
     with tempfile.TemporaryFile() as errors:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        if status:
+        done = subprocess.run([sys.executable, "-c", _MEASURE, *command], stdout=subprocess.PIPE, stderr=errors)
+        if done.returncode:
             errors.seek(0)
-            sys.exit(f"{command[:6]} ended with {os.waitstatus_to_exitcode(status)}: {errors.read().decode()[-500:]}")
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+            sys.exit(f"{command[:6]} ended with {done.returncode}: {errors.read().decode()[-500:]}")
+    return Cost(*orjson.loads(done.stdout))
 
 
 if __name__ == "__main__":
