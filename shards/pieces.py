@@ -28,8 +28,7 @@ from shards.temporary import TEMPORARY
 METADATA, WINDOWS, SPANNING = "metadata", "windows", "spanning"
 INGEST = (METADATA, WINDOWS, SPANNING)  # in the order in which they depend on each other
 
-
-_UNKNOWN: Mapping[str, Any] = {}
+_UNKNOWN: Mapping[str, Any] = {}  # counts and info of a manifest that was not opened
 
 
 class Made(NamedTuple):
@@ -166,7 +165,7 @@ def missing(pieces: Sequence[Piece]) -> list[Piece]:
 
 def _glanced(folder: Path, entries: Iterable[os.DirEntry[str]]) -> Listing:
     sizes: dict[str, int] = defaultdict(int)
-    manifests: dict[str, float] = {}
+    written: dict[str, float] = {}
     held: set[str] = set()
     for entry in entries:
         unit, _, suffix = entry.name.partition(".")
@@ -180,8 +179,8 @@ def _glanced(folder: Path, entries: Iterable[os.DirEntry[str]]) -> Listing:
         if suffix != "json":
             sizes[unit] += state.st_size
         elif state.st_size:
-            manifests[unit] = state.st_mtime
-    made = {unit: Made(sizes[unit], at, _UNKNOWN, _UNKNOWN) for unit, at in manifests.items() if unit in sizes}
+            written[unit] = state.st_mtime
+    made = {unit: Made(sizes[unit], at, _UNKNOWN, _UNKNOWN) for unit, at in written.items() if unit in sizes}
     return Listing(made, frozenset(held))
 
 

@@ -48,7 +48,7 @@ class Pool:
         }
 
     def batch(self, at: Tensor, room: Room) -> Batch:
-        """Return the batch of the places ``at``, in ``room``."""
+        """Return vectors, shape (B, D), and presence, shape (B,), of the places ``at``, shape (B,): in ``room``."""
         return {
             name: (_select(held, at, room[name][0]), _select(present, at, room[name][1]))
             for name, (held, present) in self.parts.items()

@@ -55,10 +55,11 @@ def _from_file(block: Any, rows: Rows, out: Vectors) -> None:
             _fill(fd, block, int(rows[0]), out)
             return
         order = np.argsort(rows, kind="stable")
-        for start, stop, own in _windows(rows[order], max(1, _WINDOW // block.strides[0])):
+        ascending = rows[order]
+        for start, stop, own in _windows(ascending, max(1, _WINDOW // block.strides[0])):
             window = np.empty((stop - start, *block.shape[1:]), dtype=block.dtype)
             _fill(fd, block, start, window)
-            out[order[own]] = window[rows[order[own]] - start]
+            out[order[own]] = window[ascending[own] - start]
     finally:
         os.close(fd)
 
