@@ -627,19 +627,20 @@ def print_results(run: Run) -> None:
     names = list(dict.fromkeys(row.model for row in rows))
     if not names:
         return
-    r2 = Table("model", *by_split, title="R² on held-out posts, 95 % over accounts", title_justify="left")
+    columns = (split.replace("-", "-\n") for split in by_split)  # the terminal has 80 columns
+    r2 = Table(
+        "model", *columns, title="R² on held-out posts, 95 % over accounts", title_justify="left", pad_edge=False
+    )
     for name in names:
         own = {split: next((row for row in held if row.model == name), None) for split, held in by_split.items()}
-        r2.add_row(name, *("" if row is None else f"{number(row.r2)} {span(row.r2_interval)}" for row in own.values()))
+        r2.add_row(name, *("" if row is None else estimate(row.r2, row.r2_interval, "\n") for row in own.values()))
     out.print(r2)
     headline = next(iter(by_split))
-    columns = ("model", "MSE", "MAE", "Spearman", "95 %", "within account", "95 %")
-    table = Table(*columns, title=f"{headline} split", title_justify="left")
+    table = Table("model", "MSE", "MAE", "Spearman, 95 %", "within account, 95 %", title=f"{headline} split")
+    table.title_justify = "left"
     for row in by_split[headline]:
-        spearman, within = span(row.spearman_interval), span(row.within_interval)
-        table.add_row(
-            row.model, number(row.mse), number(row.mae), number(row.spearman), spearman, number(row.within), within
-        )
+        spearman, within = estimate(row.spearman, row.spearman_interval), estimate(row.within, row.within_interval)
+        table.add_row(row.model, number(row.mse), number(row.mae), spearman, within)
     out.print(table)
     out.print(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}", soft_wrap=True)
 
@@ -649,9 +650,9 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def span(interval: Interval | None) -> str:
-    """Show an interval, which there is not with too few accounts."""
-    return "-" if interval is None else f"{interval.low:.2f} to {interval.high:.2f}"
+def estimate(value: float | None, interval: Interval | None, between: str = "  ") -> str:
+    """Show a metric with its interval, which there is not with too few accounts."""
+    return number(value) + ("" if interval is None else f"{between}{interval.low:.2f} to {interval.high:.2f}")
 
 
 def end(run: Run, max_faults: int | None) -> None:
