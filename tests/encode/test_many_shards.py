@@ -59,7 +59,8 @@ def test_memory_is_flat(run: Run, encoder: str) -> None:
     watched = Watched()
     (summary,) = encode_run(run, encoders=[encoder], models="light", device="cpu", workers=2, progress=watched).encoders
     assert summary.done == len(watched.resident) == 100
-    assert max(watched.resident[70:]) - max(watched.resident[20:50]) < 24 << 20
+    # The allocator grows in steps, of up to 39 MB here; what is kept of each of 50 shards would be more.
+    assert max(watched.resident[70:]) - max(watched.resident[20:50]) < 64 << 20
 
 
 def test_a_kill_loses_the_shard_in_hand_alone(run: Run) -> None:
