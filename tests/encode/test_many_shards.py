@@ -59,8 +59,9 @@ def test_memory_is_flat(run: Run, encoder: str) -> None:
     watched = Watched()
     (summary,) = encode_run(run, encoders=[encoder], models="light", device="cpu", workers=2, progress=watched).encoders
     assert summary.done == len(watched.resident) == 100
-    # The allocator grows in steps, of up to 39 MB here; what is kept of each of 50 shards would be more.
-    assert max(watched.resident[70:]) - max(watched.resident[20:50]) < 64 << 20
+    # The least of each stretch: a batch read ahead, 38 MB, may be in hand or not, but for the last shards. Within the
+    # first hundred the allocator takes a step of as much (and in 400 none after that); 2 MB of each of 40 are twice it.
+    assert min(watched.resident[60:90]) - min(watched.resident[20:50]) < 44 << 20
 
 
 def test_a_kill_loses_the_shard_in_hand_alone(run: Run) -> None:
