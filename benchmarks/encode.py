@@ -8,6 +8,9 @@ The paper's way: the sentiment pipeline of transformers one text at a time, Sent
 order, CLIPProcessor in a DataLoader that reads extracted files. "headspace" is the model on one cached batch, replayed
 by as many threads as the encoder has: what nothing around the model can beat. The architectures are the paper's at
 full size, the weights random; time does not depend on them.
+
+The three are timed in turn, as often as ``--rounds`` says: a machine may be half as fast a minute later.
+A ratio is of neighbours in time, and the middle one of the rounds counts.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -54,6 +58,7 @@ def main() -> None:
     parser.add_argument("--source", help="a dataset in the real layout; default: invented posts")
     parser.add_argument("--posts", type=int, default=400, help="invented posts")
     parser.add_argument("--limit", type=int, default=300, help="texts and pictures of each kind that are encoded")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precisions", default=None, help="comma-separated; default: those that make sense there")
     parser.add_argument("--encoders", default="text,text-with-comments,sentiment,image")
     parser.add_argument("--loader-workers", type=int, default=None, help="of the DataLoader; default: the cores")
@@ -64,7 +69,7 @@ def main() -> None:
         work: Path = options.work or Path(scratch)
         run = shards(work, options.source, options.posts)
         print(hardware(options.device), flush=True)
-        print("| encoder | items | paper's way /s | precision | postmill /s | ratio | headspace /s | of headspace |")
+        print("| encoder | items | precision | paper's way /s | postmill /s | ratio | headspace /s | of headspace |")
         print("|---|---|---|---|---|---|---|---|")
         for name in options.encoders.split(","):
             bench(name, run, work, options, precisions)
@@ -80,22 +85,39 @@ def bench(name: str, run: Run, work: Path, options: argparse.Namespace, precisio
     }
     folder = {"sentiment": distilbert_folder, "image": clip_folder}.get(name, mpnet_folder)(work / "models")
     chosen = chosen_shards(run, name, options.limit)
-    count, reference = paper[name](run, chosen, folder, name, options)
-    for precision in precisions:
-        compute = choose(options.device, None, Silent(), precision)
-        kind = "text" if name.startswith("text") else name
-        settings = Settings("paper", {kind: str(folder)}, lambda compute=compute: compute)
-        recipe = {"sentiment": sentiment.recipe, "image": image.recipe}.get(name, lambda s: text.recipes(s, [name])[0])
-        encode = loaded(recipe(settings), compute, run)
-        with steady(compute):
-            encode(chosen[:1])  # the first call is slow everywhere
-            ours = count / timed(lambda encode=encode: encode(chosen))
-            top = headspace(name, run, chosen, recipe(settings), compute)
-        print(
-            f"| {name} | {count} | {reference:.1f} | {precision} | {ours:.1f} | {ours / reference:.2f} "
-            f"| {top:.1f} | {ours / top:.2f} |",
-            flush=True,
-        )
+    with tempfile.TemporaryDirectory() as scratch:
+        count, reference = paper[name](run, chosen, folder, name, options, Path(scratch))
+        for precision in precisions:
+            compute = choose(options.device, None, Silent(), precision)
+            kind = "text" if name.startswith("text") else name
+            settings = Settings("paper", {kind: str(folder)}, lambda compute=compute: compute)
+            recipe = {"sentiment": sentiment.recipe, "image": image.recipe}.get(
+                name, lambda s: text.recipes(s, [name])[0]
+            )
+            encode = loaded(recipe(settings), compute, run)
+            replay = headspace(name, run, chosen, recipe(settings), compute)
+            with steady(compute):
+                encode(chosen[:1])  # the first call is slow everywhere
+            rounds = []
+            for _ in range(options.rounds):
+                theirs = count / timed(reference)
+                with steady(compute):
+                    rounds.append((theirs, count / timed(lambda encode=encode: encode(chosen)), replay()))
+            cells = [spread([rate[n] for rate in rounds], 1) for n in range(3)]
+            ratio, share = (
+                spread([own / other for other, own, _ in rounds]),
+                spread([own / top for _, own, top in rounds]),
+            )
+            print(
+                f"| {name} | {count} | {precision} | {cells[0]} | {cells[1]} | {ratio} | {cells[2]} | {share} |",
+                flush=True,
+            )
+
+
+def spread(found: list[float], digits: int = 2) -> str:
+    """Return the middle one, and from where to where they go."""
+    middle = f"{statistics.median(found):.{digits}f}"
+    return middle if len(found) == 1 else f"{middle} ({min(found):.{digits}f} to {max(found):.{digits}f})"
 
 
 def shards(work: Path, source: str | None, count: int) -> Run:
@@ -136,29 +158,34 @@ def texts_of(run: Run, chosen: list[int], name: str) -> list[str]:
     return [each for shard in chosen for each in of(posts.read_records(run, shard), name)]
 
 
-def papers_sentiment(run: Run, chosen: list[int], folder: Path, name: str, options: Any) -> tuple[int, float]:
-    """Return how many texts there are, and how many a second the pipeline does one at a time."""
+Work = Callable[[], object]
+
+
+def papers_sentiment(run: Run, chosen: list[int], folder: Path, name: str, options: Any, _: Path) -> tuple[int, Work]:
+    """Return how many texts there are, and the pipeline, one at a time."""
     import transformers
 
     pipeline = transformers.pipeline("sentiment-analysis", model=str(folder), device=options.device)
     texts = texts_of(run, chosen, name)
     for each in texts[:5]:
         pipeline(each, truncation=True)
-    return len(texts), len(texts) / timed(lambda: [pipeline(each, truncation=True) for each in texts])
+    return len(texts), lambda: [pipeline(each, truncation=True) for each in texts]
 
 
-def papers_text(run: Run, chosen: list[int], folder: Path, name: str, options: Any) -> tuple[int, float]:
-    """Return how many texts there are, and how many a second SentenceTransformer.encode does."""
+def papers_text(run: Run, chosen: list[int], folder: Path, name: str, options: Any, _: Path) -> tuple[int, Work]:
+    """Return how many texts there are, and SentenceTransformer.encode."""
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(folder), device=options.device)
     texts = texts_of(run, chosen, name)
     model.encode(texts[:32], show_progress_bar=False)
-    return len(texts), len(texts) / timed(lambda: model.encode(texts, show_progress_bar=False))
+    return len(texts), lambda: model.encode(texts, show_progress_bar=False)
 
 
-def papers_image(run: Run, chosen: list[int], folder: Path, name: str, options: Any) -> tuple[int, float]:
-    """Return how many pictures there are, and how many a second CLIP does from files through a DataLoader."""
+def papers_image(
+    run: Run, chosen: list[int], folder: Path, name: str, options: Any, extracted: Path
+) -> tuple[int, Work]:
+    """Return how many pictures there are, and CLIP on files in ``extracted`` through a DataLoader."""
     import torch
     import transformers
     from PIL import Image
@@ -166,32 +193,31 @@ def papers_image(run: Run, chosen: list[int], folder: Path, name: str, options: 
 
     processor = transformers.CLIPImageProcessorPil.from_pretrained(folder)
     network = transformers.CLIPModel.from_pretrained(folder).to(options.device).eval()
-    with tempfile.TemporaryDirectory() as extracted:
-        paths: list[Path] = []
-        for shard in chosen:
-            for picture in pictures(run, shard, posts.read_records(run, shard, ["key"])["key"].to_pylist()):
-                paths.append(Path(extracted) / f"{len(paths)}.jpg")
-                paths[-1].write_bytes(picture.data)
+    paths: list[Path] = []
+    for shard in chosen:
+        for picture in pictures(run, shard, posts.read_records(run, shard, ["key"])["key"].to_pylist()):
+            paths.append(extracted / f"{len(paths)}.jpg")
+            paths[-1].write_bytes(picture.data)
 
-        class Files(Dataset[Any]):
-            def __len__(self) -> int:
-                return len(paths)
+    class Files(Dataset[Any]):
+        def __len__(self) -> int:
+            return len(paths)
 
-            def __getitem__(self, at: int) -> Any:
-                picture = Image.open(paths[at]).convert("RGB")
-                return processor(images=picture, return_tensors="pt")["pixel_values"][0]
+        def __getitem__(self, at: int) -> Any:
+            picture = Image.open(paths[at]).convert("RGB")
+            return processor(images=picture, return_tensors="pt")["pixel_values"][0]
 
-        workers = os.cpu_count() if options.loader_workers is None else options.loader_workers
+    workers = os.cpu_count() if options.loader_workers is None else options.loader_workers
 
-        def all_of_them() -> None:
-            with torch.inference_mode():
-                for batch in DataLoader(Files(), batch_size=32, num_workers=workers or 0):
-                    features = network.get_image_features(batch.to(options.device)).pooler_output
-                    torch.nn.functional.normalize(features, dim=-1).cpu().numpy()
+    @torch.inference_mode()
+    def all_of_them() -> None:
+        for batch in DataLoader(Files(), batch_size=32, num_workers=workers or 0):
+            features = network.get_image_features(batch.to(options.device)).pooler_output
+            torch.nn.functional.normalize(features, dim=-1).cpu().numpy()
 
-        with torch.inference_mode():
-            network.get_image_features(torch.zeros(8, 3, 224, 224, device=options.device))
-        return len(paths), len(paths) / timed(all_of_them)
+    with torch.inference_mode():
+        network.get_image_features(torch.zeros(8, 3, 224, 224, device=options.device))
+    return len(paths), all_of_them
 
 
 def loaded(recipe: Recipe, compute: Compute, run: Run) -> Callable[[list[int]], None]:
@@ -204,8 +230,8 @@ def loaded(recipe: Recipe, compute: Compute, run: Run) -> Callable[[list[int]], 
     return lambda chosen: drained(encode(run, chosen))
 
 
-def headspace(name: str, run: Run, chosen: list[int], recipe: Recipe, compute: Compute) -> float:
-    """Return how many items a second the model does where its input is ready: the real batches, kept and replayed.
+def headspace(name: str, run: Run, chosen: list[int], recipe: Recipe, compute: Compute) -> Callable[[], float]:
+    """Return what measures how many items a second the model does where its input is ready: real batches, replayed.
 
     As postmill computes each distinct text of a shard once, so every repeat of it counts here as well.
     """
@@ -227,12 +253,6 @@ def headspace(name: str, run: Run, chosen: list[int], recipe: Recipe, compute: C
             for span in by_budget([n for n, _ in found], TOKENS * compute.batch_scale):
                 some = [found[n][1] for n in span]
                 batches.append((sum(times[each] for each in some), own.tokenize(some)))
-    done = 0
-    started = time.perf_counter()
-
-    def replayed() -> Iterator[Any]:
-        while time.perf_counter() - started < HEADSPACE_S:
-            yield from batches if len(batches) > 1 else itertools.repeat(batches[0], 2)
 
     def run_batch(item: tuple[int, Any]) -> tuple[int, Any]:
         return item[0], forward(copied(item[1]))
@@ -241,9 +261,17 @@ def headspace(name: str, run: Run, chosen: list[int], recipe: Recipe, compute: C
         item[1].float().cpu().numpy()
         return item[0]
 
-    for count in stream(compute, replayed(), lambda item: item, run_batch, collect):
-        done += count
-    return done / (time.perf_counter() - started)
+    def replay() -> float:
+        started = time.perf_counter()
+
+        def replayed() -> Iterator[Any]:
+            while time.perf_counter() - started < HEADSPACE_S:
+                yield from batches if len(batches) > 1 else itertools.repeat(batches[0], 2)
+
+        done = sum(stream(compute, replayed(), lambda item: item, run_batch, collect))
+        return done / (time.perf_counter() - started)
+
+    return replay
 
 
 def text_model_of(name: str, recipe: Recipe, compute: Compute) -> Any:
