@@ -19,7 +19,6 @@ import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
-import inflate64
 import zstandard
 
 from ingest.reasons import EntryFault, Reason
@@ -127,6 +126,8 @@ class _Deflate64:
     def __init__(self) -> None:
         self.done = False
         self.taken = self.slack = 0
+        import inflate64  # where such an entry needs it: it asks the system for its own version when loaded
+
         self._stream = inflate64.Inflater()
 
     def feed(self, chunk: bytes | memoryview) -> Iterator[bytes]:

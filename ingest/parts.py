@@ -18,8 +18,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import fsspec
-
 from ingest.naming import LAST, MOST_PARTS, Place, file_name, folder_of, natural, order, place, spell
 from ingest.space import AddressSpace, Part, PartError, is_url, lay_out, network_errors
 from shards.errors import PostmillError, UsageError
@@ -182,6 +180,8 @@ def _local_size(path: str) -> int:
 
 def _url_size(url: str) -> int:
     """Ask for the size of a file behind a URL; FileNotFoundError if there is none."""
+    import fsspec  # where a URL needs it: it is slow to load
+
     try:
         fs, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:  # a package that the protocol needs; a protocol nobody knows

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from ingest.naming import folder_of
 from ingest.parts import lay_out_holes, measure
 from ingest.space import AddressSpace, is_url
@@ -124,6 +122,8 @@ def _archive_fingerprint(space: AddressSpace) -> dict[str, Any]:
 
 
 def _text_fingerprint(path: str) -> dict[str, Any]:
+    import fsspec  # here, for only a plan needs it: it is slow to load
+
     try:
         with fsspec.open(path, "rb") as file:
             head = file.read(_PROBE)

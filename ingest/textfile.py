@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-import fsspec
 import zstandard
 
 from shards.errors import PostmillError
@@ -27,6 +26,8 @@ def blocks(path: str, block: int = BLOCK) -> Iterator[bytes]:
         PostmillError: The file cannot be opened or read, is cut short inside its compression, or has a line of
             over 1 MiB (it is then not one of the dataset's text files).
     """
+    import fsspec  # here, for only a plan needs it: it is slow to load
+
     try:
         with fsspec.open(path, "rb") as file:
             rest = b""
