@@ -96,7 +96,8 @@ ModelOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 PrecisionOption = Annotated[
-    str, typer.Option("--precision", help="auto (float32 on the CPU, float16 on CUDA), float32, float16 or bfloat16.")
+    str,
+    typer.Option("--precision", help="auto (float32; float16 on CUDA), float32, float16, bfloat16 or float16-mkl."),
 ]
 PerImageOption = Annotated[
     bool, typer.Option("--per-image", help="Keep a vector for each picture, beside that of the post.")
@@ -138,6 +139,7 @@ def run_all(
     models: ModelsOption = "paper",
     model: ModelOption = None,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     workers: WorkersOption = 1,
     shard_size: ShardSizeOption = SHARD_BYTES >> 20,
     max_entry: MaxEntryOption = MAX_ENTRY >> 20,
@@ -151,11 +153,11 @@ def run_all(
     from encode.encoders import ENCODERS
     from ingest.source import discover
 
-    find_models(ENCODERS, models, overrides(model), device)
+    find_models(ENCODERS, models, overrides(model), device, precision)
     with progress() as shown:
         opened = planned(discover(source), folder, shard_size, max_entry, raw, level(strict, salvage), shown)
         ingested(opened, tuple(Stage), Task(0, 1), workers, shown)
-        encoded(opened, None, models, model, device, Task(0, 1), shown)
+        encoded(opened, None, models, model, device, Task(0, 1), shown, precision)
         trained(opened, None, models, "postmill", "default", None, 1.0, None, "cpu", Task(0, 1), shown)
         reported(opened, shown)
     end(opened, max_faults)
@@ -231,7 +233,7 @@ def encode(
     share = chosen(task)
     wanted = tuple(encoders.split(",")) if encoders else ()
     needs = None if wanted == ("metadata",) else device
-    with attempt(opened, attempts.encode_stage(wanted), task, share, device=needs) as shown:
+    with attempt(opened, attempts.encode_stage(wanted), task, share, device=needs, precision=precision) as shown:
         encoded(opened, encoders, models, model, device, share, shown, precision, per_image)
 
 
@@ -316,6 +318,7 @@ def submit(
     model: ModelOption = None,
     gpu_encoders: Annotated[str, typer.Option("--gpu-encoders", help="Encoders that get a GPU.")] = "image",
     gres: Annotated[str, typer.Option("--gres", help="What they ask for; '' where there is no GPU.")] = "gpu:1",
+    precision: PrecisionOption = "auto",
     tasks: Annotated[int, typer.Option("--tasks", min=1, help="The most tasks of a stage.")] = MAX_TASKS,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="The most tasks that run at once.")] = None,
     partition: Annotated[str | None, typer.Option("--partition", help="As for sbatch.")] = None,
@@ -340,13 +343,15 @@ def submit(
     opened = runs.open_run(folder)
     wanted = tuple(encoders.split(",")) if encoders else ENCODERS
     on_gpu = tuple(each for each in wanted if each in gpu_encoders.split(","))
-    check((*wanted, *filter(None, gpu_encoders.split(","))), models, overrides(model), "auto")
+    on_card = "cuda" if on_gpu and gres else "cpu"
+    check((*wanted, *filter(None, gpu_encoders.split(","))), models, overrides(model), on_card, precision)
     own = Path(sys.prefix) if sys.prefix != sys.base_prefix else None
     settings = Settings(
         encoders=wanted,
         gpu_encoders=on_gpu,
         models=models,
         model_overrides=overrides(model),
+        precision=precision,
         tasks=tasks,
         limit=limit,
         partition=partition,
@@ -679,7 +684,13 @@ def chosen(task: str | None) -> Task:
 
 @contextmanager
 def attempt(
-    run: Run, stage: str, task: str | None, share: Task, workers: int | None = None, device: str | None = None
+    run: Run,
+    stage: str,
+    task: str | None,
+    share: Task,
+    workers: int | None = None,
+    device: str | None = None,
+    precision: str = "auto",
 ) -> Iterator[Progress]:
     """Show progress; a task of an array or a job also says what it was given, and its attempt is written down."""
     if task is None and not machine.in_a_job() and share == WHOLE:
@@ -687,7 +698,7 @@ def attempt(
             yield shown
         return
     with attempts.recorded(run, stage, share, machine.facts()), progress() as shown:
-        machine.announce(shown, workers, device)
+        machine.announce(shown, workers, device, precision)
         yield shown
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from encode.device import Compute
+from encode.device import Compute, fetch
 from encode.encoders import MAX_CHARACTERS
 from encode.stream import stream
 
@@ -100,7 +100,7 @@ def over_texts(
         return batch if isinstance(batch, _Shard) else model.forward(batch)
 
     def collect(result: Any) -> Any:
-        return result if isinstance(result, _Shard) else result.float().cpu().numpy()
+        return result if isinstance(result, _Shard) else fetch(compute, result)
 
     done: list[npt.NDArray[np.float32]] = [np.empty((0, model.width), np.float32)]
     for result in stream(compute, batches(), lambda batch: batch, forward, collect, prepare_here=True):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from encode import models, quicken
-from encode.device import Compute, put
+from encode.device import Compute, place, put
 from encode.encoders import ImageModel
 from encode.models import Source
 from shards.errors import PostmillError
@@ -62,16 +62,24 @@ def load(source: Source, compute: Compute) -> ImageModel:
     del network.text_model
     quicken.first_token_of_clip(network.vision_model)
     quicken.activation_of_clip(network.vision_model)
-    network.to(device=compute.device, dtype=compute.dtype).eval()
+    quicken.patches_of_clip(network.vision_model)
+    place(compute, network)
     scale = processor.rescale_factor if processor.do_rescale else 1.0
     normal = bool(processor.do_normalize)
     mean, deviation = (
         torch.tensor(values if normal else [blank] * 3, dtype=torch.float32, device=compute.device).view(3, 1, 1)
         for values, blank in ((processor.image_mean, 0.0), (processor.image_std, 1.0))
     )
+    side = int(network.config.vision_config.image_size)
 
     @torch.inference_mode()
     def forward(batch: npt.NDArray[np.uint8]) -> Any:
+        if batch.shape[2:] != (side, side):
+            raise PostmillError(
+                f"the processor makes {batch.shape[3]} x {batch.shape[2]} pixels, the model takes {side} x {side}",
+                place=source.folder,
+                hint="let preprocessor_config.json and config.json be of the same model",
+            )
         # As bytes to the device, a quarter of the way; normalised there, in float32 whatever the network's precision.
         pixels = (put(compute, batch).float() * scale - mean) / deviation
         return network.get_image_features(pixels.to(compute.dtype)).pooler_output

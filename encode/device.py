@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
-from shards.errors import UsageError
+from encode import mkl
+from shards.errors import PostmillError, UsageError
 from shards.progress import Progress
 
 if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+MKL = "float16-mkl"  # float16, with linear layers by MKL
+PRECISIONS = ("auto", "float32", "float16", "bfloat16", MKL)
 AUTO_PRECISION = {"cpu": "float32", "cuda": "float16"}
-_MATRIX_UNIT = {"float16": "amx_fp16", "bfloat16": "amx_bf16"}  # what makes a CPU faster in these than in float32
+# What makes a CPU faster in these than in float32.
+_FASTER_WITH = {"float16": "amx_fp16", "bfloat16": "amx_bf16", MKL: "avx512_fp16"}
 _CPU_FACTS = Path("/proc/cpuinfo")
 
 
@@ -31,7 +35,8 @@ class Compute:
     Attributes:
         device: ``cpu`` or ``cuda``.
         workers: Threads that decode pictures and, on the CPU, run the model, a batch each.
-        precision: Number format of the model's weights and activations: ``float32``, ``float16`` or ``bfloat16``.
+        precision: Number format of the model's weights and activations: ``float32``, ``float16``, ``bfloat16``, or
+            ``float16-mkl``, where the sums of linear layers are float16 too (:mod:`encode.mkl`).
     """
 
     device: str
@@ -48,7 +53,7 @@ class Compute:
         """The precision as torch has it."""
         import torch
 
-        return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[self.precision]
+        return torch.float16 if self.precision == MKL else getattr(torch, self.precision)
 
 
 def choose(device: str, workers: int | None, progress: Progress, precision: str = "auto") -> Compute:
@@ -61,7 +66,8 @@ def choose(device: str, workers: int | None, progress: Progress, precision: str 
         precision: One of :data:`PRECISIONS`; ``auto`` is float32 on the CPU and float16 on CUDA, whatever the machine.
 
     Raises:
-        UsageError: ``cuda`` was asked for and there is none.
+        UsageError: ``cuda`` was asked for and there is none, or the precision is not for the device.
+        PostmillError: The precision needs a package that is not installed.
     """
     import torch
 
@@ -78,10 +84,37 @@ def choose(device: str, workers: int | None, progress: Progress, precision: str 
         what = torch.cuda.get_device_name() if taken == "cuda" else f"the CPU, {threads} threads; CUDA was not found"
         progress.note(f"device: {what}")
     compute = Compute(taken, threads, AUTO_PRECISION[taken] if precision == "auto" else precision)
-    needed = _MATRIX_UNIT.get(compute.precision)
+    check(taken, precision)
+    if precision == MKL:
+        mkl.check()
+    needed = _FASTER_WITH.get(compute.precision)
     if taken == "cpu" and needed is not None and needed not in _cpu_flags():
         progress.note(f"precision: this CPU has no {needed}, so {compute.precision} is slower than float32 on it")
     return compute
+
+
+def check(device: str, precision: str) -> None:
+    """Refuse names that are unknown, or do not go together.
+
+    Raises:
+        UsageError: They are or do not.
+    """
+    for place, name, known in (("--device", device, DEVICES), ("--precision", precision, PRECISIONS)):
+        if name not in known:
+            raise UsageError(f"{name!r} is not known", place=place, hint=f"known are: {', '.join(known)}")
+    if device == "cuda" and precision == MKL:
+        raise UsageError(
+            f"{MKL} is for the CPU",
+            place="--precision",
+            hint="give float16 for a GPU, or keep to the CPU: --device cpu; of postmill submit, --gres ''",
+        )
+
+
+def place(compute: Compute, network: Any) -> None:
+    """Bring ``network`` to the device and its precision, for inference."""
+    network.to(device=compute.device, dtype=compute.dtype).eval()
+    if compute.precision == MKL:
+        mkl.pack(network)
 
 
 def put(compute: Compute, batch: npt.NDArray[Any]) -> torch.Tensor:
@@ -90,6 +123,22 @@ def put(compute: Compute, batch: npt.NDArray[Any]) -> torch.Tensor:
 
     tensor = torch.from_numpy(batch)
     return tensor.pin_memory().to(compute.device, non_blocking=True) if compute.device == "cuda" else tensor
+
+
+def fetch(compute: Compute, result: Any) -> npt.NDArray[np.float32]:
+    """Wait for what a model made, an array or a tensor, and return it as float32 on the CPU.
+
+    Raises:
+        PostmillError: It holds a number that is not finite.
+    """
+    found: npt.NDArray[np.float32] = result if isinstance(result, np.ndarray) else result.float().cpu().numpy()
+    if not np.isfinite(found).all():
+        exact = compute.precision == "float32"
+        raise PostmillError(
+            f"the model's result in {compute.precision} holds numbers that are not finite",
+            hint="its weights are damaged: download it anew" if exact else "give --precision float32, or bfloat16",
+        )
+    return found
 
 
 @contextmanager

@@ -76,7 +76,8 @@ def encode_run(
         models: ``paper`` or ``light``.
         model_overrides: A folder or hub id by ``text``, ``sentiment`` or ``image``.
         device: ``auto``, ``cpu`` or ``cuda``.
-        precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``; auto is float32 on the CPU, float16 on CUDA.
+        precision: ``auto``, ``float32``, ``float16``, ``bfloat16`` or ``float16-mkl``; auto is float32 on the CPU and
+            float16 on CUDA.
         per_image: Keep a vector for each picture beside that of the post.
         task: The share of the post shards that this process does.
         workers: Threads; None: as many as this process has cores.
@@ -111,23 +112,19 @@ def check(
     """Refuse names that mean nothing here.
 
     Raises:
-        UsageError: One of the arguments names something unknown; the hint lists what is known.
+        UsageError: One of the arguments names something unknown, the hint listing what is known, or the precision is
+            not for the device.
     """
     known = (*ENCODERS, *plugins.names())
     for name in encoders:
         if name not in known:
             raise UsageError(f"{name!r} is no encoder", place="--encoders", hint=f"known are: {', '.join(known)}")
-    if device not in devices.DEVICES:
-        raise UsageError(f"{device!r} is no device", place="--device", hint=f"known are: {', '.join(devices.DEVICES)}")
-    if precision not in devices.PRECISIONS:
-        raise UsageError(
-            f"{precision!r} is no precision", place="--precision", hint=f"known are: {', '.join(devices.PRECISIONS)}"
-        )
+    devices.check(device, precision)
     models.check_choice(models_set, overrides)
 
 
 def find_models(
-    encoders: Sequence[str], models_set: str, overrides: Mapping[str, str], device: str
+    encoders: Sequence[str], models_set: str, overrides: Mapping[str, str], device: str, precision: str = "auto"
 ) -> tuple[Encoder, ...]:
     """Return what each of ``encoders`` would be, having found its model and the device: nothing is encoded.
 
@@ -137,8 +134,8 @@ def find_models(
         UsageError: One of the arguments names something unknown, or CUDA was asked for and is not there.
         PostmillError: A model cannot be had.
     """
-    check(encoders, models_set, overrides, device)
-    compute = functools.cache(functools.partial(devices.choose, device, None, Silent()))
+    check(encoders, models_set, overrides, device, precision)
+    compute = functools.cache(functools.partial(devices.choose, device, None, Silent(), precision))
     return tuple(recipe.encoder for recipe in _recipes(encoders, Settings(models_set, dict(overrides), compute)))
 
 

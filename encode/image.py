@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from encode import clip, efficientnet, models
 from encode.batches import in_batches
-from encode.device import Compute
+from encode.device import Compute, fetch
 from encode.encoders import IMAGE, Absence, ImageModel, Recipe, Rows, Settings
 from encode.picture import FORMATS, MAX_PIXELS, NotAPicture, open_picture
 from encode.reader import Picture, pictures
@@ -146,7 +146,7 @@ def encode(
     def collect(item: _Read | _Shard) -> _Read | _Shard:
         if isinstance(item, _Shard):
             return item
-        return _Read(item.found, {n: unit(_array(features)) for n, features in item.made.items()})
+        return _Read(item.found, {n: unit(fetch(compute, features)) for n, features in item.made.items()})
 
     held = _Post()
     for item in stream(compute, items(), prepare, forward, collect):
@@ -217,7 +217,3 @@ def _model(loaded: Sequence[ImageModel | None], n: int) -> ImageModel:
     model = loaded[n]
     assert model is not None, "a shard wants only what is loaded"
     return model
-
-
-def _array(features: Any) -> npt.NDArray[np.float32]:
-    return features if isinstance(features, np.ndarray) else features.float().cpu().numpy()

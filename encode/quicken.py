@@ -71,6 +71,25 @@ def activation_of_clip(network: Any) -> None:
         layer.mlp.activation_fn = torch.nn.SiLU(inplace=True)
 
 
+def patches_of_clip(network: Any) -> None:
+    """Have a CLIP vision model map its patches, which do not overlap, by one matrix product, no convolution."""
+    import torch
+
+    embeddings = network.embeddings
+    kernel, side = embeddings.patch_embedding.weight.detach(), embeddings.patch_size
+    linear = torch.nn.Linear(kernel[0].numel(), len(kernel), bias=False, device="meta")
+    linear.weight = torch.nn.Parameter(kernel.flatten(1))
+    embeddings.patch_embedding = linear
+
+    def forward(pixel_values: Any, **_: Any) -> Any:
+        grid = pixel_values.unflatten(3, (-1, side)).unflatten(2, (-1, side))  # picture, colour, row, y, column, x
+        patches = linear(grid.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2))
+        first = embeddings.class_embedding.expand(len(patches), 1, -1)
+        return torch.cat([first, patches], dim=1) + embeddings.position_embedding(embeddings.position_ids)
+
+    embeddings.forward = forward
+
+
 def attention_of_mpnet(network: Any) -> None:
     """Have the layers of an MPNet share one sum of position bias and mask, and use torch's fused attention."""
     from torch.nn.functional import scaled_dot_product_attention

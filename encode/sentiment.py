@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from encode import models, quicken
 from encode.batches import TOKENS, TextModel, Tokens, over_texts
-from encode.device import Compute
+from encode.device import Compute, place
 from encode.encoders import MAX_CHARACTERS, SENTIMENT, Absence, Recipe, Rows, Settings, blank
 from encode.models import Source
 from shards import posts
@@ -99,7 +99,7 @@ def load(source: Source, compute: Compute) -> Score:
     with models.loading(source):
         tokenizer = AutoTokenizer.from_pretrained(source.folder, **options)
         network = AutoModelForSequenceClassification.from_pretrained(source.folder, weights_only=True, **options)
-    network.to(device=compute.device, dtype=compute.dtype).eval()
+    place(compute, network)
     if isinstance(network, DistilBertForSequenceClassification):
         quicken.first_token_of_distilbert(network.distilbert)
     longest = min(tokenizer.model_max_length, network.config.max_position_embeddings)

@@ -12,7 +12,7 @@ import numpy as np
 
 from encode import models, quicken
 from encode.batches import TOKENS, TextModel, Tokens, over_texts
-from encode.device import Compute
+from encode.device import Compute, place
 from encode.encoders import (
     MAX_CHARACTERS,
     TEXT,
@@ -181,7 +181,7 @@ def _load(source: Source, compute: Compute) -> TextModel:
             local_files_only=True,
             model_kwargs={"weights_only": True},
         )
-    model.to(compute.dtype).eval()
+    place(compute, model)
     for module in model.modules():
         if isinstance(module, MPNetModel):
             quicken.attention_of_mpnet(module)

@@ -44,20 +44,24 @@ def facts(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     }
 
 
-def announce(progress: Progress, workers: int | None = None, device: str | None = None) -> None:
+def announce(
+    progress: Progress, workers: int | None = None, device: str | None = None, precision: str = "auto"
+) -> None:
     """Say in one line what this task was given, and in another if that is too little.
 
     Args:
         progress: Told.
         workers: Processes that will work at once; None where that follows from the cores.
         device: ``auto``, ``cpu`` or ``cuda``; None where the work has no use for a GPU.
+        precision: As for `postmill encode`.
 
     Raises:
-        UsageError: CUDA was asked for and is not there.
+        UsageError: CUDA was asked for and is not there, or the precision is not for it.
+        PostmillError: The precision needs a package that is not installed.
     """
     given, scratch = cores(), Path(tempfile.gettempdir())
     free = shutil.disk_usage(scratch).free
-    parts = [f"host {platform.node()}", f"{given} cores given", _gpu(device)]
+    parts = [f"host {platform.node()}", f"{given} cores given", _gpu(device, precision)]
     progress.note(", ".join([*parts, f"scratch {scratch} with {free / 1e9:.1f} GB free"]))
     if workers is not None and workers > given:
         progress.note(
@@ -66,12 +70,12 @@ def announce(progress: Progress, workers: int | None = None, device: str | None 
         )
 
 
-def _gpu(device: str | None) -> str:
+def _gpu(device: str | None, precision: str) -> str:
     if device is None:
         return "no GPU needed"
     from encode import device as devices
 
-    compute = devices.choose(device, None, Silent())
+    compute = devices.choose(device, None, Silent(), precision)
     if compute.device == "cpu":
         return f"no GPU, {compute.precision}"
     import torch

@@ -25,6 +25,7 @@ class Settings:
         gpu_encoders: Those of them that get a GPU.
         models: ``paper`` or ``light``.
         model_overrides: Folder or hub id by encoder.
+        precision: As for `postmill encode`, for every encoder.
         tasks: The most tasks that a stage is cut into.
         limit: The most tasks of an array that run at once; None: as many as Slurm lets.
         partition, account, time, memory, cpus: Options of sbatch for every job; None: the template's, or the cluster's.
@@ -38,6 +39,7 @@ class Settings:
     gpu_encoders: tuple[str, ...] = ("image",)
     models: str = "paper"
     model_overrides: Mapping[str, str] = field(default_factory=dict)
+    precision: str = "auto"
     tasks: int = MAX_TASKS
     limit: int | None = None
     partition: str | None = None

@@ -177,4 +177,6 @@ def _options(settings: Settings, array: Array, cpus: int) -> list[str]:
         return models
     overrides = [f"--model={name}={model}" for name, model in sorted(settings.model_overrides.items())]
     device = "cuda" if _gpu(settings, array) else "cpu"
-    return ["--encoders", ",".join(array.stage.split(".")[1:]), *models, *overrides, "--device", device]
+    encoders = ["--encoders", ",".join(array.stage.split(".")[1:])]
+    precision = [] if settings.precision == "auto" else ["--precision", settings.precision]
+    return [*encoders, *models, *overrides, *precision, "--device", device]

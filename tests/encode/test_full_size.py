@@ -36,7 +36,7 @@ CAPTIONS = [
 ]
 COMMENTS = ["looks great\nrecipe please", "worst day ever", "ok", "so good " * 30, "❤️", "first"]
 SIZES = [(256, 320), (320, 256), (256, 256), (90, 401), (224, 224), (17, 9), (1080, 607)]
-COSINE = {"float16": 0.9999, "bfloat16": 0.999}
+COSINE = {"float16": 0.9999, "bfloat16": 0.999, "float16-mkl": 0.9999}
 
 
 @pytest.fixture(scope="module")

@@ -238,7 +238,10 @@ def test_an_encoder_gets_a_gpu_where_there_is_one_and_its_own_model(planned: Mak
         each = Settings(**{**vars(settings), "gres": gres})
         made = {script.name: script.text for script in submit.build(run, each, missing_work(run, each, [], 9).arrays)}
         assert f"--device {device}\n" in made["encode.image"] and "--device cpu\n" in made["encode.text"]
-        assert "'--model=text=/my models/x'" in made["encode.text"]
+        assert "'--model=text=/my models/x'" in made["encode.text"] and "--precision" not in made["encode.text"]
+    each = Settings(encoders=("text",), precision="float16-mkl", gres="")
+    (made_of_text,) = submit.build(run, each, missing_work(run, each, [], 9).arrays)[2:3]
+    assert "--precision float16-mkl --device cpu\n" in made_of_text.text
 
 
 def test_settings_are_kept(planned: Make) -> None:
@@ -261,8 +264,8 @@ def test_runs_are_told_apart_by_place_and_content(planned: Make) -> None:
 
 
 COMMANDS = {
-    "submit": "account again cpus dry-run encoders gpu-encoders gres limit mem model models module partition sbatch"
-    " tasks time venv",
+    "submit": "account again cpus dry-run encoders gpu-encoders gres limit mem model models module partition precision"
+    " sbatch tasks time venv",
     "retry": "again dry-run",
     "status": "json watch",
 }
