@@ -72,7 +72,7 @@ def epoch(folder: Path, posts: int, in_memory: bool) -> dict[str, Any]:
     recipe = replace(recipes.postmill(posts), epochs=1, patience=None, threads=2)
     spent = 0.0
     if in_memory:
-        pools.POOL = posts  # the same loop takes a table of so many rows into memory as a whole
+        pools.HELD = posts  # the same loop takes a table of so many rows into memory as a whole
         hold = pools.hold
 
         def timed(*arguments: Any) -> pools.Pool:

@@ -227,7 +227,7 @@ class _Intercepts(nn.Module):
 
 def _whole(modalities: Mapping[str, Modality], rows: Rows, device: str) -> Pool | None:
     """Return the rows in memory where they fit: one pool of them, or what the device has room for; else None."""
-    if len(rows) > pools.POOL:
+    if len(rows) > pools.HELD:
         if device == "cpu":
             return None
         size = sum(modality.width * modality.blocks[0].itemsize for modality in modalities.values()) * len(rows)

@@ -3,13 +3,15 @@
 An epoch visits every row once. Rows are cut into stretches of :data:`STRETCH` neighbours; the stretches are shuffled
 and put together into pools, and each pool is shuffled again, row by row. Both orders are a function of the seed, the
 epoch and the pool, so a training can be taken up again at any pool. No row is read alone: while one pool is learnt
-from, a thread reads the stretches of the next from front to back, into memory that the pool before the last has left.
+from, a thread reads the stretches of the next from front to back, into memory that the pool before the last has left;
+who is done with a pool before the next is there reads at it too.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +23,14 @@ from train.features import Modality, Rows
 from train.networks import Batch
 from train.vectors import Vectors
 
-POOL = 65_536
-"""Rows shuffled together; with 1,280 half-precision numbers a row that is 160 MiB, and two pools are in memory."""
+HELD = 65_536
+"""Rows up to which a table is one pool, held in memory; with 1,280 half-precision numbers a row that is 160 MiB."""
 
-STRETCH = 4_096
-"""Neighbouring rows that are read in one piece."""
+POOL = 16_384
+"""Rows of a larger table that are shuffled together: two pools are in memory, and larger ones load more slowly."""
+
+STRETCH = 1_024
+"""Neighbouring rows that are read in one piece: sixteen stretches a pool, a megabyte or two each."""
 
 CHUNK = 8_192
 """Rows predicted at a time."""
@@ -77,21 +82,54 @@ def hold(modalities: Mapping[str, Modality], rows: Rows, device: str = "cpu") ->
     Raises:
         OSError: A file cannot be read.
     """
-    return _read(modalities, rows, _rooms(modalities, len(rows))).to(device)
+    filling = _filling(modalities, rows, _rooms(modalities, len(rows)))
+    filling.read()
+    return filling.pool().to(device)
 
 
 def _rooms(modalities: Mapping[str, Modality], rows: int) -> dict[str, Vectors]:
     return {name: vectors.room(modality, rows) for name, modality in modalities.items()}
 
 
-def _read(modalities: Mapping[str, Modality], rows: Rows, rooms: Mapping[str, Vectors]) -> Pool:
-    parts = {}
-    for name, modality in modalities.items():
-        held = rooms[name][: len(rows)]
-        for start in range(0, len(rows), STRETCH):
-            vectors.read(modality, rows[start : start + STRETCH], held[start : start + STRETCH])
-        parts[name] = (torch.from_numpy(held), torch.from_numpy(modality.present[rows]))
-    return Pool(parts, len(rows))
+@dataclass(frozen=True)
+class _Filling:
+    """A pool on its way into memory; several threads may read at it.
+
+    Attributes:
+        modalities: What is read.
+        rows: Which rows of it.
+        rooms: Where to, at least as long as ``rows``.
+        left: Modality and first place of each stretch that no thread has begun.
+    """
+
+    modalities: Mapping[str, Modality]
+    rows: Rows
+    rooms: Mapping[str, Vectors]
+    left: deque[tuple[str, int]]
+
+    def read(self) -> None:
+        """Read until nothing is left to begin."""
+        while True:
+            try:
+                name, start = self.left.popleft()
+            except IndexError:
+                return
+            stretch = slice(start, min(start + STRETCH, len(self.rows)))
+            vectors.read(self.modalities[name], self.rows[stretch], self.rooms[name][stretch])
+
+    def pool(self) -> Pool:
+        """Return the pool, all of which has been read."""
+        size = len(self.rows)
+        parts = {
+            name: (torch.from_numpy(self.rooms[name][:size]), torch.from_numpy(modality.present[self.rows]))
+            for name, modality in self.modalities.items()
+        }
+        return Pool(parts, size)
+
+
+def _filling(modalities: Mapping[str, Modality], rows: Rows, rooms: Mapping[str, Vectors]) -> _Filling:
+    left = deque((name, start) for name in modalities for start in range(0, len(rows), STRETCH))
+    return _Filling(modalities, rows, rooms, left)
 
 
 def pools(count: int, seed: int, epoch: int) -> list[Rows]:
@@ -130,11 +168,18 @@ def ahead(modalities: Mapping[str, Modality], wanted: Sequence[Rows], device: st
     largest = max(len(rows) for rows in wanted)
     rooms = [_rooms(modalities, largest) for _ in wanted[:2]]
     with ThreadPoolExecutor(max_workers=1) as thread:
-        following = thread.submit(_read, modalities, wanted[0], rooms[0])
+
+        def begin(number: int) -> tuple[_Filling, Future[None]]:
+            filling = _filling(modalities, wanted[number], rooms[number % 2])
+            return filling, thread.submit(filling.read)
+
+        filling, reader = begin(0)
         for number in range(1, len(wanted) + 1):
-            pool = following.result()
+            filling.read()  # who would wait helps
+            reader.result()
+            pool = filling.pool()
             if number < len(wanted):
-                following = thread.submit(_read, modalities, wanted[number], rooms[number % 2])
+                filling, reader = begin(number)
             yield pool.to(device)
 
 

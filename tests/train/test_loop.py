@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +71,30 @@ def test_batches_are_mixed_and_the_same_for_a_seed(encoder: Encoder) -> None:
     )
     assert first == again != other
     assert first != sorted(first)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_waits_for_a_pool_reads_at_it(encoder: Encoder, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    """Two threads read the stretches between them; what either of them cannot read is raised."""
+    monkeypatch.setattr(pools, "STRETCH", 8)
+    modalities, readers, read = numbered(encoder, 96), set(), pools.vectors.read
+
+    def slow(modality: Modality, rows: pools.Rows, out: pools.Vectors) -> None:
+        time.sleep(0.01)
+        readers.add(threading.get_ident())
+        if fails and threading.current_thread() is threading.main_thread() and len(readers) == 2:
+            raise OSError("cut short")
+        read(modality, rows, out)
+
+    monkeypatch.setattr(pools.vectors, "read", slow)
+    wanted = [np.arange(start, start + 48) for start in (0, 48)]
+    loaded = (pool.parts["text"][0][:, 0].tolist() for pool in pools.ahead(modalities, wanted))
+    if fails:
+        with pytest.raises(OSError, match="cut short"):
+            list(loaded)
+        return
+    assert list(loaded) == [rows.tolist() for rows in wanted]
+    assert len(readers) == 2
 
 
 @given(st.lists(st.integers(0, 199), max_size=60), st.booleans())

@@ -33,6 +33,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def small_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(pools, "HELD", 64)
     monkeypatch.setattr(pools, "POOL", 64)
     monkeypatch.setattr(pools, "STRETCH", 16)
     yield
