@@ -89,10 +89,10 @@ def test_trained_weights_on_real_texts(folder: Path, shared: Path, tmp_path: Pat
                     file.writelines(archive.pieces(entry))
     run, _ = prepare(discover(str(shared / "real-posts")), tmp_path / "run", shard_bytes=64 << 20)
     list(ingest(run))
-    shards = range(plan.manifest(run).counts["shards"] // 2)  # half of the texts: enough, and in half the time
+    shards = range(plan.manifest(run).counts["shards"] // 4)  # real captions are long: seconds each
     captions = [each for shard in shards for each in posts.read_records(run, shard, ["caption"])["caption"].to_pylist()]
     texts = [caption for caption in captions if not blank(caption)]
-    assert len(texts) > 30
+    assert len(texts) > 15
     expected = SentenceTransformer(str(model), device="cpu").encode(texts, show_progress_bar=False)
 
     for precision, least in {"float32": 0.999999, "float16": 0.9999, "float16-mkl": 0.9999}.items():
