@@ -343,8 +343,8 @@ def submit(
     opened = runs.open_run(folder)
     wanted = tuple(encoders.split(",")) if encoders else ENCODERS
     on_gpu = tuple(each for each in wanted if each in gpu_encoders.split(","))
-    on_card = "cuda" if on_gpu and gres else "cpu"
-    check((*wanted, *filter(None, gpu_encoders.split(","))), models, overrides(model), on_card, precision)
+    device = "cuda" if on_gpu and gres else "cpu"
+    check((*wanted, *filter(None, gpu_encoders.split(","))), models, overrides(model), device, precision)
     own = Path(sys.prefix) if sys.prefix != sys.base_prefix else None
     settings = Settings(
         encoders=wanted,

@@ -108,7 +108,11 @@ class _Filling:
     left: deque[tuple[str, int]]
 
     def read(self) -> None:
-        """Read until nothing is left to begin."""
+        """Read until nothing is left to begin.
+
+        Raises:
+            OSError: A file cannot be read.
+        """
         while True:
             try:
                 name, start = self.left.popleft()

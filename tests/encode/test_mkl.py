@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from encode import device, mkl
 from encode.device import MKL, Compute, choose, fetch, place
@@ -132,10 +134,6 @@ def test_embeddings_of_one_precision_are_not_added_to_another(
 def test_a_processor_of_another_model_is_refused(
     make_posts: Callable[..., Run], make_jpeg: Callable[..., bytes], clip_folder: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
-    import transformers
-
     folder = tmp_path / "mixed"
     shutil.copytree(clip_folder, folder)
     transformers.CLIPImageProcessorPil(crop_size=192).save_pretrained(folder)
