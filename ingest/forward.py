@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
+from contextlib import suppress
+
 from ingest.space import BLOCK, AddressSpace
 
 
@@ -17,7 +20,7 @@ class Forward:
         self._block = block
         self._base = 0  # offset of the buffer's first byte
         self._filled = 0
-        self._view = memoryview(bytearray(0))
+        self._view = memoryview(bytearray())
 
     def view(self, start: int, end: int) -> memoryview:
         """Return the bytes from ``start`` to ``end``; valid until the next call.
@@ -27,6 +30,7 @@ class Forward:
         Raises:
             ValueError: ``start`` goes backwards, or the range leaves the address space.
             PartError: A part cannot be read.
+            MemoryError: There is not enough for a block, or for the range where that is longer.
         """
         if start < self._base:
             raise ValueError(f"{start} lies before {self._base}, which has been passed")
@@ -39,8 +43,24 @@ class Forward:
         kept = max(self._base + self._filled - start, 0)
         tail = bytes(self._view[self._filled - kept : self._filled])
         if wanted > len(self._view):
-            self._view = memoryview(bytearray(wanted))
+            self._view = _memory(wanted)
         self._view[:kept] = tail
         self._base, self._filled = start, kept
-        self._space.readinto(start + kept, self._view[kept:wanted])
+        for at in range(start + kept, start + wanted, BLOCK):
+            self._space.readinto(at, self._view[at - start : min(at - start + BLOCK, wanted)])
         self._filled = wanted
+
+
+def _memory(size: int) -> memoryview:
+    """Return ``size`` bytes of memory, in large pages where there are such: filling small ones takes twice as long.
+
+    Raises:
+        MemoryError: There is not as much.
+    """
+    try:
+        mapped = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"{size} bytes to read an archive into") from error
+    with suppress(OSError):  # a kernel without large pages
+        mapped.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(mapped)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from ingest.inflate import DEFLATE, inflate
 from ingest.influencers import Influencer
 from ingest.metadata import NotAPost, complete, parse_info
 from ingest.reasons import EntryFault
-from shards import faults, offsets, plan, posts, publish
+from shards import faults, offsets, plan, posts, publish, spool
 from shards.collector import uncollected
 from shards.errors import PostmillError
 from shards.faults import Fault
@@ -58,11 +58,20 @@ class _Packed(NamedTuple):
     raw: tuple[Buffer, ...]
 
 
-def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dict[str, int]:
-    """Write post shard ``shard`` from its ``entries``; return its counts of posts, images, faults and lost posts.
+def pack_shard(
+    run: Run, shard: int, held: Iterable[SpoolEntry], passing: Iterable[Sequence[SpoolEntry]] = ()
+) -> dict[str, int]:
+    """Write post shard ``shard``; return its counts of posts, images, faults and lost posts.
+
+    Args:
+        run: The run.
+        shard: Which shard.
+        held: Entries of its posts, read before the first of ``passing``.
+        passing: The others, in batches whose data are valid until the next is asked for. A post is written as soon as
+            its entries have come and those before it are written; what has to wait is copied.
 
     Raises:
-        PostmillError: The shard cannot be written.
+        PostmillError: The shard cannot be written, or what iterating over the entries raises.
     """
     name = posts.shard_name(shard)
     found: list[Fault] = []
@@ -71,7 +80,7 @@ def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dic
     images = 0
     with publish.unit(run.posts, name, run.fingerprint) as unit, uncollected():
         tar = TarWriter(unit.file(f"{name}.tar"))
-        for post in _rows(plan.posts(run, shard)):
+        for post, entries in _complete(_rows(plan.posts(run, shard)), held, passing, tar.flush):
             packed = _pack(run, post, entries, found)
             if packed is None:
                 continue
@@ -97,6 +106,38 @@ def pack_shard(run: Run, shard: int, entries: Mapping[Place, SpoolEntry]) -> dic
         )
         unit.info["faults"] = dict(Counter(fault.reason for fault in found))  # for who would not open every table
         return dict(unit.counts)
+
+
+def _complete(
+    planned: Iterator[_Planned],
+    held: Iterable[SpoolEntry],
+    passing: Iterable[Sequence[SpoolEntry]],
+    let_go: Callable[[], None],
+) -> Iterator[tuple[_Planned, dict[Place, SpoolEntry]]]:
+    """Yield every planned post in order, and all entries that wait, of which those of the post may be taken out.
+
+    ``let_go`` is called before the data of a batch become invalid.
+    """
+    waiting: dict[Place, SpoolEntry] = {(entry.row, entry.image): entry for entry in held}
+    post = next(planned, None)
+    for batch in passing:
+        for entry in batch:
+            waiting[entry.row, entry.image] = entry
+        while post is not None and _has_come(post, waiting):
+            yield post, waiting
+            post = next(planned, None)
+        let_go()
+        for entry in batch:
+            if (entry.row, entry.image) in waiting:
+                waiting[entry.row, entry.image] = spool.lasting(entry)
+    while post is not None:
+        yield post, waiting
+        post = next(planned, None)
+
+
+def _has_come(post: _Planned, waiting: Mapping[Place, SpoolEntry]) -> bool:
+    row = post.row
+    return all(not there or (row, place) in waiting for place, there in enumerate(post.found))
 
 
 def refuse_if_strict(run: Run, entry: str, fault: EntryFault) -> None:
@@ -127,11 +168,11 @@ def _values(column: pa.Array) -> list[Any]:
     return [flat[start - first : stop - first] for start, stop in pairwise(bounds)]
 
 
-def _pack(run: Run, post: _Planned, entries: Mapping[Place, SpoolEntry], found: list[Fault]) -> _Packed | None:
-    """Put one planned post together, or say in ``found`` why it is lost and return None."""
+def _pack(run: Run, post: _Planned, entries: dict[Place, SpoolEntry], found: list[Fault]) -> _Packed | None:
+    """Take one planned post out of ``entries`` and put it together, or say in ``found`` why it is lost."""
     max_entry = int(run.options["max_entry"])
     who: dict[str, Any] = {"influencer": post.influencer, "post_id": post.post_id}
-    metadata = entries[post.row, plan.METADATA_IMAGE]
+    metadata = entries.pop((post.row, plan.METADATA_IMAGE))
     try:
         info = _plain(metadata, max_entry)
         fields = parse_info(info)
@@ -148,7 +189,7 @@ def _pack(run: Run, post: _Planned, entries: Mapping[Place, SpoolEntry], found: 
     for place, (image, there) in enumerate(zip(post.images, post.found, strict=True)):
         if there:
             try:
-                pictures.append(_plain(entries[post.row, place], max_entry))
+                pictures.append(_plain(entries.pop((post.row, place)), max_entry))
                 taken.append(image)
                 continue
             except EntryFault as fault:

@@ -96,15 +96,15 @@ INSERT INTO faults
 OUTCOMES = """
 CREATE TABLE outcomes AS
     WITH seen AS (
-        SELECT line, 1 AS found, "window" AS first_window, "window" AS last_window, "offset" AS first_offset,
-               "end" AS last_end, compressed_size AS bytes
+        SELECT line, 1 AS found, "window" AS first_window, "window" AS last_window, "end" AS last_end,
+               compressed_size AS bytes
         FROM pictures WHERE listed = 1 AND position IS NOT NULL AND fault IS NULL
         UNION ALL
-        SELECT line, count(*), min("window"), max("window"), min("offset"), max("end"), sum(compressed_size)::BIGINT
+        SELECT line, count(*), min("window"), max("window"), max("end"), sum(compressed_size)::BIGINT
         FROM pictures WHERE listed > 1 AND position IS NOT NULL AND fault IS NULL GROUP BY line
     )
     SELECT p.line, len(p.images)::SMALLINT AS listed, coalesce(s.found, 0)::SMALLINT AS found, s.first_window,
-           s.last_window, s.first_offset, s.last_end, s.bytes, m.detail,
+           s.last_window, s.last_end, s.bytes, m.detail,
            CASE WHEN m.line IS NULL THEN 'metadata_missing'
                 WHEN m.fault IS NOT NULL THEN m.fault
                 WHEN s.line IS NULL THEN 'no_image' END AS lost
@@ -138,20 +138,19 @@ CREATE TABLE local_shards AS
     SELECT first_window AS "window", (row_number() OVER (ORDER BY first_window) - 1)::INTEGER AS shard
     FROM (SELECT DISTINCT first_window FROM outcomes WHERE lost IS NULL AND first_window = last_window);
 CREATE TABLE spanning AS
-    SELECT line, bytes,
+    SELECT line, last_end, bytes,
            ((sum(bytes) OVER (ORDER BY last_end, line ROWS UNBOUNDED PRECEDING) - bytes) // $shard_bytes)::BIGINT AS cut
     FROM outcomes WHERE lost IS NULL AND first_window <> last_window;
 CREATE TABLE spanning_shards AS
     SELECT cut, (row_number() OVER (ORDER BY cut) - 1 + (SELECT count(*) FROM local_shards))::INTEGER AS shard
     FROM (SELECT DISTINCT cut FROM spanning);
 CREATE TABLE rows AS
-    SELECT line, shard, (row_number() OVER (PARTITION BY shard ORDER BY first_offset, line) - 1)::INTEGER AS row
+    SELECT line, shard, (row_number() OVER (PARTITION BY shard ORDER BY last_end, line) - 1)::INTEGER AS row
     FROM (
-        SELECT line, first_offset, shard FROM outcomes JOIN local_shards ON "window" = first_window
+        SELECT line, last_end, shard FROM outcomes JOIN local_shards ON "window" = first_window
             WHERE lost IS NULL AND first_window = last_window
         UNION ALL
-        SELECT line, first_offset, shard FROM spanning JOIN spanning_shards USING (cut)
-            JOIN outcomes USING (line)
+        SELECT line, last_end, shard FROM spanning JOIN spanning_shards USING (cut)
     );
 """
 

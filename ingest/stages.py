@@ -169,7 +169,7 @@ def _make(run: Run, stage: Stage, number: int) -> None:
         last = next(each.last_part for each in plan.shards(run) if each.shard == number)
         windows = [window for window in plan.windows(run, IMAGES) if window.spools and window.last_part <= last]
         units += [image_spool(window.window) for window in windows]
-        pack_shard(run, number, dict(spooled(run, number, units)))
+        pack_shard(run, number, spooled(run, number, units))
         return
     archive = METADATA if stage is Stage.METADATA else IMAGES
     window = next(each for each in plan.windows(run, archive) if each.window == number)

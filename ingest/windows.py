@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import mmap
+from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
+from typing import Any
+
+import pyarrow as pa
 
 from ingest.entry import locate
-from ingest.pack import Place, pack_shard, refuse_if_strict
+from ingest.forward import Forward
+from ingest.pack import pack_shard, refuse_if_strict
 from ingest.reasons import EntryFault
 from ingest.space import AddressSpace
 from shards import manifests, plan, posts, publish, spool
@@ -15,7 +18,8 @@ from shards.plan import Window
 from shards.run import Run
 from shards.spool import SpoolEntry
 
-BLOCK = 8 << 20
+BLOCK = 1 << 20  # bytes to read at a time: what is checked, hashed and written next is still in the processor's cache
+_COLUMNS = ("offset", "end", "name", "method", "flags", "compressed_size", "size", "crc32", "shard", "row", "image")
 
 
 def metadata_spool(window: int) -> str:
@@ -34,7 +38,7 @@ def spool_metadata(run: Run, space: AddressSpace, window: Window) -> None:
     Raises:
         PostmillError: The archive cannot be read or the spool cannot be written.
     """
-    taken = list(take(run, space, window))
+    (taken,) = take(run, space, window, window.end - window.start)
     _spool(run, metadata_spool(window.window), taken)
 
 
@@ -53,72 +57,82 @@ def pack_window(run: Run, space: AddressSpace, window: Window, metadata: list[Wi
     Raises:
         PostmillError: The archive cannot be read, a spool is damaged, or the shard cannot be written.
     """
-    local: dict[Place, SpoolEntry] = {}
     others: list[tuple[int, SpoolEntry]] = []
-    for shard, entry in take(run, space, window):
-        if shard == window.shard:
-            local[entry.row, entry.image] = entry
-        else:
-            others.append((shard, entry))
+    pictures = _local(take(run, space, window, BLOCK), window.shard, others)
+    counts: dict[str, int] = {}
+    if window.shard is None:
+        deque(pictures, maxlen=0)  # they are all set aside
+    else:
+        counts = pack_shard(
+            run, window.shard, spooled(run, window.shard, [metadata_spool(each.window) for each in metadata]), pictures
+        )
     if window.spools:
         _spool(run, image_spool(window.window), others)
-    others.clear()
-    if window.shard is None:
-        return {}
-    local.update(spooled(run, window.shard, [metadata_spool(each.window) for each in metadata]))
-    return pack_shard(run, window.shard, local)
+    return counts
 
 
-def spooled(run: Run, shard: int, units: list[str]) -> Iterator[tuple[Place, SpoolEntry]]:
+def _local(
+    taken: Iterator[list[tuple[int, SpoolEntry]]], own: int | None, others: list[tuple[int, SpoolEntry]]
+) -> Iterator[list[SpoolEntry]]:
+    """Yield of each batch the entries of post shard ``own``; copies of the rest go to ``others``."""
+    for batch in taken:
+        local = []
+        for shard, entry in batch:
+            if shard == own:
+                local.append(entry)
+            else:
+                others.append((shard, spool.lasting(entry)))
+        yield local
+
+
+def spooled(run: Run, shard: int, units: list[str]) -> Iterator[SpoolEntry]:
     """Yield what the spools ``units`` hold for post shard ``shard``, one contiguous read each.
 
     Raises:
         PostmillError: A spool is damaged.
     """
     for unit in units:
-        for entry in spool.read_piece(run.spool / f"{unit}.spool", shard):
-            yield (entry.row, entry.image), entry
+        yield from spool.read_piece(run.spool / f"{unit}.spool", shard)
 
 
-def take(run: Run, space: AddressSpace, window: Window) -> Iterator[tuple[int, SpoolEntry]]:
-    """Yield the planned entries of ``window`` with the post shard each goes to, in order of place.
+def take(run: Run, space: AddressSpace, window: Window, block: int) -> Iterator[list[tuple[int, SpoolEntry]]]:
+    """Yield the planned entries of ``window`` in order of place, in batches that span ``block`` bytes at most.
 
-    The data are views of one buffer that holds the window; nothing is decompressed yet.
+    An entry that is longer is a batch of its own. Each entry comes with the post shard it goes to. The data are views
+    of one buffer, valid until the next batch is asked for; nothing is decompressed yet.
 
     Raises:
         PostmillError: A part cannot be read.
     """
     planned = plan.entries(run, window.archive, window.window)
-    view = _memory(window.end - window.start)
-    for at in range(0, len(view), BLOCK):
-        space.readinto(window.start + at, view[at : at + BLOCK])
-    columns = ("offset", "end", "name", "method", "flags", "compressed_size", "size", "crc32", "shard", "row", "image")
-    for offset, end, name, method, flags, compressed, size, crc32, shard, row, image in zip(
-        *(planned[column].to_pylist() for column in columns), strict=True
-    ):
-        start = offset - window.start
-        try:
-            begin, stop = locate(view, start, end - window.start, name, method, flags, crc32, compressed, size)
-        except EntryFault as fault:
-            refuse_if_strict(run, bytes(name).decode("utf-8", "replace"), fault)
-            yield shard, spool.faulty(row, image, fault.reason, fault.detail)
-        else:
-            yield shard, SpoolEntry(row, image, method, crc32, size, view[begin:stop])
+    forward = Forward(space, window.end, block)
+    for start, rows in _batches(planned, block):
+        view = forward.view(start, max(row[1] for row in rows))
+        batch: list[tuple[int, SpoolEntry]] = []
+        for offset, end, name, method, flags, compressed, size, crc32, shard, row, image in rows:
+            try:
+                begin, stop = locate(view, offset - start, end - start, name, method, flags, crc32, compressed, size)
+            except EntryFault as fault:
+                refuse_if_strict(run, bytes(name).decode("utf-8", "replace"), fault)
+                batch.append((shard, spool.faulty(row, image, fault.reason, fault.detail)))
+            else:
+                batch.append((shard, SpoolEntry(row, image, method, crc32, size, view[begin:stop])))
+        yield batch
 
 
-def _memory(size: int) -> memoryview:
-    """Return ``size`` bytes of memory, in large pages where there are such: filling small ones takes twice as long.
-
-    Raises:
-        MemoryError: There is not as much.
-    """
-    try:
-        mapped = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    except OSError as error:
-        raise MemoryError(f"{size} bytes for one window") from error
-    with suppress(OSError):  # a kernel without large pages
-        mapped.madvise(mmap.MADV_HUGEPAGE)
-    return memoryview(mapped)
+def _batches(planned: pa.Table, block: int) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
+    """Cut the rows of ``planned`` where they would span more than ``block`` bytes; yield each start and its rows."""
+    rows: list[tuple[Any, ...]] = []
+    start = 0
+    for row in zip(*(planned[column].to_pylist() for column in _COLUMNS), strict=True):
+        if rows and row[1] > start + block:
+            yield start, rows
+            rows = []
+        if not rows:
+            start = row[0]
+        rows.append(row)
+    if rows:
+        yield start, rows
 
 
 def _spool(run: Run, name: str, entries: list[tuple[int, SpoolEntry]]) -> None:

@@ -55,6 +55,12 @@ def faulty(row: int, image: int, reason: str, detail: str) -> SpoolEntry:
     return SpoolEntry(row, image, FAULT_METHOD, 0, 0, json.dumps({"reason": reason, "detail": detail}).encode())
 
 
+def lasting(entry: SpoolEntry) -> SpoolEntry:
+    """Return ``entry`` with a copy of its data, which may be a view of what will be read over."""
+    row, image, method, crc32, size, data = entry
+    return SpoolEntry(row, image, method, crc32, size, bytes(data))
+
+
 def write(file: HashingFile, entries: Iterable[tuple[int, SpoolEntry]]) -> int:
     """Write pairs of post shard and entry, ascending by post shard, to ``file``; return how many there were.
 

@@ -82,7 +82,7 @@ class TarWriter:
         self.size = start + size + padding
         self._pending += BLOCK + size + padding
         if self._pending >= _FLUSH_BYTES:
-            self._flush()
+            self.flush()
         return start
 
     def close(self) -> None:
@@ -90,9 +90,10 @@ class TarWriter:
         zeros = bytes(end(self.size))
         self._small.append(zeros)
         self.size += len(zeros)
-        self._flush()
+        self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what was added; until then its contents must stay as they are."""
         self.file.writev([*self._buffers, b"".join(self._small)])
         self._small.clear()
         self._buffers.clear()
