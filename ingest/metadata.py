@@ -137,11 +137,10 @@ def _comments(media: dict[str, Any]) -> tuple[int | None, list[str]]:
     count: int | None = None
     texts: list[str] = []
     for name in ("edge_media_to_parent_comment", "edge_media_preview_comment", "edge_media_to_comment"):
-        place = _dict(media.get(name))
-        if count is None:
-            count = _count(place.get("count"))
-        if not texts:
-            texts = _texts(place)
+        place = media.get(name)
+        if isinstance(place, dict):
+            count = _count(place.get("count")) if count is None else count
+            texts = texts or _texts(place)
     return count, texts
 
 
@@ -157,6 +156,8 @@ def _texts(place: dict[str, Any]) -> list[str]:
 
 
 def _tagged(place: Any) -> list[str]:
+    if not place:
+        return []
     names = (_string(_dict(node.get("user")).get("username")) for node in _edges(place))
     return [name for name in names if name]
 

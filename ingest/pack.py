@@ -17,7 +17,6 @@ from ingest.influencers import Influencer
 from ingest.metadata import NotAPost, complete, parse_info
 from ingest.reasons import EntryFault
 from shards import faults, offsets, plan, posts, publish, spool
-from shards.collector import uncollected
 from shards.errors import PostmillError
 from shards.faults import Fault
 from shards.reasons import Reason
@@ -78,7 +77,7 @@ def pack_shard(
     records: list[dict[str, Any]] = []  # the latest; those before are in tables, which take a fraction of the memory
     tables: list[pa.Table] = []
     images = 0
-    with publish.unit(run.posts, name, run.fingerprint) as unit, uncollected():
+    with publish.unit(run.posts, name, run.fingerprint) as unit:
         tar = TarWriter(unit.file(f"{name}.tar"))
         for post, entries in _complete(_rows(plan.posts(run, shard)), held, passing, tar.flush):
             packed = _pack(run, post, entries, found)

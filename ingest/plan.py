@@ -30,7 +30,7 @@ from shards.run import Run
 MEMORY_LIMIT = "2800MB"  # of the joins; what does not fit goes to disk
 _THREADS = 4  # of the joins, at most: each wants its share of the memory
 _ROWS = 1 << 17  # written at a time
-_ROW_GROUP = 1 << 15  # read at a time: some are one window's, and so much more need not be
+_ROW_GROUP = 1 << 14  # read at a time: some are one window's, and so much more need not be
 _FETCH = 1 << 16
 # What Parquet is to keep by dictionary. Trying it on columns of ever new values takes half of the time of writing.
 _FEW_VALUES = ["archive", "window", "method", "flags", "shard", "image", "influencer", "category"]

@@ -15,6 +15,7 @@ from ingest.windows import image_spool, is_packed, metadata_spool, pack_window, 
 from ingest.workers import workforce
 from shards import listing, manifests, plan, posts, temporary
 from shards import run as runs
+from shards.collector import uncollected
 from shards.errors import PostmillError
 from shards.plan import IMAGES, METADATA
 from shards.progress import Progress, Silent
@@ -152,7 +153,8 @@ def _do(folder: Path, stage: Stage, number: int) -> None:
     """
     run = runs.open_run(folder)
     try:
-        _make(run, stage, number)
+        with uncollected():
+            _make(run, stage, number)
     except PostmillError:  # some are an OSError too
         raise
     except OSError as error:

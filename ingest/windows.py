@@ -12,13 +12,13 @@ from ingest.entry import locate
 from ingest.forward import Forward
 from ingest.pack import pack_shard, refuse_if_strict
 from ingest.reasons import EntryFault
-from ingest.space import AddressSpace
+from ingest.space import BLOCK, AddressSpace, is_url
 from shards import manifests, plan, posts, publish, spool
 from shards.plan import Window
 from shards.run import Run
 from shards.spool import SpoolEntry
 
-BLOCK = 1 << 20  # bytes to read at a time: what is checked, hashed and written next is still in the processor's cache
+_CACHED = 1 << 20  # bytes to read at a time: what is checked, hashed and written next is still in the processor's cache
 _COLUMNS = ("offset", "end", "name", "method", "flags", "compressed_size", "size", "crc32", "shard", "row", "image")
 
 
@@ -58,7 +58,8 @@ def pack_window(run: Run, space: AddressSpace, window: Window, metadata: list[Wi
         PostmillError: The archive cannot be read, a spool is damaged, or the shard cannot be written.
     """
     others: list[tuple[int, SpoolEntry]] = []
-    pictures = _local(take(run, space, window, BLOCK), window.shard, others)
+    remote = any(is_url(part.path) for part in space.parts)
+    pictures = _local(take(run, space, window, BLOCK if remote else _CACHED), window.shard, others)
     counts: dict[str, int] = {}
     if window.shard is None:
         deque(pictures, maxlen=0)  # they are all set aside

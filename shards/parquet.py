@@ -7,6 +7,7 @@ space, it waits for it for ever. It also loads a library of its own, which takes
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,9 +61,17 @@ def read(path: Path | str, columns: Sequence[str] | None = None, equal: Equal | 
 
 
 def _read(path: Path | str, columns: list[str] | None, equal: Equal) -> pa.Table:
-    with opened(path) as file:
-        table = file.read_row_groups(_groups(file.metadata, equal), columns, use_threads=False)
-    return _where(table, equal) if equal else table
+    if not equal:
+        with opened(path) as file:
+            return file.read(columns, use_threads=False)
+    state = Path(path).stat()
+    identity = str(path), state.st_ino, state.st_size, state.st_mtime_ns
+    footer = _footer(identity)
+    groups = set(range(footer.num_row_groups))
+    for name, value in equal.items():
+        groups &= {number for number, low, high in _limits(identity, name) if low is None or low <= value <= high}
+    with pq.ParquetFile(path, metadata=footer, pre_buffer=False) as file:
+        return _where(file.read_row_groups(sorted(groups), columns, use_threads=False), equal)
 
 
 def _where(table: pa.Table, equal: Equal) -> pa.Table:
@@ -74,13 +83,22 @@ def _where(table: pa.Table, equal: Equal) -> pa.Table:
     return table.slice(start, count)
 
 
-def _groups(found: pq.FileMetaData, equal: Equal) -> list[int]:
-    """Return the row groups that may hold rows of these values."""
-    columns = {found.schema.column(number).path: number for number in range(found.num_columns)}
-    bound = [(columns[name], value) for name, value in equal.items()]
-    groups = ((number, found.row_group(number)) for number in range(found.num_row_groups))
-    return [n for n, group in groups if all(_between(group.column(c).statistics, value) for c, value in bound)]
+# A worker reads rows of one table a hundred times, and the footer of ten million rows takes longer than they do.
+_Identity = tuple[str, int, int, int]
 
 
-def _between(statistics: pq.Statistics | None, value: Any) -> bool:
-    return statistics is None or not statistics.has_min_max or bool(statistics.min <= value <= statistics.max)
+@lru_cache(maxsize=4)
+def _footer(identity: _Identity) -> pq.FileMetaData:
+    return pq.read_metadata(identity[0])
+
+
+@lru_cache(maxsize=8)
+def _limits(identity: _Identity, name: str) -> list[tuple[int, Any, Any]]:
+    """Return number, least and greatest value of ``name`` of all row groups; None for the values where not stated."""
+    footer = _footer(identity)
+    column = footer.schema.names.index(name)
+    found = ((number, footer.row_group(number).column(column).statistics) for number in range(footer.num_row_groups))
+    return [
+        (number, known.min, known.max) if known is not None and known.has_min_max else (number, None, None)
+        for number, known in found
+    ]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ingest import windows
 from ingest.options import Stage
 from ingest.prepare import prepare
 from ingest.source import discover
@@ -197,6 +198,29 @@ def test_spanning_posts_come_together(
     kinds = [shard.kind for shard in plan.shards(run)]
     assert kinds == sorted(kinds, reverse=True) and kinds[-1] == "spanning"
     assert plan.manifest(run).counts["spanning_posts"] > 10
+
+
+def test_pictures_wait_for_the_rest_of_their_post(
+    make_dataset: Dataset, make_info: Info, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window that passes through a buffer much smaller than what lies between the pictures of a post."""
+    noise = random.Random(2)
+    rows = [("ann", str(n), [f"{n}_{i}.jpg" for i in range(noise.randint(1, 4))]) for n in range(50)]
+    pictures = {f"ann-{image}": noise.randbytes(noise.randrange(9000)) for _, _, images in rows for image in images}
+    shuffled = noise.sample(list(pictures.items()), len(pictures))
+    root = make_dataset({f"ann-{n}.info": make_info(str(n)) for n in range(50)}, dict(shuffled), rows)
+    for name, size in (("small", 5000), ("whole", 1 << 20)):
+        monkeypatch.setattr(windows, "_CACHED", size)
+        run = run_all(root, tmp_path / name)
+        assert [shard.kind for shard in plan.shards(run)] == ["window"]
+    tars = [(tmp_path / name / "posts" / "posts-000000.tar").read_bytes() for name in ("small", "whole")]
+    assert tars[0] == tars[1]
+    found = members(run)
+    for _, post, images in rows:
+        assert [found[f"{post}.{i}.jpg"] for i in range(len(images))] == [pictures[f"ann-{image}"] for image in images]
+    places = {name: place for place, (name, _) in enumerate(shuffled)}
+    last = {post: max(places[f"ann-{image}"] for image in images) for _, post, images in rows}
+    assert posts.read_records(run, 0)["key"].to_pylist() == sorted(last, key=last.__getitem__)
 
 
 @pytest.mark.parametrize("count", [1, 3, 50])
