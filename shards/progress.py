@@ -6,11 +6,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as RichBars
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LOG_INTERVAL_S = 60.0
 
@@ -79,15 +78,17 @@ class Bars:
     @contextmanager
     def track(self, label: str, total: int | None, unit: str = "") -> Iterator[Advance]:
         """Draw one bar, which stays on the screen when it is full."""
+        from rich import progress as rich  # here, for worker processes, which draw nothing, start sooner without it
+
         columns = (
-            TextColumn("{task.description:<28}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(unit),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            rich.TextColumn("{task.description:<28}"),
+            rich.BarColumn(),
+            rich.MofNCompleteColumn(),
+            rich.TextColumn(unit),
+            rich.TimeElapsedColumn(),
+            rich.TimeRemainingColumn(),
         )
-        with RichBars(*columns, console=self.console) as bars:
+        with rich.Progress(*columns, console=self.console) as bars:
             task = bars.add_task(label, total=total)
             yield lambda n: bars.advance(task, n)
 
