@@ -7,6 +7,7 @@ Both archives are written by Info-ZIP as split zips, once with stored and once w
 All commands read the same files from the page cache, in turn, and the best of the repeats counts. Compared are
 
 - `cp` of the parts,
+- reading, SHA-256 and writing of the parts, a MiB at a time: what no program that hashes can be faster than,
 - `cat PARTS | bsdtar -cf - @-`: conversion alone,
 - `7z x` of the joined zip: conversion alone, into files,
 - zipfile and webdataset.TarWriter over the joined zips, row after row of the mapping: what one would write,
@@ -57,6 +58,17 @@ with open(f"{root}/JSON-Image_files_mapping.txt") as mapping, webdataset.TarWrit
         for number, name in enumerate(ast.literal_eval(listed)):
             sample[f"{number}.jpg"] = images.read(f"image/{account}-{name}")
         tar.write(sample)
+"""
+
+_READ_HASH_WRITE = """
+import hashlib, sys
+digest, block = hashlib.sha256(), memoryview(bytearray(1 << 20))
+with open(sys.argv[1], "wb", buffering=0) as target:
+    for part in sys.argv[2:]:
+        with open(part, "rb", buffering=0) as source:
+            while count := source.readinto(block):
+                digest.update(block[:count])
+                target.write(block[:count])
 """
 
 # In a process of its own, which is small: a child's peak begins with what its parent had in memory.
@@ -247,6 +259,7 @@ def compare(data: Path, target: Path, title: str, repeats: int) -> None:
     run = target / "run"
     commands = {
         "cp": ["cp", *parts, str(target)],
+        "read, SHA-256, write": [sys.executable, "-c", _READ_HASH_WRITE, str(target / "all"), *parts],
         "bsdtar": [
             "bash",
             "-c",

@@ -57,7 +57,7 @@ def ingest(
         run: A planned run.
         stages: Which stages.
         task: This process's share of each stage.
-        workers: How many processes work at once, each holding one window in memory.
+        workers: How many processes work at once, each holding up to a post shard in memory.
         progress: Told of each finished piece.
         selection: Which pieces of each stage; ``task`` is a share of these.
 

@@ -111,7 +111,7 @@ def _take(worker: _Worker) -> None:
         raise PostmillError(
             f"a worker process {how}",
             place="--workers",
-            hint="run the same command again with fewer workers: each holds one window in memory",
+            hint="run the same command again with fewer workers: each holds up to a post shard in memory",
         ) from None
     if error is not None:
         raise error
