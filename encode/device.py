@@ -89,7 +89,9 @@ def choose(device: str, workers: int | None, progress: Progress, precision: str 
         mkl.check()
     needed = _FASTER_WITH.get(compute.precision)
     if taken == "cpu" and needed is not None and needed not in _cpu_flags():
-        progress.note(f"precision: this CPU has no {needed}, so {compute.precision} is slower than float32 on it")
+        progress.note(
+            f"precision: this CPU has no {needed}, so transformers are slower in {compute.precision} than in float32"
+        )
     return compute
 
 

@@ -21,6 +21,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
 _LATER_S = 0.02
 
 _arrived: list[int] = []  # at most one: the first that came in the present block
+_raised: list[None] = []  # not empty when that one has been raised
 _holding: list[None] = []  # one for each block of `held` that is open
 
 
@@ -52,6 +53,7 @@ def interruptible() -> Iterator[None]:
             check()
         finally:
             _arrived.clear()
+            _raised.clear()
 
 
 @contextmanager
@@ -69,6 +71,7 @@ def held() -> Iterator[None]:
 def check() -> None:
     """Raise :class:`shards.errors.Interrupted` if a signal has arrived in the present block."""
     if _arrived:
+        _raised[:] = [None]
         raise Interrupted(f"stopped by {signal.Signals(_arrived[0]).name}")
 
 
@@ -83,7 +86,10 @@ def _deliver(_: int, frame: FrameType | None) -> None:
     """Raise what has arrived, but not while a module is imported: later.
 
     An exception from within the making of a module leaves half of it behind, and native ones end the process by it.
+    What :func:`check` has raised meanwhile is on its way: a second one would break the clean-up.
     """
+    if _raised:
+        return
     if _importing(frame):
         signal.setitimer(signal.ITIMER_REAL, _LATER_S)
     elif not _holding:
