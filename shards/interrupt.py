@@ -42,15 +42,20 @@ def interruptible() -> Iterator[None]:
     before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _deliver)
     hook = sys.unraisablehook
     sys.unraisablehook = partial(_report_unraisable, hook)
+    dropped = False
     try:
         yield
+    except GeneratorExit:  # a signal came just as the block was left, before its end was run: it is on its way
+        dropped = True
+        raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
         try:
-            check()
+            if not dropped:
+                check()
         finally:
             _arrived.clear()
             _raised.clear()

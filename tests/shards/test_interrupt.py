@@ -100,6 +100,20 @@ def test_a_signal_in_a_finaliser_is_not_lost_and_prints_nothing(capfd: pytest.Ca
     assert capfd.readouterr().err == ""
 
 
+def test_a_signal_at_the_very_end_of_a_block_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """It is raised on the way into the code that ends the block, which is then dropped instead."""
+    before = signal.getsignal(signal.SIGTERM)
+    block = interruptible()
+    block.__enter__()
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGTERM)
+    del block
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capfd.readouterr().err == ""
+    with interruptible():
+        interrupt.check()
+
+
 def test_another_error_in_a_finaliser_is_reported_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append(unraisable.exc_type))
