@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -79,7 +79,7 @@ def pack_shard(
     images = 0
     with publish.unit(run.posts, name, run.fingerprint) as unit:
         tar = TarWriter(unit.file(f"{name}.tar"))
-        for post, entries in _complete(_rows(plan.posts(run, shard)), held, passing, tar.flush):
+        for post, entries in _complete(_rows(plan.posts(run, shard)), held, passing):
             packed = _pack(run, post, entries, found)
             if packed is None:
                 continue
@@ -111,12 +111,8 @@ def _complete(
     planned: Iterator[_Planned],
     held: Iterable[SpoolEntry],
     passing: Iterable[Sequence[SpoolEntry]],
-    let_go: Callable[[], None],
 ) -> Iterator[tuple[_Planned, dict[Place, SpoolEntry]]]:
-    """Yield every planned post in order, and all entries that wait, of which those of the post may be taken out.
-
-    ``let_go`` is called before the data of a batch become invalid.
-    """
+    """Yield every planned post in order, and all entries that wait, of which those of the post may be taken out."""
     waiting: dict[Place, SpoolEntry] = {(entry.row, entry.image): entry for entry in held}
     post = next(planned, None)
     for batch in passing:
@@ -125,7 +121,6 @@ def _complete(
         while post is not None and _has_come(post, waiting):
             yield post, waiting
             post = next(planned, None)
-        let_go()
         for entry in batch:
             if (entry.row, entry.image) in waiting:
                 waiting[entry.row, entry.image] = spool.lasting(entry)
