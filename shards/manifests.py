@@ -1,25 +1,26 @@
-"""The manifest of a unit of work: which files it has, their lengths and SHA-256, and how to tell that they hold."""
+"""The manifest of a unit of work: which files it has, their lengths and BLAKE3, and how to tell that they hold."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blake3 import blake3
+
 from shards import sealed
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class FileState:
-    """What a manifest says of one file: its length in bytes and its SHA-256 in hexadecimal."""
+    """What a manifest says of one file: its length in bytes and its BLAKE3 in hexadecimal."""
 
     bytes: int
-    sha256: str
+    blake3: str
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Manifest:
 
 def to_json(manifest: Manifest) -> dict[str, Any]:
     """Return the JSON form of ``manifest``, without its seal."""
-    files = {name: {"bytes": state.bytes, "sha256": state.sha256} for name, state in manifest.files.items()}
+    files = {name: {"bytes": state.bytes, "blake3": state.blake3} for name, state in manifest.files.items()}
     return {
         "schema": SCHEMA_VERSION,
         "unit": manifest.unit,
@@ -55,7 +56,7 @@ def read(folder: Path, name: str) -> Manifest | None:
     try:
         if value["schema"] != SCHEMA_VERSION:
             return None
-        files = {name: FileState(int(f["bytes"]), str(f["sha256"])) for name, f in value["files"].items()}
+        files = {name: FileState(int(f["bytes"]), str(f["blake3"])) for name, f in value["files"].items()}
         return Manifest(value["unit"], value["run"], files, value["counts"], value["info"])
     except (KeyError, TypeError, AttributeError):
         return None
@@ -76,7 +77,7 @@ def done(folder: Path, name: str, run: str) -> Manifest | None:
 
 
 def differences(folder: Path, manifest: Manifest) -> Iterator[str]:
-    """Yield one sentence for each file of ``manifest`` that is missing or whose length or SHA-256 differs."""
+    """Yield one sentence for each file of ``manifest`` that is missing or whose length or BLAKE3 differs."""
     for name, state in manifest.files.items():
         what = difference(folder / name, state)
         if what:
@@ -95,7 +96,7 @@ def difference(path: Path, state: FileState, advance: Callable[[int], None] = la
         size = path.stat().st_size
         if size != state.bytes:
             return f"{size} bytes, the manifest says {state.bytes}"
-        digest = hashlib.sha256()
+        digest = blake3()
         with path.open("rb", buffering=0) as file:
             block = bytearray(_BLOCK)
             while length := file.readinto(block):
@@ -105,4 +106,4 @@ def difference(path: Path, state: FileState, advance: Callable[[int], None] = la
         return "missing"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return "" if digest.hexdigest() == state.sha256 else "SHA-256 differs from the manifest's"
+    return "" if digest.hexdigest() == state.blake3 else "BLAKE3 differs from the manifest's"

@@ -22,7 +22,7 @@ FAULT_METHOD = 0xFFFF
 _RECORD = struct.Struct("<IhHIQQ")  # row, image, method, crc32, size, bytes that follow
 _INDEX = struct.Struct("<IIQQ")  # post shard, records, offset, length
 _TRAILER = struct.Struct("<QQ8s")  # offset of the index, number of its rows, magic
-_FLUSH_RECORDS = 512
+_FLUSH_BYTES = 1 << 20
 
 
 class SpoolEntry(NamedTuple):
@@ -70,7 +70,7 @@ def write(file: HashingFile, entries: Iterable[tuple[int, SpoolEntry]]) -> int:
     file.write(MAGIC)
     index: list[list[int]] = []
     buffers: list[bytes | bytearray | memoryview] = []
-    at = len(MAGIC)
+    at = written = len(MAGIC)
     for shard, entry in entries:
         if not index or index[-1][0] != shard:
             if index and index[-1][0] > shard:
@@ -84,12 +84,12 @@ def write(file: HashingFile, entries: Iterable[tuple[int, SpoolEntry]]) -> int:
         at += _RECORD.size + length
         index[-1][1] += 1
         index[-1][3] += _RECORD.size + length
-        if len(buffers) >= 2 * _FLUSH_RECORDS:
-            file.writev(buffers)
+        if at - written >= _FLUSH_BYTES:
+            written += file.write(b"".join(buffers))
             buffers.clear()
     buffers += [_INDEX.pack(*row) for row in index]
     buffers.append(_TRAILER.pack(at, len(index), MAGIC))
-    file.writev(buffers)
+    file.write(b"".join(buffers))
     return sum(row[1] for row in index)
 
 

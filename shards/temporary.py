@@ -6,26 +6,26 @@ A kill leaves temporaries behind, which :func:`sweep` tells from those of living
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import secrets
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from blake3 import blake3
 
 from shards import interrupt
 from shards.manifests import FileState
 
 TEMPORARY = ".tmp-"
 _LOCK = "lock"  # in a temporary folder; locks on folders themselves are not seen by other nodes
-_IOV_MAX = os.sysconf("SC_IOV_MAX")
 
 
 class HashingFile:
-    """A temporary file, open for appending, that knows the SHA-256 of what was written to it.
+    """A temporary file, open for appending, that knows the BLAKE3 of what was written to it.
 
     It holds an exclusive lock for as long as its writer lives, which is how :func:`sweep` knows a leftover.
     """
@@ -36,34 +36,19 @@ class HashingFile:
             self.temporary, self._fd = _create_locked(path)
             # A signal can come between any two steps of a clean-up; this removes what it left out.
             weakref.finalize(self, _remove, self.temporary)
-        self._sha256 = hashlib.sha256()
+        self._digest = blake3()
         self._written = 0
         self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Append ``data``; return its length in bytes."""
         view = memoryview(data).cast("B")
-        self._sha256.update(view)
+        self._digest.update(view)
         at = 0
         while at < len(view):
             at += os.write(self._fd, view[at:])
         self._written += len(view)
         return len(view)
-
-    def writev(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
-        """Append ``buffers`` in order, in as few system calls as the kernel allows."""
-        update = self._sha256.update
-        for buffer in buffers:
-            update(buffer)
-        for at in range(0, len(buffers), _IOV_MAX):
-            chunk = buffers[at : at + _IOV_MAX]
-            length = sum(map(len, chunk))
-            done = os.writev(self._fd, chunk)
-            self._written += length
-            if done < length:  # a signal or a nearly full disk: write the rest piece by piece
-                rest = memoryview(b"".join(chunk))[done:]
-                while rest:
-                    rest = rest[os.write(self._fd, rest) :]
 
     def tell(self) -> int:
         """Return the number of bytes written so far."""
@@ -76,7 +61,7 @@ class HashingFile:
         """Flush to disk, release, and return the length and hash."""
         os.fsync(self._fd)
         self.close()
-        return FileState(self._written, self._sha256.hexdigest())
+        return FileState(self._written, self._digest.hexdigest())
 
     def close(self) -> None:
         """Release the file; what is under the temporary name stays."""

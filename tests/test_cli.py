@@ -177,7 +177,7 @@ def test_verify_finds_a_flipped_byte(data: Path, tmp_path: Path) -> None:
     tar.write_bytes(content)
     done = postmill("verify", run)
     refused(done, 1)
-    assert "posts-000000.tar: SHA-256 differs" in done.stderr
+    assert "posts-000000.tar: BLAKE3 differs" in done.stderr
 
 
 def test_the_version_and_help_for_every_command() -> None:

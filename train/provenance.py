@@ -49,5 +49,5 @@ def _contents(folder: Path, shards: Sequence[int], *suffixes: str) -> str:
     for name in map(posts.shard_name, shards):
         manifest = manifests.read(folder, name)
         files = {} if manifest is None else manifest.files
-        hashes.append([files[name + suffix].sha256 for suffix in suffixes if name + suffix in files])
+        hashes.append([files[name + suffix].blake3 for suffix in suffixes if name + suffix in files])
     return canonical_hash(hashes)

@@ -45,8 +45,8 @@ RUN_JSON = """\
  "options": {
   "raw": true
  },
- "schema": 1,
- "sha256": "ecf17b211d020f3dff7d8cc012148b85483c5fb092588110cc6e4139c3336e4c",
+ "schema": 2,
+ "sha256": "232040ca02557860545aa2e5e9af4e84d978dd082807bd9de3b7cabe3321d1fd",
  "sources": {
   "images": {
    "end_sha256": "00",
@@ -69,18 +69,18 @@ MANIFEST = """\
  },
  "files": {
   "posts-000000.idx": {
-   "bytes": 47,
-   "sha256": "891bac52a236ca1c4d7e7bf8537361222c8ec081c54605106b60d5c8cbd0937d"
+   "blake3": "f3586be45a6224025f2d4578d5e9eb56501cb64905ba264a0e90d69f7e39dcb7",
+   "bytes": 47
   },
   "posts-000000.tar": {
-   "bytes": 10240,
-   "sha256": "f4b8a104546148203a194981c6e7a0bba7207b4020d9ca7ee68542211a5a963e"
+   "blake3": "92f5d2816c137e2383d5281799e1af017b5f42ea9711c51d9992054cf4897030",
+   "bytes": 10240
   }
  },
  "info": {},
  "run": "ffffffff",
- "schema": 1,
- "sha256": "3d89ac8211addca7802da5651d8af75960515cbf37f5cb4b46b1cf7ee77e6981",
+ "schema": 2,
+ "sha256": "7b139d3d31f13597abbfd59f3f9089363e51c0d504dc8e2095922db05c2e9be6",
  "unit": "posts-000000"
 }
 """
@@ -192,7 +192,7 @@ def documented(example: str) -> bool:
 
 def test_run_json(run: Run) -> None:
     assert (run.folder / "run.json").read_text() == RUN_JSON
-    assert run.fingerprint == "ec4fe2d281f97c4a886021afe378ba53b511b066dbb41b590eb0ac2e3e4898b4"
+    assert run.fingerprint == "6db3666891d5fc8e9aae72ea8940df3e8884d8d126cec24c3837276b771d1ee1"
     assert documented(RUN_JSON) and run.fingerprint in DOC
 
 
@@ -392,7 +392,7 @@ def test_the_document_lists_exactly_the_reasons_of_the_code() -> None:
 
 
 def test_the_document_names_the_version() -> None:
-    assert manifests.SCHEMA_VERSION == 1 and "format version 1." in DOC
+    assert manifests.SCHEMA_VERSION == 2 and "format version 2." in DOC
 
 
 # Faults as CSV

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from blake3 import blake3
 
 from encode.encode import encode_run
 from ingest.prepare import prepare
@@ -122,8 +123,8 @@ def restate(path: Path) -> None:
     manifest = manifest_of(path)
     value = sealed.unseal(manifest.read_bytes())
     content = path.read_bytes()
-    state = FileState(len(content), hashlib.sha256(content).hexdigest())
-    value["files"][path.name] = {"bytes": state.bytes, "sha256": state.sha256}
+    state = FileState(len(content), blake3(content).hexdigest())
+    value["files"][path.name] = {"bytes": state.bytes, "blake3": state.blake3}
     replace(manifest, sealed.json_bytes(sealed.seal(value)))
 
 
@@ -388,7 +389,7 @@ def test_the_command_names_the_file_and_what_mends_it_and_exits_with_1(folder: P
     replace(path, bytes(content))
     done = subprocess.run([sys.executable, str(CLI), "verify", str(folder)], capture_output=True, text=True)
     assert done.returncode == 1
-    assert f"{path}: SHA-256 differs from the manifest's" in done.stderr
+    assert f"{path}: BLAKE3 differs from the manifest's" in done.stderr
     assert f"mend: rm -f {path}; postmill ingest {folder}" in done.stderr and "1 things are wrong" in done.stderr
 
 
