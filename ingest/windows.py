@@ -18,7 +18,7 @@ from shards.plan import Window
 from shards.run import Run
 from shards.spool import SpoolEntry
 
-_CACHED = 1 << 20  # bytes to read at a time: what is checked, hashed and written next is still in the processor's cache
+_CACHED = 2 << 20  # bytes to read at a time: what is checked, hashed and written next is still in the processor's cache
 _COLUMNS = ("offset", "end", "name", "method", "flags", "compressed_size", "size", "crc32", "shard", "row", "image")
 
 

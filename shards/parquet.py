@@ -41,13 +41,16 @@ def opened(path: Path | str) -> pq.ParquetFile:
     return pq.ParquetFile(path, pre_buffer=False)
 
 
-def read(path: Path | str, columns: Sequence[str] | None = None, equal: Equal | None = None) -> pa.Table:
+def read(
+    path: Path | str, columns: Sequence[str] | None = None, equal: Equal | None = None, *, keep: bool = False
+) -> pa.Table:
     """Return the rows of ``path`` whose columns have the values of ``equal``, in their order.
 
     Args:
         path: A Parquet file.
         columns: Which columns, all by default; those of ``equal`` must be among them.
         equal: Values by column, which is not a list. Row groups that by their statistics hold none are not read.
+        keep: Whether the row groups stay in memory for the next calls, which ask for the rows behind these.
 
     Raises:
         OSError: The file cannot be read.
@@ -55,12 +58,12 @@ def read(path: Path | str, columns: Sequence[str] | None = None, equal: Equal | 
         MemoryError: There is not enough.
     """
     try:
-        return _read(path, None if columns is None else list(columns), equal or {})
+        return _read(path, None if columns is None else tuple(columns), equal or {}, keep)
     except pa.ArrowMemoryError as error:  # an ArrowException too, and then taken for damage
         raise MemoryError(*error.args) from error
 
 
-def _read(path: Path | str, columns: list[str] | None, equal: Equal) -> pa.Table:
+def _read(path: Path | str, columns: tuple[str, ...] | None, equal: Equal, keep: bool) -> pa.Table:
     if not equal:
         with opened(path) as file:
             return file.read(columns, use_threads=False)
@@ -70,8 +73,14 @@ def _read(path: Path | str, columns: list[str] | None, equal: Equal) -> pa.Table
     groups = set(range(footer.num_row_groups))
     for name, value in equal.items():
         groups &= {number for number, low, high in _limits(identity, name) if low is None or low <= value <= high}
-    with pq.ParquetFile(path, metadata=footer, pre_buffer=False) as file:
-        return _where(file.read_row_groups(sorted(groups), columns, use_threads=False), equal)
+    if keep and groups:
+        return _where(pa.concat_tables(_kept_groups(identity, number, columns) for number in sorted(groups)), equal)
+    return _where(_groups(identity, sorted(groups), columns), equal)
+
+
+def _groups(identity: _Identity, numbers: list[int], columns: tuple[str, ...] | None) -> pa.Table:
+    with pq.ParquetFile(identity[0], metadata=_footer(identity), pre_buffer=False) as file:
+        return file.read_row_groups(numbers, columns, use_threads=False)
 
 
 def _where(table: pa.Table, equal: Equal) -> pa.Table:
@@ -85,6 +94,11 @@ def _where(table: pa.Table, equal: Equal) -> pa.Table:
 
 # A worker reads rows of one table a hundred times, and the footer of ten million rows takes longer than they do.
 _Identity = tuple[str, int, int, int]
+
+
+@lru_cache(maxsize=6)  # of posts and entries, two of each at a time
+def _kept_groups(identity: _Identity, number: int, columns: tuple[str, ...] | None) -> pa.Table:
+    return _groups(identity, [number], columns)
 
 
 @lru_cache(maxsize=4)

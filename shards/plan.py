@@ -145,7 +145,7 @@ def _rows(table: pa.Table, schema: pa.Schema) -> Iterator[tuple[Any, ...]]:
 def _table(run: Run, name: str, equal: Mapping[str, int] | None = None) -> pa.Table:
     path = run.plan / f"{name}.parquet"
     try:
-        return parquet.read(path, equal=equal)
+        return parquet.read(path, equal=equal, keep=True)
     except (OSError, pa.ArrowException) as error:
         raise PostmillError(
             f"cannot be read: {error}",

@@ -13,7 +13,7 @@ BLOCK = 512
 RECORD = 20 * BLOCK  # tar pads the archive to a whole record
 MAX_NAME = 100
 MAX_SIZE = 8**11 - 1
-_BUFFER = 1 << 20  # bytes written at a time: what is copied, hashed and written next is still in the processor's cache
+_BUFFER = 2 << 20  # bytes written at a time: what is copied, hashed and written next is still in the processor's cache
 _PADDING = bytes(BLOCK)
 
 # A header without name, size and checksum: mode, owner, group, size, time (fixed, so that the same input gives the same
