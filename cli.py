@@ -29,7 +29,7 @@ from shards import attempts
 from shards import run as runs
 from shards import status as statuses
 from shards.errors import EXIT_FAULTS, Interrupted, PostmillError, UsageError
-from shards.faults import count_faults, meaning
+from shards.faults import count_faults, meaning, total_faults
 from shards.interrupt import interruptible
 from shards.progress import Progress, for_console
 from shards.run import Run
@@ -663,10 +663,10 @@ def estimate(value: float | None, interval: Interval | None, between: str = "  "
 def end(run: Run, max_faults: int | None) -> None:
     """Exit with 3 if the run has more faults than the user allows."""
     with interruptible():
-        total = sum(row.faults for row in count_faults(run))
-    if total:
-        out.print(f"faults: {total}; see them with: postmill faults {escape(run.word)}", soft_wrap=True)
-    if max_faults is not None and total > max_faults:
+        found = total_faults(run)
+    if found:
+        out.print(f"faults: {found}; see them with: postmill faults {escape(run.word)}", soft_wrap=True)
+    if max_faults is not None and found > max_faults:
         raise typer.Exit(EXIT_FAULTS)
 
 

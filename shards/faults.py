@@ -93,6 +93,16 @@ def count_reasons(reasons: pa.ChunkedArray) -> Counter[str]:
     return Counter({row["values"]: row["counts"] for row in reasons.value_counts().to_pylist()})
 
 
+def total_faults(run: Run) -> int:
+    """Return how many faults the run has, as the manifests of the plan and of the finished post shards state it.
+
+    Raises:
+        UsageError: There is no finished plan.
+    """
+    made = (manifests.done(run.posts, shard_name(shard.shard), run.fingerprint) for shard in plan.shards(run))
+    return plan.manifest(run).counts["faults"] + sum(each.counts["faults"] for each in made if each is not None)
+
+
 def count_faults(run: Run) -> list[FaultCount]:
     """Return the faults of the run by reason, the most frequent first.
 
