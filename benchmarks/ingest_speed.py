@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,16 +238,20 @@ def full_info(rng: random.Random, post: int) -> bytes:
 
 
 def parsing(repeats: int) -> None:
-    """Print how fast the bytes of ``.info`` files become records, and records and their JSON."""
-    rng = random.Random(0)
-    infos = [full_info(rng, 10**18 + i) for i in range(4000)]
-    for label, step in (("record", _record), ("record and its JSON", lambda info: record_json(_record(info)))):
-        best = min(_timed(lambda: [step(info) for info in infos]) for _ in range(repeats))  # noqa: B023
-        size = sum(map(len, infos)) / len(infos)
-        print(f".info of {size / 1e3:.1f} kB to {label}: {len(infos) / best:,.0f} posts/s on one core")
-    records = [_record(info) for info in infos]
-    best = min(_timed(lambda: records_table(records)) for _ in range(repeats))
-    print(f"records to an Arrow table: {len(infos) / best:,.0f} posts/s on one core")
+    """Print how fast the bytes of ``.info`` files become records, records and their JSON, and rows of a table."""
+    for make_info in (full_info, least_info):
+        rng = random.Random(0)
+        infos = [make_info(rng, 10**18 + i) for i in range(4000)]
+        records = [_record(info) for info in infos]
+        steps: dict[str, Callable[[], object]] = {
+            "to record": lambda: deque(map(_record, infos), 0),  # noqa: B023
+            "to record and its JSON": lambda: deque((record_json(_record(info)) for info in infos), 0),  # noqa: B023
+            "from record to a row of the table": lambda: records_table(records),  # noqa: B023
+        }
+        print(f".info of {sum(map(len, infos)) / len(infos) / 1e3:.1f} kB, posts/s on one core", end="")
+        for label, step in steps.items():
+            print(f"; {label}: {len(infos) / min(_timed(step) for _ in range(repeats)):,.0f}", end="")
+        print()
 
 
 def _record(info: bytes) -> dict[str, object]:
