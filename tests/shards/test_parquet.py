@@ -49,3 +49,16 @@ def test_a_table_is_read_by_the_calling_thread_alone(path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0"
+
+
+def test_row_groups_that_are_kept_give_the_same_rows_and_are_let_go_when_the_file_is_another(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    for factor in (1, 10):
+        table = pa.table({"shard": [n // 7 for n in range(100)], "value": [n * factor for n in range(100)]})
+        pq.write_table(table, path, row_group_size=16)
+        for shard in (0, 1, 2, 1, 14, 15):
+            kept = parquet.read(path, equal={"shard": shard}, keep=True)
+            assert kept.equals(parquet.read(path, equal={"shard": shard}))
+            assert kept["value"].to_pylist() == [n * factor for n in range(100) if n // 7 == shard]
+            columns = parquet.read(path, ["shard"], {"shard": shard}, keep=True)
+            assert columns.column_names == ["shard"] and columns.num_rows == kept.num_rows

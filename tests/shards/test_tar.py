@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards import publish
-from shards.tar import RECORD, TarWriter
+from shards import publish, tar
+from shards.tar import MAX_SIZE, RECORD, TarWriter, headers
 
 NAMES = st.text("abcdefXYZ0189_-.", min_size=1, max_size=100)
 
@@ -44,6 +44,28 @@ def test_gnu_tar_lists_it_without_complaint(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert [line.split()[-1] for line in done.stdout.splitlines()] == ["a.json", "a.0.jpg", "n" * 100]
     assert "-rw-r--r--" in done.stdout
+
+
+def test_members_of_every_size_about_that_of_the_buffer(tmp_path: Path) -> None:
+    """Whatever fits into the buffer, fills it to the last block, or passes it by, the tar is one without a seam."""
+    whole = tar._BUFFER - tar.BLOCK
+    sizes = [1, whole - 1, whole, whole + 1, 0, whole - 512, 3 * whole, 700, *[100_003] * 60, whole // 2, whole // 2]
+    members = [(f"{n}.jpg", bytes([n % 251]) * size) for n, size in enumerate(sizes)]
+    with tarfile.open(write(tmp_path, members)) as read:
+        assert [(each.name, read.extractfile(each).read()) for each in read] == members  # type: ignore[union-attr]
+
+
+@given(named=st.lists(st.tuples(NAMES, st.integers(0, MAX_SIZE)), min_size=1, max_size=8))
+def test_headers_are_those_of_the_standard_library(named: list[tuple[str, int]]) -> None:
+    names, sizes = zip(*named, strict=True)
+    for (name, size), ours in zip(named, headers(names, sizes), strict=True):
+        member = tarfile.TarInfo(name)
+        member.size = size
+        theirs = bytearray(member.tobuf(tarfile.USTAR_FORMAT))
+        theirs[329:345] = bytes(16)  # device numbers, which mean nothing for a regular file and which we leave empty
+        checksum = sum(theirs[:148]) + 8 * ord(" ") + sum(theirs[156:])
+        theirs[148:156] = b"%06o\0 " % checksum
+        assert ours.tobytes() == theirs
 
 
 def test_no_close_leaves_no_end(tmp_path: Path) -> None:
