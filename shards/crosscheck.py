@@ -187,12 +187,16 @@ def _members(path: Path, index: Path, records: Path, raw: bool) -> Iterator[Diff
                 at = member.offset + member.size + -member.size % tar.BLOCK
             unchecked += sample
             if len(unchecked) >= _ROWS:
-                yield from _headers(fd, path, index, unchecked)
+                if name := _wrong_header(fd, unchecked):
+                    yield path, f"{name} is not where {index.name} says"
+                    return
                 unchecked.clear()
             if orjson.loads(os.pread(fd, sample[0].size, sample[0].offset)) != record:
                 yield path, f"{sample[0].name} is not row {number} of {records.name}"
                 return
-        yield from _headers(fd, path, index, unchecked)
+        if name := _wrong_header(fd, unchecked):
+            yield path, f"{name} is not where {index.name} says"
+            return
         ending = os.pread(fd, tar.RECORD + 2 * tar.BLOCK, at)
         if ending != bytes(tar.end(at)):
             yield path, "does not end as its index says"
@@ -200,12 +204,13 @@ def _members(path: Path, index: Path, records: Path, raw: bool) -> Iterator[Diff
         os.close(fd)
 
 
-def _headers(fd: int, path: Path, index: Path, members: Sequence[offsets.Member]) -> Iterator[Difference]:
-    """Compare the header in front of each of ``members`` with what its name and size make it."""
+def _wrong_header(fd: int, members: Sequence[offsets.Member]) -> str | None:
+    """Return the name of the first of ``members`` whose header is not what its name and size make it, if any."""
     expected = tar.headers([member.name for member in members], [member.size for member in members])
     for member, header in zip(members, expected, strict=True):
         if os.pread(fd, tar.BLOCK, member.offset - tar.BLOCK) != header.tobytes():
-            yield path, f"{member.name} is not where {index.name} says"
+            return member.name
+    return None
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,7 @@ class Sink(Protocol):
 
 
 Equal = Mapping[str, int | str]
+_Identity = tuple[str, int, int, int]  # path, inode, size and time: of another file nothing is kept
 
 
 def write(sink: Sink, table: pa.Table, row_group_size: int | None = None) -> None:
@@ -92,15 +93,8 @@ def _where(table: pa.Table, equal: Equal) -> pa.Table:
     return table.slice(start, count)
 
 
-# A worker reads rows of one table a hundred times, and the footer of ten million rows takes longer than they do.
-_Identity = tuple[str, int, int, int]
-
-
-@lru_cache(maxsize=6)  # of posts and entries, two of each at a time
-def _kept_groups(identity: _Identity, number: int, columns: tuple[str, ...] | None) -> pa.Table:
-    return _groups(identity, [number], columns)
-
-
+# A worker reads rows of one table a hundred times. The footer of ten million rows takes longer than they do, and a row
+# group holds those of several windows.
 @lru_cache(maxsize=4)
 def _footer(identity: _Identity) -> pq.FileMetaData:
     return pq.read_metadata(identity[0])
@@ -116,3 +110,8 @@ def _limits(identity: _Identity, name: str) -> list[tuple[int, Any, Any]]:
         (number, known.min, known.max) if known is not None and known.has_min_max else (number, None, None)
         for number, known in found
     ]
+
+
+@lru_cache(maxsize=6)  # of posts and entries, two of each at a time
+def _kept_groups(identity: _Identity, number: int, columns: tuple[str, ...] | None) -> pa.Table:
+    return _groups(identity, [number], columns)
