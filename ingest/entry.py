@@ -26,7 +26,7 @@ ENCRYPTED = 1 << 0
 DESCRIPTOR = 1 << 3
 
 _LOCAL = struct.Struct("<IHHHIIIIHH").unpack_from
-_LOCAL_SIGNATURE = 0x04034B50
+LOCAL_SIGNATURE = 0x04034B50
 DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
 _SENTINEL = 0xFFFFFFFF
 
@@ -66,7 +66,7 @@ def locate(
             Reason.OVERLAP, f"{limit - at} bytes to the next record, and a local header has {LOCAL_HEADER}"
         )
     signature, _, own_flags, own_method, _, own_crc32, own_compressed, own_size, names, extras = _LOCAL(buffer, at)
-    if signature != _LOCAL_SIGNATURE:
+    if signature != LOCAL_SIGNATURE:
         raise EntryFault(Reason.HEADER_CORRUPT, f"no local header: found {signature:#010x}")
     named = at + LOCAL_HEADER
     start = named + names + extras

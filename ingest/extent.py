@@ -25,7 +25,7 @@ from ingest.entry import (
     descriptor_sizes,
     zip64_sizes,
 )
-from ingest.fields import at_every_byte
+from ingest.gather import at_every_byte
 from ingest.inflate import MAX_ENTRY, METHODS, STORED
 from ingest.names import decode
 from ingest.reasons import EntryFault, Reason

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from ingest.directory import Directory
 from ingest.entry import ENCRYPTED, LOCAL_HEADER
+from ingest.gather import at_every_byte
 from ingest.inflate import METHODS, STORED
 from ingest.names import UNICODE_PATH
 from ingest.reasons import Reason
@@ -69,20 +70,6 @@ def with_faults(batch: pa.RecordBatch, faults: Mapping[int, tuple[Reason, str]])
     columns["fault"] = pa.DictionaryArray.from_arrays(codes, dictionary)
     columns["detail"] = pa.array(details, pa.string())
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
-
-
-def at_every_byte(buffer: bytearray, filled: int, dtype: Any) -> Array:
-    """View ``buffer`` as if a value of ``dtype`` began at each of its bytes."""
-    dtype = np.dtype(dtype)
-    return np.ndarray((max(filled - dtype.itemsize + 1, 0),), dtype, buffer, strides=(1,))
-
-
-def gather(buffer: bytearray, filled: int, dtype: Any, starts: Array) -> Array:
-    """Copy the values of the structured ``dtype`` that begin at ``starts``."""
-    dtype = np.dtype(dtype)
-    # As plain bytes: numpy copies structured values field by field, ten times slower.
-    values: Array = at_every_byte(buffer, filled, f"V{dtype.itemsize}")[starts].view(dtype)
-    return values
 
 
 def find_extras(buffer: bytearray, filled: int, at: Array, end: Array) -> tuple[Array, Array, Array]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import deflate
@@ -31,6 +32,7 @@ _LEVEL = 6
 _RECORDS = 1000  # held as Python objects at a time
 
 Place = tuple[int, int]  # row in the post shard, and place in the list of pictures or METADATA_IMAGE
+_PLACE: Callable[[SpoolEntry], Place] = attrgetter("row", "image")
 
 
 class _Planned(NamedTuple):
@@ -43,18 +45,14 @@ class _Planned(NamedTuple):
     line: int
     images: list[str]
     found: list[bool]
+    places: list[Place]  # of those found
     category: str | None
     followers: int
     followees: int
     influencer_posts: int
 
 
-class _Packed(NamedTuple):
-    """One post as it goes into the shard: its record and the members that follow ``KEY.json``."""
-
-    record: dict[str, Any]
-    pictures: list[Buffer]
-    raw: tuple[Buffer, ...]
+_Packed = tuple[dict[str, Any], list[Buffer], tuple[Buffer, ...]]  # record, pictures, the parts of the raw metadata
 
 
 def pack_shard(
@@ -79,18 +77,20 @@ def pack_shard(
     images = 0
     with publish.unit(run.posts, name, run.fingerprint) as unit:
         tar = TarWriter(unit.file(f"{name}.tar"))
+        add = tar.add
         for post, entries in _complete(_rows(plan.posts(run, shard)), held, passing):
             packed = _pack(run, post, entries, found)
             if packed is None:
                 continue
-            key = packed.record["key"]
-            tar.add(f"{key}.json", posts.record_json(packed.record))
-            for number, picture in enumerate(packed.pictures):
-                tar.add(f"{key}.{number}.jpg", picture)
-            if packed.raw:
-                tar.add(f"{key}.raw.json.gz", *packed.raw)
-            records.append(packed.record)
-            images += len(packed.pictures)
+            record, pictures, raw = packed
+            key = post.key
+            add(f"{key}.json", posts.record_json(record))
+            for number, picture in enumerate(pictures):
+                add(f"{key}.{number}.jpg", picture)
+            if raw:
+                add(f"{key}.raw.json.gz", *raw)
+            records.append(record)
+            images += len(pictures)
             if len(records) == _RECORDS:
                 tables.append(posts.records_table(records))
                 records.clear()
@@ -113,25 +113,19 @@ def _complete(
     passing: Iterable[Sequence[SpoolEntry]],
 ) -> Iterator[tuple[_Planned, dict[Place, SpoolEntry]]]:
     """Yield every planned post in order, and all entries that wait, of which those of the post may be taken out."""
-    waiting: dict[Place, SpoolEntry] = {(entry.row, entry.image): entry for entry in held}
+    waiting = {_PLACE(entry): entry for entry in held}
     post = next(planned, None)
     for batch in passing:
-        for entry in batch:
-            waiting[entry.row, entry.image] = entry
-        while post is not None and _has_come(post, waiting):
+        places = list(map(_PLACE, batch))
+        waiting.update(zip(places, batch, strict=True))
+        while post is not None and all(map(waiting.__contains__, post.places)):
             yield post, waiting
             post = next(planned, None)
-        for entry in batch:
-            if (entry.row, entry.image) in waiting:
-                waiting[entry.row, entry.image] = spool.lasting(entry)
+        for place in filter(waiting.__contains__, places):
+            waiting[place] = spool.lasting(waiting[place])
     while post is not None:
         yield post, waiting
         post = next(planned, None)
-
-
-def _has_come(post: _Planned, waiting: Mapping[Place, SpoolEntry]) -> bool:
-    row = post.row
-    return all(not there or (row, place) in waiting for place, there in enumerate(post.found))
 
 
 def refuse_if_strict(run: Run, entry: str, fault: EntryFault) -> None:
@@ -150,7 +144,12 @@ def refuse_if_strict(run: Run, entry: str, fault: EntryFault) -> None:
 
 def _rows(table: pa.Table) -> Iterator[_Planned]:
     for batch in table.to_batches(max_chunksize=_RECORDS):
-        yield from map(_Planned._make, zip(*(_values(batch[name]) for name in _Planned._fields), strict=True))
+        columns = {name: _values(batch[name]) for name in _Planned._fields if name != "places"}
+        columns["places"] = [
+            [(row, place) for place, there in enumerate(found) if there]
+            for row, found in zip(columns["row"], columns["found"], strict=True)
+        ]
+        yield from map(_Planned._make, zip(*(columns[name] for name in _Planned._fields), strict=True))
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -164,48 +163,48 @@ def _values(column: pa.Array) -> list[Any]:
 
 def _pack(run: Run, post: _Planned, entries: dict[Place, SpoolEntry], found: list[Fault]) -> _Packed | None:
     """Take one planned post out of ``entries`` and put it together, or say in ``found`` why it is lost."""
-    max_entry = int(run.options["max_entry"])
-    who: dict[str, Any] = {"influencer": post.influencer, "post_id": post.post_id}
-    metadata = entries.pop((post.row, plan.METADATA_IMAGE))
+    row, key, influencer, post_id, line, images, there, _, category, followers, followees, influencer_posts = post
+    who = influencer, post_id
+    max_entry = run.options["max_entry"]
+    metadata = entries.pop((row, plan.METADATA_IMAGE))
     try:
         info = _plain(metadata, max_entry)
         fields = parse_info(info)
     except EntryFault as fault:
-        refuse_if_strict(run, f"{post.influencer}-{post.post_id}.info", fault)
-        found.append(Fault(fault.reason, True, **who, archive="metadata", detail=fault.detail))
+        refuse_if_strict(run, f"{influencer}-{post_id}.info", fault)
+        found.append(Fault(fault.reason, True, *who, archive="metadata", detail=fault.detail))
         return None
     except NotAPost as error:
-        found.append(Fault(Reason.METADATA_UNREADABLE, True, **who, archive="metadata", detail=str(error)))
+        found.append(Fault(Reason.METADATA_UNREADABLE, True, *who, archive="metadata", detail=str(error)))
         return None
     taken: list[str] = []
     missing: list[str] = []
     pictures: list[Buffer] = []
-    for place, (image, there) in enumerate(zip(post.images, post.found, strict=True)):
-        if there:
+    for place, image in enumerate(images):
+        if there[place]:
             try:
-                pictures.append(_plain(entries.pop((post.row, place)), max_entry))
+                pictures.append(_plain(entries.pop((row, place)), max_entry))
                 taken.append(image)
                 continue
             except EntryFault as fault:
-                entry = f"{post.influencer}-{image}"
+                entry = f"{influencer}-{image}"
                 refuse_if_strict(run, entry, fault)
-                found.append(Fault(fault.reason, **who, archive="images", entry=entry, detail=fault.detail))
+                found.append(Fault(fault.reason, False, *who, archive="images", entry=entry, detail=fault.detail))
         missing.append(image)
     if not pictures:
-        found.append(Fault(Reason.NO_IMAGE, True, **who, line=post.line, detail=f"{len(missing)} listed"))
+        found.append(Fault(Reason.NO_IMAGE, True, *who, line=line, detail=f"{len(missing)} listed"))
         return None
-    account = None
-    if post.category is not None:
-        account = _account(post.influencer, post.category, post.followers, post.followees, post.influencer_posts)
-    record = complete(fields, post.key, post.post_id, post.influencer, account, taken, missing)
-    return _Packed(record, pictures, _gzip(metadata, info) if run.options["raw"] else ())
+    account = None if category is None else _account(influencer, category, followers, followees, influencer_posts)
+    record = complete(fields, key, post_id, influencer, account, taken, missing)
+    return record, pictures, _gzip(metadata, info) if run.options["raw"] else ()
 
 
 def _plain(entry: SpoolEntry, max_entry: int) -> Buffer:
-    if entry.method == FAULT_METHOD:
+    _, _, _, method, crc32, size, data = entry
+    if method == FAULT_METHOD:
         reason, detail = entry.fault()
         raise EntryFault(Reason(reason), detail)
-    return inflate(entry.method, memoryview(entry.data), entry.size, entry.crc32, max_entry)
+    return inflate(method, data, size, crc32, max_entry)
 
 
 def _gzip(entry: SpoolEntry, plain: Buffer) -> tuple[Buffer, ...]:

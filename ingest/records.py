@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.directory import RECORD_SIGNATURE, RECORD_SIZE, Directory
-from ingest.fields import NOWHERE, Faults, check_fields, find_extras, gather, place_entries, zip64_values
+from ingest.fields import NOWHERE, Faults, check_fields, find_extras, place_entries, zip64_values
+from ingest.gather import gather
 from ingest.names import UNIX_HOSTS, decode, suspicious
 from ingest.reasons import Reason
 from ingest.space import BLOCK, AddressSpace

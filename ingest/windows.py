@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from operator import attrgetter
 
-import pyarrow as pa
+import numpy as np
 
-from ingest.entry import locate
 from ingest.forward import Forward
+from ingest.headers import Expected, expected, locate_all, locate_one
 from ingest.pack import pack_shard, refuse_if_strict
 from ingest.reasons import EntryFault
 from ingest.space import BLOCK, AddressSpace, is_url
@@ -19,7 +19,7 @@ from shards.run import Run
 from shards.spool import SpoolEntry
 
 _CACHED = 2 << 20  # bytes to read at a time: what is checked, hashed and written next is still in the processor's cache
-_COLUMNS = ("offset", "end", "name", "method", "flags", "compressed_size", "size", "crc32", "shard", "row", "image")
+_PLACE = attrgetter("shard", "row", "image")
 
 
 def metadata_spool(window: int) -> str:
@@ -57,7 +57,7 @@ def pack_window(run: Run, space: AddressSpace, window: Window, metadata: list[Wi
     Raises:
         PostmillError: The archive cannot be read, a spool is damaged, or the shard cannot be written.
     """
-    others: list[tuple[int, SpoolEntry]] = []
+    others: list[SpoolEntry] = []
     remote = any(is_url(part.path) for part in space.parts)
     pictures = _local(take(run, space, window, BLOCK if remote else _CACHED), window.shard, others)
     counts: dict[str, int] = {}
@@ -72,18 +72,11 @@ def pack_window(run: Run, space: AddressSpace, window: Window, metadata: list[Wi
     return counts
 
 
-def _local(
-    taken: Iterator[list[tuple[int, SpoolEntry]]], own: int | None, others: list[tuple[int, SpoolEntry]]
-) -> Iterator[list[SpoolEntry]]:
+def _local(taken: Iterator[list[SpoolEntry]], own: int | None, others: list[SpoolEntry]) -> Iterator[list[SpoolEntry]]:
     """Yield of each batch the entries of post shard ``own``; copies of the rest go to ``others``."""
     for batch in taken:
-        local = []
-        for shard, entry in batch:
-            if shard == own:
-                local.append(entry)
-            else:
-                others.append((shard, spool.lasting(entry)))
-        yield local
+        others += [spool.lasting(entry) for entry in batch if entry.shard != own]
+        yield [entry for entry in batch if entry.shard == own]
 
 
 def spooled(run: Run, shard: int, units: list[str]) -> Iterator[SpoolEntry]:
@@ -96,48 +89,43 @@ def spooled(run: Run, shard: int, units: list[str]) -> Iterator[SpoolEntry]:
         yield from spool.read_piece(run.spool / f"{unit}.spool", shard)
 
 
-def take(run: Run, space: AddressSpace, window: Window, block: int) -> Iterator[list[tuple[int, SpoolEntry]]]:
+def take(run: Run, space: AddressSpace, window: Window, block: int) -> Iterator[list[SpoolEntry]]:
     """Yield the planned entries of ``window`` in order of place, in batches that span ``block`` bytes at most.
 
-    An entry that is longer is a batch of its own. Each entry comes with the post shard it goes to. The data are views
-    of one buffer, valid until the next batch is asked for; nothing is decompressed yet.
+    An entry that is longer is a batch of its own. The data are views of one buffer, valid until the next batch is asked
+    for; nothing is decompressed yet.
 
     Raises:
         PostmillError: A part cannot be read.
     """
     planned = plan.entries(run, window.archive, window.window)
+    columns = [planned[name].to_numpy().tolist() for name in SpoolEntry._fields[:-1]]
+    stated = expected(planned)
     forward = Forward(space, window.end, block)
-    for start, rows in _batches(planned, block):
-        view = forward.view(start, max(row[1] for row in rows))
-        batch: list[tuple[int, SpoolEntry]] = []
-        for offset, end, name, method, flags, compressed, size, crc32, shard, row, image in rows:
-            try:
-                begin, stop = locate(view, offset - start, end - start, name, method, flags, crc32, compressed, size)
-            except EntryFault as fault:
-                refuse_if_strict(run, bytes(name).decode("utf-8", "replace"), fault)
-                batch.append((shard, spool.faulty(row, image, fault.reason, fault.detail)))
-            else:
-                batch.append((shard, SpoolEntry(row, image, method, crc32, size, view[begin:stop])))
+    for rows in stated.cut(block):
+        base = int(stated.offset[rows.start])
+        view = forward.view(base, int(stated.end[rows].max()))
+        starts, ends, sure = locate_all(view, base, stated, rows)
+        data = [view[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        batch = list(map(spool.made, zip(*(column[rows] for column in columns), data, strict=True)))
+        for at in np.flatnonzero(~sure).tolist():
+            batch[at] = _doubtful(run, view, base, stated, rows.start + at, batch[at])
         yield batch
 
 
-def _batches(planned: pa.Table, block: int) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
-    """Cut the rows of ``planned`` where they would span more than ``block`` bytes; yield each start and its rows."""
-    rows: list[tuple[Any, ...]] = []
-    start = 0
-    for row in zip(*(planned[column].to_pylist() for column in _COLUMNS), strict=True):
-        if rows and row[1] > start + block:
-            yield start, rows
-            rows = []
-        if not rows:
-            start = row[0]
-        rows.append(row)
-    if rows:
-        yield start, rows
+def _doubtful(run: Run, view: memoryview, base: int, stated: Expected, row: int, entry: SpoolEntry) -> SpoolEntry:
+    """Return ``entry`` with its data, or what stands for it if it cannot be taken."""
+    try:
+        start, end = locate_one(view, base, stated, row)
+    except EntryFault as fault:
+        name = stated.names[stated.name_at[row] : stated.name_at[row + 1]].tobytes()
+        refuse_if_strict(run, name.decode("utf-8", "replace"), fault)
+        return spool.faulty(*entry[:3], fault.reason, fault.detail)
+    return entry._replace(data=view[start:end])
 
 
-def _spool(run: Run, name: str, entries: list[tuple[int, SpoolEntry]]) -> None:
-    entries.sort(key=lambda each: (each[0], each[1].row, each[1].image))
+def _spool(run: Run, name: str, entries: list[SpoolEntry]) -> None:
+    entries.sort(key=_PLACE)
     with publish.unit(run.spool, name, run.fingerprint) as unit:
         unit.counts["entries"] = spool.write(unit.file(f"{name}.spool"), entries)
 

@@ -124,7 +124,7 @@ def spooled(run: Run, name: str, _: Manifest) -> Iterator[Difference]:
     if archive == plan.IMAGES and window.shard is not None:
         planned = planned.filter(pc.not_equal(planned["shard"], window.shard))
     places = sorted(zip(*(planned[column].to_pylist() for column in ("shard", "row", "image")), strict=True))
-    held = ((shard, entry.row, entry.image) for shard, entry in spool.read_places(run.spool / f"{name}.spool"))
+    held = (entry[:3] for entry in spool.read_places(run.spool / f"{name}.spool"))
     for there, wanted in zip_longest(held, places):
         if there != wanted:
             said = "shard {}, row {}, image {}".format

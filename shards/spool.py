@@ -10,9 +10,12 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shards.errors import PostmillError
 from shards.temporary import HashingFile
@@ -20,6 +23,7 @@ from shards.temporary import HashingFile
 MAGIC = b"PMSPOOL1"
 FAULT_METHOD = 0xFFFF
 _RECORD = struct.Struct("<IhHIQQ")  # row, image, method, crc32, size, bytes that follow
+_PACK, _UNPACK = _RECORD.pack, _RECORD.unpack_from
 _INDEX = struct.Struct("<IIQQ")  # post shard, records, offset, length
 _TRAILER = struct.Struct("<QQ8s")  # offset of the index, number of its rows, magic
 _FLUSH_BYTES = 1 << 20
@@ -29,7 +33,8 @@ class SpoolEntry(NamedTuple):
     """One entry on its way to a post shard.
 
     Attributes:
-        row: Row in the post shard.
+        shard: The post shard.
+        row: Row in it.
         image: Place in the mapping's list of pictures, or :data:`shards.plan.METADATA_IMAGE`.
         method: Zip compression method of ``data``, or FAULT_METHOD.
         crc32: Of the plain bytes, as the central directory states it.
@@ -37,6 +42,7 @@ class SpoolEntry(NamedTuple):
         data: The compressed bytes; of a fault, its JSON.
     """
 
+    shard: int
     row: int
     image: int
     method: int
@@ -50,43 +56,44 @@ class SpoolEntry(NamedTuple):
         return value["reason"], value["detail"]
 
 
-def faulty(row: int, image: int, reason: str, detail: str) -> SpoolEntry:
+_SHARD = itemgetter(SpoolEntry._fields.index("shard"))
+made: Callable[[Iterable[Any]], SpoolEntry] = partial(tuple.__new__, SpoolEntry)  # from a row: of its `_make` a third
+
+
+def faulty(shard: int, row: int, image: int, reason: str, detail: str) -> SpoolEntry:
     """Return the entry that stands for one that could not be taken."""
-    return SpoolEntry(row, image, FAULT_METHOD, 0, 0, json.dumps({"reason": reason, "detail": detail}).encode())
+    told = json.dumps({"reason": reason, "detail": detail}).encode()
+    return SpoolEntry(shard, row, image, FAULT_METHOD, 0, 0, told)
 
 
 def lasting(entry: SpoolEntry) -> SpoolEntry:
     """Return ``entry`` with a copy of its data, which may be a view of what will be read over."""
-    row, image, method, crc32, size, data = entry
-    return SpoolEntry(row, image, method, crc32, size, bytes(data))
+    return made((*entry[:6], bytes(entry.data)))
 
 
-def write(file: HashingFile, entries: Iterable[tuple[int, SpoolEntry]]) -> int:
-    """Write pairs of post shard and entry, ascending by post shard, to ``file``; return how many there were.
+def write(file: HashingFile, entries: Iterable[SpoolEntry]) -> int:
+    """Write ``entries``, ascending by post shard, to ``file``; return how many there were.
 
     Raises:
         ValueError: The post shards do not ascend.
     """
     file.write(MAGIC)
-    index: list[list[int]] = []
+    index: list[tuple[int, int, int, int]] = []
     buffers: list[bytes | bytearray | memoryview] = []
     at = written = len(MAGIC)
-    for shard, entry in entries:
-        if not index or index[-1][0] != shard:
-            if index and index[-1][0] > shard:
-                raise ValueError(f"post shard {shard} after {index[-1][0]}")
-            index.append([shard, 0, at, 0])
-        length = len(entry.data)
-        buffers += (
-            _RECORD.pack(entry.row, entry.image, entry.method, entry.crc32, entry.size, length),
-            entry.data,
-        )
-        at += _RECORD.size + length
-        index[-1][1] += 1
-        index[-1][3] += _RECORD.size + length
-        if at - written >= _FLUSH_BYTES:
-            written += file.write(b"".join(buffers))
-            buffers.clear()
+    for shard, piece in groupby(entries, _SHARD):
+        if index and index[-1][0] > shard:
+            raise ValueError(f"post shard {shard} after {index[-1][0]}")
+        start, records = at, 0
+        for _, row, image, method, crc32, size, data in piece:
+            length = len(data)
+            buffers += (_PACK(row, image, method, crc32, size, length), data)
+            at += _RECORD.size + length
+            records += 1
+            if at - written >= _FLUSH_BYTES:
+                written += file.write(b"".join(buffers))
+                buffers.clear()
+        index.append((shard, records, start, at - start))
     buffers += [_INDEX.pack(*row) for row in index]
     buffers.append(_TRAILER.pack(at, len(index), MAGIC))
     file.write(b"".join(buffers))
@@ -117,14 +124,14 @@ def read_piece(path: Path, shard: int) -> Iterator[SpoolEntry]:
         ) from error
     at = 0
     while at < len(piece):
-        row, image, method, crc32, size, length = _RECORD.unpack_from(piece, at)
+        row, image, method, crc32, size, length = _UNPACK(piece, at)
         at += _RECORD.size
-        yield SpoolEntry(row, image, method, crc32, size, piece[at : at + length])
+        yield made((shard, row, image, method, crc32, size, piece[at : at + length]))
         at += length
 
 
-def read_places(path: Path) -> Iterator[tuple[int, SpoolEntry]]:
-    """Yield post shard and entry, without its data, for all that the spool ``path`` holds, reading no data.
+def read_places(path: Path) -> Iterator[SpoolEntry]:
+    """Yield every entry, without its data, the spool ``path`` holds, reading no data.
 
     Raises:
         ValueError: Pieces, index and trailer do not fit together to the byte.
@@ -140,7 +147,7 @@ def read_places(path: Path) -> Iterator[tuple[int, SpoolEntry]]:
                 raise ValueError(f"the piece of post shard {shard} is not where the one before ends")
             for _ in range(records):
                 row, image, method, crc32, size, length = _RECORD.unpack(_read(fd, at, _RECORD.size))
-                yield shard, SpoolEntry(row, image, method, crc32, size, b"")
+                yield SpoolEntry(shard, row, image, method, crc32, size, b"")
                 at += _RECORD.size + length
             if at != offset + stated:
                 raise ValueError(f"the piece of post shard {shard} is longer or shorter than its index says")

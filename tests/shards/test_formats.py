@@ -225,25 +225,25 @@ def test_a_spool(tmp_path: Path) -> None:
     deflated = zlib.compressobj(9, wbits=-15)
     data = deflated.compress(PLAIN) + deflated.flush()
     entries = [
-        (2, SpoolEntry(5, -1, 8, CRC, 9, data)),
-        (2, spool.faulty(6, 1, "crc_wrong", "x")),
-        (300, SpoolEntry(0, 0, 0, CRC, 9, PLAIN)),
+        SpoolEntry(2, 5, -1, 8, CRC, 9, data),
+        spool.faulty(2, 6, 1, "crc_wrong", "x"),
+        SpoolEntry(300, 0, 0, 0, CRC, 9, PLAIN),
     ]
     with publish.unit(tmp_path, "metadata-000000", FAKE_RUN) as unit:
         spool.write(unit.file("metadata-000000.spool"), entries)
     assert (tmp_path / "metadata-000000.spool").read_bytes() == bytes.fromhex(SPOOL)
     assert len(bytes.fromhex(SPOOL)) == 222 and "222 bytes in all" in DOC
     assert documented(SPOOL)
-    places = [(shard, entry.row, entry.image) for shard, entry in spool.read_places(tmp_path / "metadata-000000.spool")]
+    places = [entry[:3] for entry in spool.read_places(tmp_path / "metadata-000000.spool")]
     assert places == [(2, 5, -1), (2, 6, 1), (300, 0, 0)]
 
 
 def test_a_raw_member() -> None:
     deflated = bytes.fromhex("33343236313533b7b00400")
-    member = b"".join(pack._gzip(SpoolEntry(0, -1, 8, CRC, 9, deflated), PLAIN))
+    member = b"".join(pack._gzip(SpoolEntry(0, 0, -1, 8, CRC, 9, deflated), PLAIN))
     assert member.hex() == "1f8b08000000000000ff" + "33343236313533b7b00400" + "2639f4cb" + "09000000"
     assert "`1f8b08000000000000ff`" in DOC and gzip.decompress(member) == PLAIN
-    stored = b"".join(pack._gzip(SpoolEntry(0, -1, 0, CRC, 9, PLAIN), PLAIN))
+    stored = b"".join(pack._gzip(SpoolEntry(0, 0, -1, 0, CRC, 9, PLAIN), PLAIN))
     assert gzip.decompress(stored) == PLAIN and stored[:10] == member[:10]
 
 

@@ -14,6 +14,7 @@ from shards.spool import SpoolEntry
 
 ENTRIES = st.builds(
     SpoolEntry,
+    shard=st.integers(0, 5),
     row=st.integers(0, 2**32 - 1),
     image=st.integers(-1, 2**15 - 1),
     method=st.integers(0, 2**16 - 2),
@@ -23,38 +24,37 @@ ENTRIES = st.builds(
 )
 
 
-def write(folder: Path, entries: list[tuple[int, SpoolEntry]]) -> Path:
+def write(folder: Path, entries: list[SpoolEntry]) -> Path:
     with publish.unit(folder, "unit", "r") as unit:
         assert spool.write(unit.file("a.spool"), entries) == len(entries)
     return folder / "a.spool"
 
 
-@given(entries=st.lists(st.tuples(st.integers(0, 5), ENTRIES), max_size=30))
+@given(entries=st.lists(ENTRIES, max_size=30))
 def test_each_post_shard_gets_its_entries_in_order(
-    tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[int, SpoolEntry]]
+    tmp_path_factory: pytest.TempPathFactory, entries: list[SpoolEntry]
 ) -> None:
-    entries.sort(key=lambda each: each[0])
+    entries.sort(key=lambda each: each.shard)
     path = write(tmp_path_factory.mktemp("spool"), entries)
     for shard in range(7):
-        assert list(spool.read_piece(path, shard)) == [entry for number, entry in entries if number == shard]
+        assert list(spool.read_piece(path, shard)) == [entry for entry in entries if entry.shard == shard]
 
 
 def test_a_fault_keeps_its_reason(tmp_path: Path) -> None:
-    path = write(tmp_path, [(3, spool.faulty(7, -1, "crc_wrong", "é \n 0x1"))])
+    path = write(tmp_path, [spool.faulty(3, 7, -1, "crc_wrong", "é \n 0x1")])
     (entry,) = spool.read_piece(path, 3)
     assert entry.method == spool.FAULT_METHOD
     assert entry.fault() == ("crc_wrong", "é \n 0x1")
 
 
 def test_shards_out_of_order_are_refused(tmp_path: Path) -> None:
-    entry = SpoolEntry(0, 0, 0, 0, 0, b"")
     with pytest.raises(ValueError, match="post shard 1 after 2"):
-        write(tmp_path, [(2, entry), (1, entry)])
+        write(tmp_path, [SpoolEntry(shard, 0, 0, 0, 0, 0, b"") for shard in (2, 1)])
 
 
 @pytest.mark.parametrize("keep", [0, 10, 40, -1])
 def test_a_file_cut_short_is_said(tmp_path: Path, keep: int) -> None:
-    path = write(tmp_path, [(n, SpoolEntry(0, 0, 0, 0, 5, b"hello")) for n in range(3)])
+    path = write(tmp_path, [SpoolEntry(n, 0, 0, 0, 0, 5, b"hello") for n in range(3)])
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(PostmillError, match="is damaged"):
         list(spool.read_piece(path, 1))

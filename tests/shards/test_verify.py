@@ -236,8 +236,8 @@ def with_members_exchanged(run: Path) -> Path:
 
 def without_an_entry_of_a_spool(run: Path) -> Path:
     path = run / "spool" / "metadata-000000.spool"
-    shards = sorted({shard for shard, _ in spool.read_places(path)})
-    entries = [(shard, entry) for shard in shards for entry in list(spool.read_piece(path, shard))]
+    shards = sorted({entry.shard for entry in spool.read_places(path)})
+    entries = [entry for shard in shards for entry in spool.read_piece(path, shard)]
     with publish.unit(run.parent / "scratch", "unit", "") as unit:
         spool.write(unit.file("a.spool"), entries[:-1])
     replace(path, (run.parent / "scratch" / "a.spool").read_bytes())
