@@ -6,7 +6,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from shards.tar import Buffer, TarWriter
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _GZIP_TRAILER = struct.Struct("<II")  # CRC-32 and size of the plain bytes
 _LEVEL = 6
+_READY = 100  # posts whose plain pictures are held at a time where all entries are
 _RECORDS = 1000  # held as Python objects at a time
 
 Place = tuple[int, int]  # row in the post shard, and place in the list of pictures or METADATA_IMAGE
@@ -52,7 +53,7 @@ class _Planned(NamedTuple):
     influencer_posts: int
 
 
-_Packed = tuple[dict[str, Any], list[Buffer], tuple[Buffer, ...]]  # record, pictures, the parts of the raw metadata
+_Packed = tuple[dict[str, Any], list[Buffer], bytes | None]  # record, pictures, raw metadata
 
 
 def pack_shard(
@@ -77,23 +78,28 @@ def pack_shard(
     images = 0
     with publish.unit(run.posts, name, run.fingerprint) as unit:
         tar = TarWriter(unit.file(f"{name}.tar"))
-        add = tar.add
-        for post, entries in _complete(_rows(plan.posts(run, shard)), held, passing):
-            packed = _pack(run, post, entries, found)
-            if packed is None:
-                continue
-            record, pictures, raw = packed
-            key = post.key
-            add(f"{key}.json", posts.record_json(record))
-            for number, picture in enumerate(pictures):
-                add(f"{key}.{number}.jpg", picture)
-            if raw:
-                add(f"{key}.raw.json.gz", *raw)
-            records.append(record)
-            images += len(pictures)
-            if len(records) == _RECORDS:
-                tables.append(posts.records_table(records))
-                records.clear()
+        for ready, entries in _complete(_rows(plan.posts(run, shard)), held, passing):
+            names: list[str] = []
+            contents: list[Buffer] = []
+            for post in ready:
+                packed = _pack(run, post, entries, found)
+                if packed is None:
+                    continue
+                record, pictures, raw = packed
+                key = post.key
+                names.append(f"{key}.json")
+                contents.append(posts.record_json(record))
+                names += [f"{key}.{number}.jpg" for number in range(len(pictures))]
+                contents += pictures
+                if raw is not None:
+                    names.append(f"{key}.raw.json.gz")
+                    contents.append(raw)
+                records.append(record)
+                images += len(pictures)
+            tar.add(names, contents)
+            while len(records) >= _RECORDS:
+                tables.append(posts.records_table(records[:_RECORDS]))
+                del records[:_RECORDS]
         tar.close()
         table = pa.concat_tables([*tables, posts.records_table(records)])
         unit.file(f"{name}{offsets.SUFFIX}").write(offsets.index_bytes(tar.members))
@@ -111,20 +117,22 @@ def _complete(
     planned: Iterator[_Planned],
     held: Iterable[SpoolEntry],
     passing: Iterable[Sequence[SpoolEntry]],
-) -> Iterator[tuple[_Planned, dict[Place, SpoolEntry]]]:
-    """Yield every planned post in order, and all entries that wait, of which those of the post may be taken out."""
+) -> Iterator[tuple[Sequence[_Planned], dict[Place, SpoolEntry]]]:
+    """Yield all planned posts in order, some at a time, and all entries that wait, of which theirs may be taken out."""
     waiting = {_PLACE(entry): entry for entry in held}
     post = next(planned, None)
     for batch in passing:
         places = list(map(_PLACE, batch))
         waiting.update(zip(places, batch, strict=True))
+        ready = []
         while post is not None and all(map(waiting.__contains__, post.places)):
-            yield post, waiting
+            ready.append(post)
             post = next(planned, None)
+        yield ready, waiting
         for place in filter(waiting.__contains__, places):
             waiting[place] = spool.lasting(waiting[place])
     while post is not None:
-        yield post, waiting
+        yield [post, *islice(planned, _READY - 1)], waiting
         post = next(planned, None)
 
 
@@ -196,7 +204,7 @@ def _pack(run: Run, post: _Planned, entries: dict[Place, SpoolEntry], found: lis
         return None
     account = None if category is None else _account(influencer, category, followers, followees, influencer_posts)
     record = complete(fields, key, post_id, influencer, account, taken, missing)
-    return record, pictures, _gzip(metadata, info) if run.options["raw"] else ()
+    return record, pictures, _gzip(metadata, info) if run.options["raw"] else None
 
 
 def _plain(entry: SpoolEntry, max_entry: int) -> Buffer:
@@ -207,10 +215,10 @@ def _plain(entry: SpoolEntry, max_entry: int) -> Buffer:
     return inflate(method, data, size, crc32, max_entry)
 
 
-def _gzip(entry: SpoolEntry, plain: Buffer) -> tuple[Buffer, ...]:
+def _gzip(entry: SpoolEntry, plain: Buffer) -> bytes:
     """Return the entry as gzip: its own deflated bytes where it has such, else compressed anew."""
     deflated = entry.data if entry.method == DEFLATE else deflate.deflate_compress(plain, _LEVEL)
-    return _GZIP_HEADER, deflated, _GZIP_TRAILER.pack(entry.crc32, entry.size & 0xFFFFFFFF)
+    return b"".join((_GZIP_HEADER, deflated, _GZIP_TRAILER.pack(entry.crc32, entry.size & 0xFFFFFFFF)))
 
 
 _account = lru_cache(maxsize=1024)(Influencer)  # an account's posts share one

@@ -13,8 +13,7 @@ BLOCK = 512
 RECORD = 20 * BLOCK  # tar pads the archive to a whole record
 MAX_NAME = 100
 MAX_SIZE = 8**11 - 1
-_BUFFER = 2 << 20  # bytes written at a time: what is copied, hashed and written next is still in the processor's cache
-_PADDING = bytes(BLOCK)
+_BUFFER = 4 << 20  # bytes written at a time at most
 
 # A header without name, size and checksum: mode, owner, group, size, time (fixed, so that the same input gives the same
 # bytes), checksum, type (a regular file), no link, and the magic.
@@ -36,7 +35,7 @@ _SIZE_SHIFTS, _CHECKSUM_SHIFTS = 3 * np.arange(10, -1, -1), 3 * np.arange(5, -1,
 Buffer = bytes | bytearray | memoryview
 
 
-def headers(names: Sequence[str], sizes: Sequence[int]) -> npt.NDArray[np.uint8]:
+def headers(names: Sequence[str], sizes: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
     """Return the blocks that stand before the contents of members: an array of shape (members, BLOCK).
 
     Args:
@@ -62,68 +61,61 @@ def end(size: int) -> int:
 class TarWriter:
     """Appends members to ``file``; :meth:`close` ends the archive, and nothing else does.
 
-    Contents are copied into one buffer, in which the headers of all of them are made at once before it is written.
     Leaving out :meth:`close` leaves a tar without end: an exception on its way must never finish the file.
 
     Attributes:
         members: What was added so far: name, offset and size of each content, as in :class:`shards.offsets.Member`.
+        size: Bytes of the archive so far.
     """
 
     def __init__(self, file: HashingFile) -> None:
         self.file = file
         self.members: list[tuple[str, int, int]] = []
+        self.size = 0
         self._buffer = memoryview(bytearray(_BUFFER))
         self._blocks = np.frombuffer(self._buffer, np.uint8).reshape(-1, BLOCK)
-        self._filled = 0
-        self._written = 0  # bytes before the buffer
-        self._headed = 0  # members before it
 
-    @property
-    def size(self) -> int:
-        """Bytes of the archive so far."""
-        return self._written + self._filled
-
-    def add(self, name: str, *parts: Buffer) -> int:
-        """Append the member ``name`` whose content is ``parts`` in order; return the offset of its content.
+    def add(self, names: Sequence[str], contents: Sequence[Buffer]) -> None:
+        """Append members of these names and contents: many at a time, for what it takes is mostly the call.
 
         Raises:
-            ValueError: The name is not plain ASCII of 1 to 100 characters, or the content exceeds 8 GiB.
+            ValueError: A name is not plain ASCII of 1 to 100 characters, or a content exceeds 8 GiB.
         """
-        size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
-        if not 0 < len(name) <= MAX_NAME or not name.isascii() or size > MAX_SIZE:
-            raise ValueError(f"a tar member cannot be named {name!r} with {size} bytes")
-        length = BLOCK + size + -size % BLOCK
-        if self._filled + length > _BUFFER:
-            self._write()
-        start = self._written + self._filled + BLOCK
-        self.members.append((name, start, size))
-        if length > _BUFFER:
-            self._filled = BLOCK
-            self._write()
-            for part in (*parts, _PADDING[: -size % BLOCK]):
-                self._written += self.file.write(part)
-            return start
-        at = self._filled + BLOCK
-        buffer = self._buffer
-        for part in parts:
-            stop = at + len(part)
-            buffer[at:stop] = part
-            at = stop
-        self._filled += length
-        buffer[at : self._filled] = _PADDING[: self._filled - at]
-        return start
+        sizes = np.fromiter(map(len, contents), np.int64, len(names))
+        for name, size in zip(names, sizes.tolist(), strict=True):
+            if not 0 < len(name) <= MAX_NAME or not name.isascii() or size > MAX_SIZE:
+                raise ValueError(f"a tar member cannot be named {name!r} with {size} bytes")
+        ends = np.cumsum(BLOCK + sizes + -sizes % BLOCK)
+        starts = ends - sizes - -sizes % BLOCK
+        self.members += zip(names, (starts + self.size).tolist(), sizes.tolist(), strict=True)
+        first = done = 0
+        while first < len(names):
+            last = max(first + 1, int(np.searchsorted(ends, done + _BUFFER, "right")))
+            rows = slice(first, last)
+            self._write(headers(names[rows], sizes[rows]), contents[rows], starts[rows] - done, ends[rows] - done)
+            first, done = last, int(ends[last - 1])
 
     def close(self) -> None:
         """Write the end of the archive: two zero blocks and the padding to a whole record."""
-        self._write()
-        self._written += self.file.write(bytes(end(self._written)))
+        self.size += self.file.write(bytes(end(self.size)))
 
-    def _write(self) -> None:
-        """Make the headers of the members in the buffer, and write it."""
-        if not self._filled:
+    def _write(
+        self,
+        blocks: npt.NDArray[np.uint8],
+        contents: Sequence[Buffer],
+        starts: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+    ) -> None:
+        """Write members whose contents begin at ``starts`` and that end at ``ends``: in one buffer, or one alone."""
+        length = int(ends[-1])
+        if length > _BUFFER:
+            (content,) = contents
+            for part in (blocks.tobytes(), content, bytes(length - BLOCK - len(content))):
+                self.size += self.file.write(part)
             return
-        names, starts, sizes = zip(*self.members[self._headed :], strict=True)
-        self._blocks[(np.array(starts) - self._written) // BLOCK - 1] = headers(names, sizes)
-        self._headed = len(self.members)
-        self._written += self.file.write(self._buffer[: self._filled])
-        self._filled = 0
+        self._blocks[ends // BLOCK - 1] = 0  # what contents leave of their last blocks
+        self._blocks[starts // BLOCK - 1] = blocks
+        buffer = self._buffer
+        for start, content in zip(starts.tolist(), contents, strict=True):
+            buffer[start : start + len(content)] = content
+        self.size += self.file.write(buffer[:length])

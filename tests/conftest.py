@@ -88,9 +88,10 @@ def make_run(tmp_path: Path) -> Callable[[Sequence[Sequence[Post]]], Run]:
             with publish.unit(run.posts, name, run.fingerprint) as unit:
                 tar = TarWriter(unit.file(f"{name}.tar"))
                 for fields, pictures in content:
-                    tar.add(f"{fields['key']}.json", posts.record_json(fields))
-                    for n, picture in enumerate(pictures):
-                        tar.add(f"{fields['key']}.{n}.jpg", picture)
+                    names = [
+                        f"{fields['key']}.{kind}" for kind in ("json", *(f"{n}.jpg" for n in range(len(pictures))))
+                    ]
+                    tar.add(names, [posts.record_json(fields), *pictures])
                 tar.close()
                 unit.file(f"{name}{offsets.SUFFIX}").write(offsets.index_bytes(tar.members))
                 unit.table(f"{name}.parquet", posts.records_table([fields for fields, _ in content]))

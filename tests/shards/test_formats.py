@@ -178,8 +178,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def write_unit(folder: Path, run: str) -> None:
     with publish.unit(folder, "posts-000000", run) as unit:
         tar = TarWriter(unit.file("posts-000000.tar"))
-        tar.add("7.json", b'{"key":"7"}')
-        tar.add("7.0.jpg", b"\xff\xd8", b"\xff\xd9")
+        tar.add(["7.json", "7.0.jpg"], [b'{"key":"7"}', b"\xff\xd8\xff\xd9"])
         tar.close()
         unit.file("posts-000000.idx").write(offsets.index_bytes(tar.members))
         unit.counts.update(posts=1)
@@ -240,10 +239,10 @@ def test_a_spool(tmp_path: Path) -> None:
 
 def test_a_raw_member() -> None:
     deflated = bytes.fromhex("33343236313533b7b00400")
-    member = b"".join(pack._gzip(SpoolEntry(0, 0, -1, 8, CRC, 9, deflated), PLAIN))
+    member = pack._gzip(SpoolEntry(0, 0, -1, 8, CRC, 9, deflated), PLAIN)
     assert member.hex() == "1f8b08000000000000ff" + "33343236313533b7b00400" + "2639f4cb" + "09000000"
     assert "`1f8b08000000000000ff`" in DOC and gzip.decompress(member) == PLAIN
-    stored = b"".join(pack._gzip(SpoolEntry(0, 0, -1, 0, CRC, 9, PLAIN), PLAIN))
+    stored = pack._gzip(SpoolEntry(0, 0, -1, 0, CRC, 9, PLAIN), PLAIN)
     assert gzip.decompress(stored) == PLAIN and stored[:10] == member[:10]
 
 

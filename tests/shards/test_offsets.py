@@ -32,7 +32,7 @@ def test_offset_and_size_of_every_member_give_its_content(
         writer = TarWriter(unit.file("a.tar"))
         for key, suffixes in samples:
             for suffix in suffixes:
-                writer.add(f"{key}.{suffix}", bytes([len(key)]) * next(left))
+                writer.add([f"{key}.{suffix}"], [bytes([len(key)]) * next(left)])
         writer.close()
         unit.file("a.idx").write(offsets.index_bytes(writer.members))
     data = (folder / "a.tar").read_bytes()

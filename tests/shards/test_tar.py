@@ -17,21 +17,23 @@ from shards.tar import MAX_SIZE, RECORD, TarWriter, headers
 NAMES = st.text("abcdefXYZ0189_-.", min_size=1, max_size=100)
 
 
-def write(folder: Path, members: list[tuple[str, bytes]]) -> Path:
+def write(folder: Path, members: list[tuple[str, bytes]], cut: int = 0) -> Path:
     with publish.unit(folder, "unit", "r") as unit:
         tar = TarWriter(unit.file("a.tar"))
-        starts = [tar.add(name, content[:3], content[3:]) for name, content in members]
+        for some in (members[:cut], members[cut:]):
+            tar.add([name for name, _ in some], [memoryview(content) for _, content in some])
         tar.close()
     data = (folder / "a.tar").read_bytes()
     assert tar.size == len(data)
-    for start, (_, content) in zip(starts, members, strict=True):
-        assert data[start : start + len(content)] == content
+    assert [(name, data[start : start + size]) for name, start, size in tar.members] == members
     return folder / "a.tar"
 
 
-@given(members=st.lists(st.tuples(NAMES, st.binary(max_size=2000)), max_size=12))
-def test_what_goes_in_comes_out(tmp_path_factory: pytest.TempPathFactory, members: list[tuple[str, bytes]]) -> None:
-    path = write(tmp_path_factory.mktemp("tar"), members)
+@given(members=st.lists(st.tuples(NAMES, st.binary(max_size=2000)), max_size=12), cut=st.integers(0, 12))
+def test_what_goes_in_comes_out(
+    tmp_path_factory: pytest.TempPathFactory, members: list[tuple[str, bytes]], cut: int
+) -> None:
+    path = write(tmp_path_factory.mktemp("tar"), members, cut)
     assert path.stat().st_size % RECORD == 0
     with tarfile.open(path) as tar:
         read = [(each.name, tar.extractfile(each).read()) for each in tar]  # type: ignore[union-attr]
@@ -70,14 +72,14 @@ def test_headers_are_those_of_the_standard_library(named: list[tuple[str, int]])
 
 def test_no_close_leaves_no_end(tmp_path: Path) -> None:
     with publish.unit(tmp_path, "unit", "r") as unit:
-        TarWriter(unit.file("a.tar")).add("a.json", bytes(9 << 20))
+        TarWriter(unit.file("a.tar")).add(["a.json"], [bytes(9 << 20)])
     assert (tmp_path / "a.tar").stat().st_size == 512 + (9 << 20)
 
 
 @pytest.mark.parametrize("name", ["", "n" * 101, "é.json"])
 def test_a_name_that_does_not_fit_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError), publish.unit(tmp_path, "unit", "r") as unit:
-        TarWriter(unit.file("a.tar")).add(name, b"")
+        TarWriter(unit.file("a.tar")).add(["a", name], [b"", b""])
 
 
 def test_golden_bytes(tmp_path: Path) -> None:
