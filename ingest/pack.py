@@ -129,8 +129,8 @@ def _complete(
             ready.append(post)
             post = next(planned, None)
         yield ready, waiting
-        for place in filter(waiting.__contains__, places):
-            waiting[place] = spool.lasting(waiting[place])
+        left = list(filter(waiting.__contains__, places))
+        waiting.update(zip(left, spool.lasting(map(waiting.__getitem__, left)), strict=True))
     while post is not None:
         yield [post, *islice(planned, _READY - 1)], waiting
         post = next(planned, None)
@@ -176,9 +176,11 @@ def _pack(run: Run, post: _Planned, entries: dict[Place, SpoolEntry], found: lis
     max_entry = run.options["max_entry"]
     metadata = entries.pop((row, plan.METADATA_IMAGE))
     try:
-        info = _plain(metadata, max_entry)
+        _, _, _, method, crc32, size, data = metadata
+        info = inflate(method, data, size, crc32, max_entry)
         fields = parse_info(info)
-    except EntryFault as fault:
+    except EntryFault as error:
+        fault = _known(metadata, error)
         refuse_if_strict(run, f"{influencer}-{post_id}.info", fault)
         found.append(Fault(fault.reason, True, *who, archive="metadata", detail=fault.detail))
         return None
@@ -190,14 +192,17 @@ def _pack(run: Run, post: _Planned, entries: dict[Place, SpoolEntry], found: lis
     pictures: list[Buffer] = []
     for place, image in enumerate(images):
         if there[place]:
+            entry = entries.pop((row, place))
             try:
-                pictures.append(_plain(entries.pop((row, place)), max_entry))
+                _, _, _, method, crc32, size, data = entry
+                pictures.append(inflate(method, data, size, crc32, max_entry))
                 taken.append(image)
                 continue
-            except EntryFault as fault:
-                entry = f"{influencer}-{image}"
-                refuse_if_strict(run, entry, fault)
-                found.append(Fault(fault.reason, False, *who, archive="images", entry=entry, detail=fault.detail))
+            except EntryFault as error:
+                fault = _known(entry, error)
+                name = f"{influencer}-{image}"
+                refuse_if_strict(run, name, fault)
+                found.append(Fault(fault.reason, False, *who, archive="images", entry=name, detail=fault.detail))
         missing.append(image)
     if not pictures:
         found.append(Fault(Reason.NO_IMAGE, True, *who, line=line, detail=f"{len(missing)} listed"))
@@ -207,12 +212,12 @@ def _pack(run: Run, post: _Planned, entries: dict[Place, SpoolEntry], found: lis
     return record, pictures, _gzip(metadata, info) if run.options["raw"] else None
 
 
-def _plain(entry: SpoolEntry, max_entry: int) -> Buffer:
-    _, _, _, method, crc32, size, data = entry
-    if method == FAULT_METHOD:
-        reason, detail = entry.fault()
-        raise EntryFault(Reason(reason), detail)
-    return inflate(method, data, size, crc32, max_entry)
+def _known(entry: SpoolEntry, error: EntryFault) -> EntryFault:
+    """Return what is wrong with ``entry``: of one that could not be taken, what was found out then."""
+    if entry.method != FAULT_METHOD:
+        return error
+    reason, detail = entry.fault()
+    return EntryFault(Reason(reason), detail)
 
 
 def _gzip(entry: SpoolEntry, plain: Buffer) -> bytes:

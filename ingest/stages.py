@@ -14,7 +14,6 @@ from ingest.source import open_archive
 from ingest.windows import image_spool, is_packed, metadata_spool, pack_window, spool_metadata, spooled
 from ingest.workers import workforce
 from shards import listing, manifests, plan, posts, temporary
-from shards import run as runs
 from shards.collector import uncollected
 from shards.errors import PostmillError
 from shards.plan import IMAGES, METADATA
@@ -79,7 +78,7 @@ def ingest(
             ready = _ready(run, stage, todo, some=selection != EVERYTHING)
             with progress.track(f"ingest: {stage.value}", len(pieces), "pieces") as advance:
                 advance(len(pieces) - len(todo))
-                for _ in perform([partial(_do, run.folder, stage, piece.number) for piece in ready]):
+                for _ in perform([partial(_do, run, stage, piece.number) for piece in ready]):
                     advance(1)
             yield StageSummary(stage, len(ready), len(pieces) - len(todo), len(todo) - len(ready))
     listing.write(run)
@@ -145,13 +144,12 @@ def _too_early(run: Run, stage: Stage, earlier: Stage, missing: int) -> Postmill
     )
 
 
-def _do(folder: Path, stage: Stage, number: int) -> None:
+def _do(run: Run, stage: Stage, number: int) -> None:
     """Do one piece of ``stage``: what a worker process runs.
 
     Raises:
         PostmillError: A source or a spool cannot be read, or the run cannot be written.
     """
-    run = runs.open_run(folder)
     try:
         with uncollected():
             _make(run, stage, number)

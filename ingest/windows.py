@@ -75,7 +75,7 @@ def pack_window(run: Run, space: AddressSpace, window: Window, metadata: list[Wi
 def _local(taken: Iterator[list[SpoolEntry]], own: int | None, others: list[SpoolEntry]) -> Iterator[list[SpoolEntry]]:
     """Yield of each batch the entries of post shard ``own``; copies of the rest go to ``others``."""
     for batch in taken:
-        others += [spool.lasting(entry) for entry in batch if entry.shard != own]
+        others += spool.lasting(entry for entry in batch if entry.shard != own)
         yield [entry for entry in batch if entry.shard == own]
 
 

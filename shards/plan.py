@@ -119,8 +119,8 @@ def manifest(run: Run) -> Manifest:
 
 def windows(run: Run, archive: int) -> list[Window]:
     """Return the windows of ``archive`` (METADATA or IMAGES) in order."""
-    rows = _rows(_table(run, "windows"), WINDOWS)  # few: picked here, for Arrow's filter loads pandas if it is there
-    return sorted((Window(*row) for row in rows if row[0] == archive), key=lambda each: each.window)
+    rows = _rows(_table(run, "windows", {"archive": archive}), WINDOWS)
+    return sorted((Window(*row) for row in rows), key=lambda each: each.window)
 
 
 def shards(run: Run) -> list[Shard]:

@@ -66,9 +66,9 @@ def faulty(shard: int, row: int, image: int, reason: str, detail: str) -> SpoolE
     return SpoolEntry(shard, row, image, FAULT_METHOD, 0, 0, told)
 
 
-def lasting(entry: SpoolEntry) -> SpoolEntry:
-    """Return ``entry`` with a copy of its data, which may be a view of what will be read over."""
-    return made((*entry[:6], bytes(entry.data)))
+def lasting(entries: Iterable[SpoolEntry]) -> list[SpoolEntry]:
+    """Return ``entries`` with copies of their data, which may be views of what will be read over."""
+    return [made((*entry[:6], bytes(entry.data))) for entry in entries]
 
 
 def write(file: HashingFile, entries: Iterable[SpoolEntry]) -> int:
