@@ -47,6 +47,15 @@ class Expected(NamedTuple):
     names: Array  # the bytes of all names, one behind the other
     name_at: Array  # where in `names` each begins, and where the last ends
 
+    @classmethod
+    def of(cls, planned: pa.Table) -> Expected:
+        """Return what ``planned`` (schema :data:`shards.plan.ENTRIES`) says."""
+        names = pa.concat_arrays([pa.array([], pa.binary()), *planned["name"].chunks])
+        _, name_at, data = names.buffers()
+        bounds = np.frombuffer(name_at, np.int32)[names.offset :][: len(names) + 1].astype(np.int64)
+        fixed = {name: planned[name].to_numpy() for name in cls._fields[:-2]}
+        return cls(**fixed, names=np.frombuffer(data or b"", np.uint8), name_at=bounds)
+
     def cut(self, block: int) -> Iterator[slice]:
         """Yield the rows in batches that span ``block`` bytes at most; a longer entry is a batch of its own."""
         ends = np.maximum.accumulate(self.end)
@@ -55,15 +64,6 @@ class Expected(NamedTuple):
             stop = max(start + 1, int(np.searchsorted(ends, self.offset[start] + block, "right")))
             yield slice(start, stop)
             start = stop
-
-
-def expected(planned: pa.Table) -> Expected:
-    """Return the columns of ``planned`` (schema :data:`shards.plan.ENTRIES`) that a local header is checked against."""
-    names = pa.concat_arrays([pa.array([], pa.binary()), *planned["name"].chunks])
-    _, name_at, data = names.buffers()
-    bounds = np.frombuffer(name_at, np.int32)[names.offset :][: len(names) + 1].astype(np.int64)
-    fixed = {name: planned[name].to_numpy() for name in Expected._fields[:-2]}
-    return Expected(**fixed, names=np.frombuffer(data or b"", np.uint8), name_at=bounds)
 
 
 def locate_all(buffer: memoryview, base: int, expected: Expected, rows: slice) -> tuple[Array, Array, Array]:

@@ -38,38 +38,33 @@ def parse_info(data: bytes | bytearray | memoryview) -> dict[str, Any]:
     """
     media = _unwrap(_load(data))
     canonical = orjson.dumps(media, option=orjson.OPT_SORT_KEYS)
-    get = media.get
-    of_owner = _dict(get("owner")).get
-    dimensions = get("dimensions")
-    width = height = None
-    if dimensions:
-        dimensions = _dict(dimensions)
-        width, height = _count(dimensions.get("width"), _INT32_MAX), _count(dimensions.get("height"), _INT32_MAX)
-    caption = _first_text(get("edge_media_to_caption"))
+    owner = _dict(media.get("owner"))
+    dimensions = _dict(media.get("dimensions"))
+    width, height = _count(dimensions.get("width"), _INT32_MAX), _count(dimensions.get("height"), _INT32_MAX)
+    caption = _first_text(media.get("edge_media_to_caption"))
     comment_count, texts = _comments(media)
-    # Types are asked for in place: a function for it would take as long as all the rest does.
     return {
         "post_hash": hashlib.sha256(canonical).hexdigest(),
-        "owner_id": text if isinstance(text := of_owner("id"), str) else None,
-        "owner_username": text if isinstance(text := of_owner("username"), str) else None,
-        "shortcode": text if isinstance(text := get("shortcode"), str) else None,
-        "post_type": text if isinstance(text := get("__typename"), str) else None,
-        "taken_at": _count(get("taken_at_timestamp")),
+        "owner_id": _string(owner.get("id")),
+        "owner_username": _string(owner.get("username")),
+        "shortcode": _string(media.get("shortcode")),
+        "post_type": _string(media.get("__typename")),
+        "taken_at": _count(media.get("taken_at_timestamp")),
         "caption": caption,
         "comments": "\n".join(texts) if texts else None,
         "comments_read": len(texts),
         "likes": _likes(media),
         "comment_count": comment_count,
         "hashtags": [tag.lower() for tag in _HASHTAG.findall(caption)] if caption else [],
-        "tagged_users": _tagged(get("edge_media_to_tagged_user")),
-        "is_video": flag if (flag := get("is_video")) is True or flag is False else None,
-        "is_sponsored": get("is_ad") is True or bool(_edges(get("edge_media_to_sponsor_user"))),
-        "is_verified": flag if (flag := of_owner("is_verified")) is True or flag is False else None,
-        "is_private": flag if (flag := of_owner("is_private")) is True or flag is False else None,
+        "tagged_users": _tagged(media.get("edge_media_to_tagged_user")),
+        "is_video": _bool(media.get("is_video")),
+        "is_sponsored": media.get("is_ad") is True or bool(_edges(media.get("edge_media_to_sponsor_user"))),
+        "is_verified": _bool(owner.get("is_verified")),
+        "is_private": _bool(owner.get("is_private")),
         "width": width,
         "height": height,
         "aspect_ratio": width / height if width and height else None,
-        "accessibility_caption": text if isinstance(text := get("accessibility_caption"), str) else None,
+        "accessibility_caption": _string(media.get("accessibility_caption")),
     }
 
 

@@ -6,7 +6,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import chain, pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from shards.tar import Buffer, TarWriter
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _GZIP_TRAILER = struct.Struct("<II")  # CRC-32 and size of the plain bytes
 _LEVEL = 6
-_READY = 100  # posts whose plain pictures are held at a time where all entries are
+_PLAIN = 4 << 20  # bytes of pictures, decompressed, after which they are written
 _RECORDS = 1000  # held as Python objects at a time
 
 Place = tuple[int, int]  # row in the post shard, and place in the list of pictures or METADATA_IMAGE
@@ -81,6 +81,7 @@ def pack_shard(
         for ready, entries in _complete(_rows(plan.posts(run, shard)), held, passing):
             names: list[str] = []
             contents: list[Buffer] = []
+            plain = 0
             for post in ready:
                 packed = _pack(run, post, entries, found)
                 if packed is None:
@@ -94,12 +95,16 @@ def pack_shard(
                 if raw is not None:
                     names.append(f"{key}.raw.json.gz")
                     contents.append(raw)
-                records.append(record)
                 images += len(pictures)
+                plain += sum(map(len, pictures))
+                if plain > _PLAIN:
+                    tar.add(names, contents)
+                    names, contents, plain = [], [], 0
+                records.append(record)
+                if len(records) == _RECORDS:
+                    tables.append(posts.records_table(records))
+                    records.clear()
             tar.add(names, contents)
-            while len(records) >= _RECORDS:
-                tables.append(posts.records_table(records[:_RECORDS]))
-                del records[:_RECORDS]
         tar.close()
         table = pa.concat_tables([*tables, posts.records_table(records)])
         unit.file(f"{name}{offsets.SUFFIX}").write(offsets.index_bytes(tar.members))
@@ -117,7 +122,7 @@ def _complete(
     planned: Iterator[_Planned],
     held: Iterable[SpoolEntry],
     passing: Iterable[Sequence[SpoolEntry]],
-) -> Iterator[tuple[Sequence[_Planned], dict[Place, SpoolEntry]]]:
+) -> Iterator[tuple[Iterable[_Planned], dict[Place, SpoolEntry]]]:
     """Yield all planned posts in order, some at a time, and all entries that wait, of which theirs may be taken out."""
     waiting = {_PLACE(entry): entry for entry in held}
     post = next(planned, None)
@@ -131,9 +136,8 @@ def _complete(
         yield ready, waiting
         left = list(filter(waiting.__contains__, places))
         waiting.update(zip(left, spool.lasting(map(waiting.__getitem__, left)), strict=True))
-    while post is not None:
-        yield [post, *islice(planned, _READY - 1)], waiting
-        post = next(planned, None)
+    if post is not None:
+        yield chain([post], planned), waiting
 
 
 def refuse_if_strict(run: Run, entry: str, fault: EntryFault) -> None:

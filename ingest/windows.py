@@ -9,7 +9,7 @@ from operator import attrgetter
 import numpy as np
 
 from ingest.forward import Forward
-from ingest.headers import Expected, expected, locate_all, locate_one
+from ingest.headers import Expected, locate_all, locate_one
 from ingest.pack import pack_shard, refuse_if_strict
 from ingest.reasons import EntryFault
 from ingest.space import BLOCK, AddressSpace, is_url
@@ -100,7 +100,7 @@ def take(run: Run, space: AddressSpace, window: Window, block: int) -> Iterator[
     """
     planned = plan.entries(run, window.archive, window.window)
     columns = [planned[name].to_numpy().tolist() for name in SpoolEntry._fields[:-1]]
-    stated = expected(planned)
+    stated = Expected.of(planned)
     forward = Forward(space, window.end, block)
     for rows in stated.cut(block):
         base = int(stated.offset[rows.start])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.entry import locate
-from ingest.headers import Expected, expected, locate_all, locate_one
+from ingest.headers import Expected, locate_all, locate_one
 from ingest.reasons import EntryFault
 from shards import plan
 
@@ -29,9 +29,8 @@ def window(entries: list[tuple[bytes, bytes, bytes]]) -> tuple[bytearray, pa.Tab
         buffer += name + extra + data
         row = dict(offset=start, end=BEFORE + len(buffer), name=name, method=0, flags=0)
         rows.append(row | dict(zip(("crc32", "compressed_size", "size"), sizes, strict=True)))
-    schema = pa.schema([plan.ENTRIES.field(name) for name in rows[0]] if rows else list(plan.ENTRIES))
-    pieces = [pa.Table.from_pylist(rows[:1], schema), pa.Table.from_pylist([*rows[:1], *rows[1:]], schema).slice(1)]
-    return buffer, pa.concat_tables(pieces)
+    table = pa.Table.from_pylist(rows, pa.schema([plan.ENTRIES.field(name) for name in rows[0]]))
+    return buffer, pa.concat_tables([table.slice(0, 1), table.slice(1)])
 
 
 def one_by_one(buffer: memoryview, planned: pa.Table) -> list[tuple[int, int] | str]:
@@ -56,7 +55,7 @@ ENTRIES = st.lists(
 @given(entries=ENTRIES)
 def test_whole_headers_are_sure(entries: list[tuple[bytes, bytes, bytes]]) -> None:
     buffer, planned = window(entries)
-    starts, ends, sure = locate_all(memoryview(buffer), BEFORE, expected(planned), slice(0, len(entries)))
+    starts, ends, sure = locate_all(memoryview(buffer), BEFORE, Expected.of(planned), slice(0, len(entries)))
     assert sure.all()
     data = [bytes(buffer[start:end]) for start, end in zip(starts, ends, strict=True)]
     assert data == [each[2] for each in entries]
@@ -75,7 +74,7 @@ def test_what_is_sure_is_right_and_the_rest_is_told(
         buffer[at % len(buffer)] = byte
     end = np.minimum(planned["end"].to_numpy(), BEFORE + len(buffer) - cut)
     planned = planned.set_column(1, "end", pa.chunked_array([end]))
-    view, stated = memoryview(buffer)[: max(len(buffer) - cut, 0)], expected(planned)
+    view, stated = memoryview(buffer)[: max(len(buffer) - cut, 0)], Expected.of(planned)
     alone = one_by_one(view, planned)
     starts, ends, sure = locate_all(view, BEFORE, stated, slice(0, len(entries)))
     for row, each in enumerate(alone):
@@ -96,7 +95,7 @@ def test_a_descriptor_is_left_to_the_other_way() -> None:
     buffer += struct.pack("<4s3I", b"PK\x07\x08", *sizes)
     row = dict(offset=BEFORE, end=BEFORE + len(buffer), name=b"a", method=0, flags=8)
     row |= dict(zip(("crc32", "compressed_size", "size"), sizes, strict=True))
-    stated = expected(pa.Table.from_pylist([row], pa.schema([plan.ENTRIES.field(name) for name in row])))
+    stated = Expected.of(pa.Table.from_pylist([row], pa.schema([plan.ENTRIES.field(name) for name in row])))
     assert not locate_all(memoryview(buffer), BEFORE, stated, slice(0, 1))[2].any()
     assert locate_one(memoryview(buffer), BEFORE, stated, 0) == (31, 31 + len(data))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ingest import windows
+from ingest import pack, windows
 from ingest.options import Stage
 from ingest.prepare import prepare
 from ingest.source import discover
@@ -203,14 +203,15 @@ def test_spanning_posts_come_together(
 def test_pictures_wait_for_the_rest_of_their_post(
     make_dataset: Dataset, make_info: Info, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A window that passes through a buffer much smaller than what lies between the pictures of a post."""
+    """A window that passes through buffers much smaller than what lies between the pictures of a post, or fits them."""
     noise = random.Random(2)
     rows = [("ann", str(n), [f"{n}_{i}.jpg" for i in range(noise.randint(1, 4))]) for n in range(50)]
     pictures = {f"ann-{image}": noise.randbytes(noise.randrange(9000)) for _, _, images in rows for image in images}
     shuffled = noise.sample(list(pictures.items()), len(pictures))
     root = make_dataset({f"ann-{n}.info": make_info(str(n)) for n in range(50)}, dict(shuffled), rows)
-    for name, size in (("small", 5000), ("whole", 1 << 20)):
+    for name, size, plain in (("small", 5000, 3000), ("whole", 1 << 20, 4 << 20)):
         monkeypatch.setattr(windows, "_CACHED", size)
+        monkeypatch.setattr(pack, "_PLAIN", plain)
         run = run_all(root, tmp_path / name)
         assert [shard.kind for shard in plan.shards(run)] == ["window"]
     tars = [(tmp_path / name / "posts" / "posts-000000.tar").read_bytes() for name in ("small", "whole")]
