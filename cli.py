@@ -503,12 +503,15 @@ def ingested(
     selection: Selection = EVERYTHING,
 ) -> None:
     """Run the stages of ingest, and say what each did."""
-    from ingest.stages import ingest as ingest_stages
+    from ingest.workers import workforce
 
-    for summary in ingest_stages(run, stages, task, workers, shown, selection):
-        out.print(f"ingest {summary.stage.value}: {did(summary.done, summary.skipped)}")
-        if summary.waiting:
-            out.print(f"ingest {summary.stage.value}: {summary.waiting} wait for windows that are not done")
+    with workforce(workers) as perform:
+        from ingest.stages import ingest as ingest_stages  # while the workers load it too
+
+        for summary in ingest_stages(run, stages, task, perform, shown, selection):
+            out.print(f"ingest {summary.stage.value}: {did(summary.done, summary.skipped)}")
+            if summary.waiting:
+                out.print(f"ingest {summary.stage.value}: {summary.waiting} wait for windows that are not done")
 
 
 def encoded(

@@ -12,7 +12,7 @@ from ingest.pack import pack_shard
 from ingest.ranges import EVERYTHING, Selection
 from ingest.source import open_archive
 from ingest.windows import image_spool, is_packed, metadata_spool, pack_window, spool_metadata, spooled
-from ingest.workers import workforce
+from ingest.workers import Perform, alone
 from shards import listing, manifests, plan, posts, temporary
 from shards.collector import uncollected
 from shards.errors import PostmillError
@@ -46,7 +46,7 @@ def ingest(
     run: Run,
     stages: Sequence[Stage] = tuple(Stage),
     task: Task = WHOLE,
-    workers: int = 1,
+    perform: Perform = alone,
     progress: Progress | None = None,
     selection: Selection = EVERYTHING,
 ) -> Iterator[StageSummary]:
@@ -56,7 +56,7 @@ def ingest(
         run: A planned run.
         stages: Which stages.
         task: This process's share of each stage.
-        workers: How many processes work at once, each holding up to a post shard in memory.
+        perform: Does the pieces of a stage: in this process, or as :func:`ingest.workers.workforce` provides.
         progress: Told of each finished piece.
         selection: Which pieces of each stage; ``task`` is a share of these.
 
@@ -70,17 +70,16 @@ def ingest(
     for folder in (run.spool, run.posts):
         if folder.is_dir():
             temporary.sweep(folder)
-    with workforce(workers) as perform:
-        for stage in stages:
-            whole = stage is Stage.METADATA and len(stages) > 1  # the stages that follow need all of it
-            pieces = share(_selected(run, stage, EVERYTHING if whole else selection), task)
-            todo = [piece for piece in pieces if not piece.done]
-            ready = _ready(run, stage, todo, some=selection != EVERYTHING)
-            with progress.track(f"ingest: {stage.value}", len(pieces), "pieces") as advance:
-                advance(len(pieces) - len(todo))
-                for _ in perform([partial(_do, run, stage, piece.number) for piece in ready]):
-                    advance(1)
-            yield StageSummary(stage, len(ready), len(pieces) - len(todo), len(todo) - len(ready))
+    for stage in stages:
+        whole = stage is Stage.METADATA and len(stages) > 1  # the stages that follow need all of it
+        pieces = share(_selected(run, stage, EVERYTHING if whole else selection), task)
+        todo = [piece for piece in pieces if not piece.done]
+        ready = _ready(run, stage, todo, some=selection != EVERYTHING)
+        with progress.track(f"ingest: {stage.value}", len(pieces), "pieces") as advance:
+            advance(len(pieces) - len(todo))
+            for _ in perform([partial(_do, run, stage, piece.number) for piece in ready]):
+                advance(1)
+        yield StageSummary(stage, len(ready), len(pieces) - len(todo), len(todo) - len(ready))
     listing.write(run)
 
 

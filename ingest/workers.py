@@ -7,6 +7,7 @@ can leave everybody waiting for ever. Here nothing is shared, and whoever ends i
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import signal
@@ -44,7 +45,8 @@ def workforce(count: int) -> Iterator[Perform]:
     its end makes the other workers drop what they have in hand.
 
     Args:
-        count: How many processes; with 1 this process does everything. They are started when there is work for them.
+        count: How many processes; with 1 this process does everything. They are started at once, and load what the
+            work takes while this process makes it ready.
 
     Raises:
         PostmillError: A piece failed, or a worker was killed.
@@ -53,7 +55,10 @@ def workforce(count: int) -> Iterator[Perform]:
     workers: list[_Worker] = []
     complete = False
     try:
-        yield partial(_perform, workers, count)
+        while count > 1 and len(workers) < count:
+            with held():
+                workers.append(_start())
+        yield partial(_perform, workers)
         complete = True
     finally:
         with held():
@@ -68,15 +73,17 @@ def workforce(count: int) -> Iterator[Perform]:
                 worker.outcomes.close()
 
 
-def _perform(workers: list[_Worker], count: int, work: Sequence[Work]) -> Iterator[None]:
-    if count == 1 or len(work) < 2:
-        for each in work:
-            each()
-            yield
+def alone(work: Sequence[Work]) -> Iterator[None]:
+    """Do ``work`` in this process, yielding as each piece ends."""
+    for each in work:
+        each()
+        yield
+
+
+def _perform(workers: list[_Worker], work: Sequence[Work]) -> Iterator[None]:
+    if not workers or len(work) < 2:
+        yield from alone(work)
         return
-    while len(workers) < min(count, len(work)):
-        with held():
-            workers.append(_start())
     left = iter(work)
     busy = []
     for worker, each in zip(workers, left, strict=False):
@@ -129,7 +136,10 @@ def _start() -> _Worker:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FROM_TERMINALS)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(outcomes), *sys.path], stdin=orders, pass_fds=[outcomes]
+            [sys.executable, "-c", _PROGRAM, str(outcomes), *sys.path],
+            stdin=orders,
+            pass_fds=[outcomes],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # else each starts a thread a core, which spin at first
         )
     except OSError as error:
         os.close(give)
@@ -157,6 +167,8 @@ def serve(outcomes: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _FROM_TERMINALS)
     orders: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    with suppress(MemoryError, ImportError):  # which the first order meets again, and sends home
+        importlib.import_module("ingest.stages")  # what orders are made of, loaded while there is none yet
     with Connection(outcomes, readable=False) as told:
         while True:
             told.send(_do(orders.get()))

@@ -17,6 +17,7 @@ import webdataset
 from ingest.prepare import prepare
 from ingest.source import discover
 from ingest.stages import StageSummary, ingest
+from ingest.workers import workforce
 from shards import faults, plan, posts, temporary, verify
 from shards.run import Run
 
@@ -139,7 +140,8 @@ def test_windows_of_any_size_and_workers_hold_the_same_posts(
     run: Run, real: Path, tmp_path: Path, shard_bytes: int, workers: int
 ) -> None:
     other, _ = prepare(discover(str(real)), tmp_path / "run", shard_bytes=shard_bytes)
-    summaries = list(ingest(other, workers=workers))
+    with workforce(workers) as perform:
+        summaries = list(ingest(other, perform=perform))
     assert all(isinstance(summary, StageSummary) and summary.skipped == 0 for summary in summaries)
 
     def content(which: Run) -> dict[str, dict[str, Any]]:
