@@ -76,7 +76,7 @@ class TarWriter:
         self._blocks = np.frombuffer(self._buffer, np.uint8).reshape(-1, BLOCK)
 
     def add(self, names: Sequence[str], contents: Sequence[Buffer]) -> None:
-        """Append members of these names and contents: many at a time, for what it takes is mostly the call.
+        """Append members of these names and contents; many at a time, as their headers are made together.
 
         Raises:
             ValueError: A name is not plain ASCII of 1 to 100 characters, or a content exceeds 8 GiB.
