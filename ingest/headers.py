@@ -14,24 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ingest.entry import DESCRIPTOR, ENCRYPTED, LOCAL_HEADER, LOCAL_SIGNATURE, locate
-from ingest.gather import gather
+from ingest.gather import HEADER_FIELDS, gather
 
 Array = npt.NDArray[Any]
 
-_LOCAL = np.dtype(
-    [
-        ("signature", "<u4"),
-        ("needed", "<u2"),
-        ("flags", "<u2"),
-        ("method", "<u2"),
-        ("modified", "<u4"),
-        ("crc32", "<u4"),
-        ("compressed_size", "<u4"),
-        ("size", "<u4"),
-        ("name_length", "<u2"),
-        ("extra_length", "<u2"),
-    ]
-)
+_LOCAL = np.dtype([("signature", "<u4"), *HEADER_FIELDS])
 
 
 class Expected(NamedTuple):
@@ -56,6 +43,10 @@ class Expected(NamedTuple):
         fixed = {name: planned[name].to_numpy() for name in cls._fields[:-2]}
         return cls(**fixed, names=np.frombuffer(data or b"", np.uint8), name_at=bounds)
 
+    def name(self, row: int) -> bytes:
+        """Return the name of ``row`` as the directory has it."""
+        return bytes(self.names[self.name_at[row] : self.name_at[row + 1]])
+
     def cut(self, block: int) -> Iterator[slice]:
         """Yield the rows in batches that span ``block`` bytes at most; a longer entry is a batch of its own."""
         ends = np.maximum.accumulate(self.end)
@@ -74,6 +65,9 @@ def locate_all(buffer: memoryview, base: int, expected: Expected, rows: slice) -
         base: The first ``offset`` of ``rows``.
         expected: What the directory says.
         rows: Which entries.
+
+    Returns:
+        Three arrays of shape (rows,): begin and end as indices, which mean something where the third is true.
     """
     at, limit = expected.offset[rows] - base, expected.end[rows] - base
     sure = at + LOCAL_HEADER <= limit
@@ -97,12 +91,11 @@ def locate_all(buffer: memoryview, base: int, expected: Expected, rows: slice) -
 
 
 def locate_one(buffer: memoryview, base: int, expected: Expected, row: int) -> tuple[int, int]:
-    """Return the same of one row as :func:`ingest.entry.locate` does.
+    """Return where in ``buffer`` the compressed data of ``row`` begin and end, sure or not (:func:`locate_all`).
 
     Raises:
         EntryFault: The header is not there, contradicts the directory, or the data pass the next record.
     """
-    name = expected.names[expected.name_at[row] : expected.name_at[row + 1]].tobytes()
     columns = ("method", "flags", "crc32", "compressed_size", "size")
     stated = [int(getattr(expected, column)[row]) for column in columns]
-    return locate(buffer, int(expected.offset[row]) - base, int(expected.end[row]) - base, name, *stated)
+    return locate(buffer, int(expected.offset[row]) - base, int(expected.end[row]) - base, expected.name(row), *stated)

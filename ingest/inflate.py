@@ -42,7 +42,7 @@ def inflate(
         EntryFault: Another method, too large, corrupt, or not of the declared size or checksum.
     """
     if method == STORED and len(data) == size <= max_entry and deflate.crc32(data) == crc32:
-        return data  # before all else, for nearly all pictures are such
+        return data  # first: the checks below would take a small picture as long as its checksum does
     if size > max_entry:
         raise EntryFault(Reason.TOO_LARGE, f"declares {size} bytes; the limit is {max_entry}")
     most = _MOST.get(method)

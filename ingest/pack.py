@@ -29,7 +29,7 @@ from shards.tar import Buffer, TarWriter
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _GZIP_TRAILER = struct.Struct("<II")  # CRC-32 and size of the plain bytes
 _LEVEL = 6
-_PLAIN = 4 << 20  # bytes of pictures, decompressed, after which they are written
+_HELD = 4 << 20  # bytes of members, decompressed, after which they are written
 _RECORDS = 1000  # held as Python objects at a time
 
 Place = tuple[int, int]  # row in the post shard, and place in the list of pictures or METADATA_IMAGE
@@ -81,25 +81,25 @@ def pack_shard(
         for ready, entries in _complete(_rows(plan.posts(run, shard)), held, passing):
             names: list[str] = []
             contents: list[Buffer] = []
-            plain = 0
+            size = 0
             for post in ready:
                 packed = _pack(run, post, entries, found)
                 if packed is None:
                     continue
                 record, pictures, raw = packed
-                key = post.key
+                key, text = post.key, posts.record_json(record)
                 names.append(f"{key}.json")
-                contents.append(posts.record_json(record))
+                contents.append(text)
                 names += [f"{key}.{number}.jpg" for number in range(len(pictures))]
                 contents += pictures
                 if raw is not None:
                     names.append(f"{key}.raw.json.gz")
                     contents.append(raw)
                 images += len(pictures)
-                plain += sum(map(len, pictures))
-                if plain > _PLAIN:
+                size += len(text) + sum(map(len, pictures))
+                if size > _HELD:
                     tar.add(names, contents)
-                    names, contents, plain = [], [], 0
+                    names, contents, size = [], [], 0
                 records.append(record)
                 if len(records) == _RECORDS:
                     tables.append(posts.records_table(records))
@@ -184,7 +184,7 @@ def _pack(run: Run, post: _Planned, entries: dict[Place, SpoolEntry], found: lis
         info = inflate(method, data, size, crc32, max_entry)
         fields = parse_info(info)
     except EntryFault as error:
-        fault = _known(metadata, error)
+        fault = _cause(metadata, error)
         refuse_if_strict(run, f"{influencer}-{post_id}.info", fault)
         found.append(Fault(fault.reason, True, *who, archive="metadata", detail=fault.detail))
         return None
@@ -203,7 +203,7 @@ def _pack(run: Run, post: _Planned, entries: dict[Place, SpoolEntry], found: lis
                 taken.append(image)
                 continue
             except EntryFault as error:
-                fault = _known(entry, error)
+                fault = _cause(entry, error)
                 name = f"{influencer}-{image}"
                 refuse_if_strict(run, name, fault)
                 found.append(Fault(fault.reason, False, *who, archive="images", entry=name, detail=fault.detail))
@@ -216,7 +216,7 @@ def _pack(run: Run, post: _Planned, entries: dict[Place, SpoolEntry], found: lis
     return record, pictures, _gzip(metadata, info) if run.options["raw"] else None
 
 
-def _known(entry: SpoolEntry, error: EntryFault) -> EntryFault:
+def _cause(entry: SpoolEntry, error: EntryFault) -> EntryFault:
     """Return what is wrong with ``entry``: of one that could not be taken, what was found out then."""
     if entry.method != FAULT_METHOD:
         return error

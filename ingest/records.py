@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 
 from ingest.directory import RECORD_SIGNATURE, RECORD_SIZE, Directory
 from ingest.fields import NOWHERE, Faults, check_fields, find_extras, place_entries, zip64_values
-from ingest.gather import gather
+from ingest.gather import HEADER_FIELDS, gather
 from ingest.names import UNIX_HOSTS, decode, suspicious
 from ingest.reasons import Reason
 from ingest.space import BLOCK, AddressSpace
@@ -60,15 +60,7 @@ _RECORD = np.dtype(
     [
         ("signature", "<u4"),
         ("made_by", "<u2"),
-        ("needed", "<u2"),
-        ("flags", "<u2"),
-        ("method", "<u2"),
-        ("modified", "<u4"),
-        ("crc32", "<u4"),
-        ("compressed_size", "<u4"),
-        ("size", "<u4"),
-        ("name_length", "<u2"),
-        ("extra_length", "<u2"),
+        *HEADER_FIELDS,
         ("comment_length", "<u2"),
         ("disk", "<u2"),
         ("internal", "<u2"),

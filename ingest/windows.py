@@ -100,26 +100,25 @@ def take(run: Run, space: AddressSpace, window: Window, block: int) -> Iterator[
     """
     planned = plan.entries(run, window.archive, window.window)
     columns = [planned[name].to_numpy().tolist() for name in SpoolEntry._fields[:-1]]
-    stated = Expected.of(planned)
+    expected = Expected.of(planned)
     forward = Forward(space, window.end, block)
-    for rows in stated.cut(block):
-        base = int(stated.offset[rows.start])
-        view = forward.view(base, int(stated.end[rows].max()))
-        starts, ends, sure = locate_all(view, base, stated, rows)
+    for rows in expected.cut(block):
+        base = int(expected.offset[rows.start])
+        view = forward.view(base, int(expected.end[rows].max()))
+        starts, ends, sure = locate_all(view, base, expected, rows)
         data = [view[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        batch = list(map(spool.made, zip(*(column[rows] for column in columns), data, strict=True)))
+        batch = list(map(spool.as_entry, zip(*(column[rows] for column in columns), data, strict=True)))
         for at in np.flatnonzero(~sure).tolist():
-            batch[at] = _doubtful(run, view, base, stated, rows.start + at, batch[at])
+            batch[at] = _doubtful(run, view, base, expected, rows.start + at, batch[at])
         yield batch
 
 
-def _doubtful(run: Run, view: memoryview, base: int, stated: Expected, row: int, entry: SpoolEntry) -> SpoolEntry:
+def _doubtful(run: Run, view: memoryview, base: int, expected: Expected, row: int, entry: SpoolEntry) -> SpoolEntry:
     """Return ``entry`` with its data, or what stands for it if it cannot be taken."""
     try:
-        start, end = locate_one(view, base, stated, row)
+        start, end = locate_one(view, base, expected, row)
     except EntryFault as fault:
-        name = stated.names[stated.name_at[row] : stated.name_at[row + 1]].tobytes()
-        refuse_if_strict(run, name.decode("utf-8", "replace"), fault)
+        refuse_if_strict(run, expected.name(row).decode("utf-8", "replace"), fault)
         return spool.faulty(*entry[:3], fault.reason, fault.detail)
     return entry._replace(data=view[start:end])
 

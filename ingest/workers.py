@@ -55,7 +55,7 @@ def workforce(count: int) -> Iterator[Perform]:
     workers: list[_Worker] = []
     complete = False
     try:
-        while count > 1 and len(workers) < count:
+        for _ in range(count if count > 1 else 0):
             with held():
                 workers.append(_start())
         yield partial(_perform, workers)

@@ -112,6 +112,6 @@ def _limits(identity: _Identity, name: str) -> list[tuple[int, Any, Any]]:
     ]
 
 
-@lru_cache(maxsize=6)  # of posts and entries, two of each at a time
+@lru_cache(maxsize=6)  # of posts and entries, two of each at a time, and of windows
 def _kept_groups(identity: _Identity, number: int, columns: tuple[str, ...] | None) -> pa.Table:
     return _groups(identity, [number], columns)

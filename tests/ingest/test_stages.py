@@ -209,9 +209,9 @@ def test_pictures_wait_for_the_rest_of_their_post(
     pictures = {f"ann-{image}": noise.randbytes(noise.randrange(9000)) for _, _, images in rows for image in images}
     shuffled = noise.sample(list(pictures.items()), len(pictures))
     root = make_dataset({f"ann-{n}.info": make_info(str(n)) for n in range(50)}, dict(shuffled), rows)
-    for name, size, plain in (("small", 5000, 3000), ("whole", 1 << 20, 4 << 20)):
+    for name, size, held in (("small", 5000, 3000), ("whole", 1 << 20, 4 << 20)):
         monkeypatch.setattr(windows, "_CACHED", size)
-        monkeypatch.setattr(pack, "_PLAIN", plain)
+        monkeypatch.setattr(pack, "_HELD", held)
         run = run_all(root, tmp_path / name)
         assert [shard.kind for shard in plan.shards(run)] == ["window"]
     tars = [(tmp_path / name / "posts" / "posts-000000.tar").read_bytes() for name in ("small", "whole")]
