@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, pairwise
-from operator import attrgetter
+from itertools import chain, compress, islice, pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import deflate
@@ -32,8 +32,7 @@ _LEVEL = 6
 _HELD = 4 << 20  # bytes of members, decompressed, after which they are written
 _RECORDS = 1000  # held as Python objects at a time
 
-Place = tuple[int, int]  # row in the post shard, and place in the list of pictures or METADATA_IMAGE
-_PLACE: Callable[[SpoolEntry], Place] = attrgetter("row", "image")
+_ROW, _IMAGE = itemgetter(SpoolEntry._fields.index("row")), itemgetter(SpoolEntry._fields.index("image"))
 
 
 class _Planned(NamedTuple):
@@ -45,8 +44,7 @@ class _Planned(NamedTuple):
     post_id: str
     line: int
     images: list[str]
-    found: list[bool]
-    places: list[Place]  # of those found
+    places: list[int]  # METADATA_IMAGE, and those of the pictures found
     category: str | None
     followers: int
     followees: int
@@ -78,11 +76,11 @@ def pack_shard(
     images = 0
     with publish.unit(run.posts, name, run.fingerprint) as unit:
         tar = TarWriter(unit.file(f"{name}.tar"))
-        for ready, entries in _complete(_rows(plan.posts(run, shard)), held, passing):
+        for ready in _complete(_rows(plan.posts(run, shard)), held, passing):
             names: list[str] = []
             contents: list[Buffer] = []
             size = 0
-            for post in ready:
+            for post, entries in ready:
                 packed = _pack(run, post, entries, found)
                 if packed is None:
                     continue
@@ -90,8 +88,9 @@ def pack_shard(
                 key, text = post.key, posts.record_json(record)
                 names.append(f"{key}.json")
                 contents.append(text)
-                names += [f"{key}.{number}.jpg" for number in range(len(pictures))]
-                contents += pictures
+                for number, picture in enumerate(pictures):
+                    names.append(f"{key}.{number}.jpg")
+                    contents.append(picture)
                 if raw is not None:
                     names.append(f"{key}.raw.json.gz")
                     contents.append(raw)
@@ -122,22 +121,25 @@ def _complete(
     planned: Iterator[_Planned],
     held: Iterable[SpoolEntry],
     passing: Iterable[Sequence[SpoolEntry]],
-) -> Iterator[tuple[Iterable[_Planned], dict[Place, SpoolEntry]]]:
-    """Yield all planned posts in order, some at a time, and all entries that wait, of which theirs may be taken out."""
-    waiting = {_PLACE(entry): entry for entry in held}
+) -> Iterator[Iterable[tuple[_Planned, list[SpoolEntry]]]]:
+    """Yield all planned posts in order with their entries, some at a time, as soon as these have come."""
+    waiting: defaultdict[int, list[SpoolEntry]] = defaultdict(list)  # by row
+    for entry in held:
+        waiting[_ROW(entry)].append(entry)
     post = next(planned, None)
     for batch in passing:
-        places = list(map(_PLACE, batch))
-        waiting.update(zip(places, batch, strict=True))
+        rows = list(map(_ROW, batch))
+        for row, entry in zip(rows, batch, strict=True):
+            waiting[row].append(entry)
         ready = []
-        while post is not None and all(map(waiting.__contains__, post.places)):
-            ready.append(post)
+        while post is not None and len(waiting[post.row]) == len(post.places):
+            ready.append((post, waiting.pop(post.row)))
             post = next(planned, None)
-        yield ready, waiting
-        left = list(filter(waiting.__contains__, places))
-        waiting.update(zip(left, spool.lasting(map(waiting.__getitem__, left)), strict=True))
+        yield ready
+        for row in waiting.keys() & rows:
+            waiting[row] = spool.lasting(waiting[row])
     if post is not None:
-        yield chain([post], planned), waiting
+        yield ((post, waiting.pop(post.row, [])) for post in chain([post], planned))
 
 
 def refuse_if_strict(run: Run, entry: str, fault: EntryFault) -> None:
@@ -157,10 +159,8 @@ def refuse_if_strict(run: Run, entry: str, fault: EntryFault) -> None:
 def _rows(table: pa.Table) -> Iterator[_Planned]:
     for batch in table.to_batches(max_chunksize=_RECORDS):
         columns = {name: _values(batch[name]) for name in _Planned._fields if name != "places"}
-        columns["places"] = [
-            [(row, place) for place, there in enumerate(found) if there]
-            for row, found in zip(columns["row"], columns["found"], strict=True)
-        ]
+        found = _values(batch["found"])
+        columns["places"] = [[plan.METADATA_IMAGE, *compress(range(len(each)), each)] for each in found]
         yield from map(_Planned._make, zip(*(columns[name] for name in _Planned._fields), strict=True))
 
 
@@ -173,12 +173,19 @@ def _values(column: pa.Array) -> list[Any]:
     return [flat[start - first : stop - first] for start, stop in pairwise(bounds)]
 
 
-def _pack(run: Run, post: _Planned, entries: dict[Place, SpoolEntry], found: list[Fault]) -> _Packed | None:
-    """Take one planned post out of ``entries`` and put it together, or say in ``found`` why it is lost."""
-    row, key, influencer, post_id, line, images, there, _, category, followers, followees, influencer_posts = post
+def _pack(run: Run, post: _Planned, entries: list[SpoolEntry], found: list[Fault]) -> _Packed | None:
+    """Put one planned post together, or say in ``found`` why it is lost."""
+    _, key, influencer, post_id, line, images, places, category, followers, followees, influencer_posts = post
     who = influencer, post_id
     max_entry = run.options["max_entry"]
-    metadata = entries.pop((row, plan.METADATA_IMAGE))
+    entries.sort(key=_IMAGE)
+    if list(map(_IMAGE, entries)) != places:
+        raise PostmillError(
+            f"of post {key}, what was set aside is not what the plan says: a spool is damaged",
+            place=run.spool,
+            hint=f"find it: postmill verify {run.word}; delete it and its manifest, then ingest again",
+        )
+    metadata = entries[0]
     try:
         _, _, _, method, crc32, size, data = metadata
         info = inflate(method, data, size, crc32, max_entry)
@@ -192,22 +199,18 @@ def _pack(run: Run, post: _Planned, entries: dict[Place, SpoolEntry], found: lis
         found.append(Fault(Reason.METADATA_UNREADABLE, True, *who, archive="metadata", detail=str(error)))
         return None
     taken: list[str] = []
-    missing: list[str] = []
     pictures: list[Buffer] = []
-    for place, image in enumerate(images):
-        if there[place]:
-            entry = entries.pop((row, place))
-            try:
-                _, _, _, method, crc32, size, data = entry
-                pictures.append(inflate(method, data, size, crc32, max_entry))
-                taken.append(image)
-                continue
-            except EntryFault as error:
-                fault = _cause(entry, error)
-                name = f"{influencer}-{image}"
-                refuse_if_strict(run, name, fault)
-                found.append(Fault(fault.reason, False, *who, archive="images", entry=name, detail=fault.detail))
-        missing.append(image)
+    for entry in islice(entries, 1, None):
+        _, _, place, method, crc32, size, data = entry
+        try:
+            pictures.append(inflate(method, data, size, crc32, max_entry))
+            taken.append(images[place])
+        except EntryFault as error:
+            fault = _cause(entry, error)
+            name = f"{influencer}-{images[place]}"
+            refuse_if_strict(run, name, fault)
+            found.append(Fault(fault.reason, False, *who, archive="images", entry=name, detail=fault.detail))
+    missing = [] if len(taken) == len(images) else [image for image in images if image not in taken]
     if not pictures:
         found.append(Fault(Reason.NO_IMAGE, True, *who, line=line, detail=f"{len(missing)} listed"))
         return None

@@ -18,7 +18,7 @@ from ingest.options import Stage
 from ingest.prepare import prepare
 from ingest.source import discover
 from ingest.stages import ingest
-from shards import faults, plan, posts, verify
+from shards import faults, plan, posts, spool, verify
 from shards.errors import PostmillError, UsageError
 from shards.run import Run
 from shards.tasks import Task
@@ -222,6 +222,24 @@ def test_pictures_wait_for_the_rest_of_their_post(
     places = {name: place for place, (name, _) in enumerate(shuffled)}
     last = {post: max(places[f"ann-{image}"] for image in images) for _, post, images in rows}
     assert posts.read_records(run, 0)["key"].to_pylist() == sorted(last, key=last.__getitem__)
+
+
+@pytest.mark.parametrize("field", ["row", "image"])
+@pytest.mark.parametrize("stage", [Stage.METADATA, Stage.WINDOWS])
+def test_a_spool_that_is_not_what_the_plan_says_is_refused(
+    carousels: tuple[Path, dict[str, bytes]], tmp_path: Path, stage: Stage, field: str
+) -> None:
+    """A number changed in place, which leaves the spool's own structure whole."""
+    run, _ = prepare(discover(str(carousels[0])), tmp_path / "run", shard_bytes=20_000)
+    list(ingest(run, list(Stage)[: list(Stage).index(stage) + 1]))
+    path = next(run.spool.glob("metadata-*.spool" if stage is Stage.METADATA else "window-*.spool"))
+    content = bytearray(path.read_bytes())
+    content[len(spool.MAGIC) + {"row": 0, "image": 4}[field]] ^= 0x40
+    path.write_bytes(content)
+    assert list(verify.verify_files(run))
+    with pytest.raises(PostmillError, match="not what the plan says") as caught:
+        list(ingest(run, [Stage.WINDOWS, Stage.SPANNING]))
+    assert caught.value.place == str(run.spool) and caught.value.hint is not None and "verify" in caught.value.hint
 
 
 @pytest.mark.parametrize("count", [1, 3, 50])
