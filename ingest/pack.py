@@ -6,7 +6,7 @@ import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, compress, islice, pairwise
+from itertools import chain, compress, filterfalse, islice, pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -67,7 +67,8 @@ def pack_shard(
             its entries have come and those before it are written; what has to wait is copied.
 
     Raises:
-        PostmillError: The shard cannot be written, or what iterating over the entries raises.
+        PostmillError: The shard cannot be written, the entries of a post are not those planned, or what iterating over
+            the entries raises.
     """
     name = posts.shard_name(shard)
     found: list[Fault] = []
@@ -210,7 +211,7 @@ def _pack(run: Run, post: _Planned, entries: list[SpoolEntry], found: list[Fault
             name = f"{influencer}-{images[place]}"
             refuse_if_strict(run, name, fault)
             found.append(Fault(fault.reason, False, *who, archive="images", entry=name, detail=fault.detail))
-    missing = [] if len(taken) == len(images) else [image for image in images if image not in taken]
+    missing = [] if len(taken) == len(images) else list(filterfalse(set(taken).__contains__, images))
     if not pictures:
         found.append(Fault(Reason.NO_IMAGE, True, *who, line=line, detail=f"{len(missing)} listed"))
         return None
