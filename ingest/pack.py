@@ -123,7 +123,10 @@ def _complete(
     held: Iterable[SpoolEntry],
     passing: Iterable[Sequence[SpoolEntry]],
 ) -> Iterator[Iterable[tuple[_Planned, list[SpoolEntry]]]]:
-    """Yield all planned posts in order with their entries, some at a time, as soon as these have come."""
+    """Yield all planned posts in order with their entries, some at a time, as soon as these have come.
+
+    The data of a batch are valid until the next is asked for; of what waits longer they are copied.
+    """
     waiting: defaultdict[int, list[SpoolEntry]] = defaultdict(list)  # by row
     for entry in held:
         waiting[_ROW(entry)].append(entry)
@@ -180,7 +183,7 @@ def _pack(run: Run, post: _Planned, entries: list[SpoolEntry], found: list[Fault
     who = influencer, post_id
     max_entry = run.options["max_entry"]
     entries.sort(key=_IMAGE)
-    if list(map(_IMAGE, entries)) != places:
+    if list(map(_IMAGE, entries)) != places:  # a number changed in a spool shows nowhere else before verify
         raise PostmillError(
             f"of post {key}, what was set aside is not what the plan says: a spool is damaged",
             place=run.spool,
