@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint types unit simd clean
+.PHONY: help demo test quick lint types unit simd clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -18,11 +18,22 @@ demo: .venv/.ready  ## make a sample dataset and run the whole job on it
 
 test: lint types unit  ## everything: lint, types, tests
 
+# What needs no archive of thousands of entries, no model and no other program; see tests/README.md.
+QUICK := tests/test_architecture.py tests/test_command_line.py tests/test_addresses.py tests/ingest/zipformat \
+	tests/ingest/source tests/ingest/plan/test_windows.py tests/jobs/test_arrays.py tests/jobs/test_scripts.py \
+	tests/shards/run tests/shards/test_formats.py tests/shards/test_formats_document.py tests/shards/test_parquet.py \
+	tests/shards/test_spool.py tests/shards/test_tar.py tests/train/evaluation \
+	tests/train/report tests/train/test_splits.py tests/train/test_history.py tests/train/test_registry.py
+
+quick: .venv/.ready lint types  ## what is worth running at every change
+	$(BIN)/python -m pytest -n auto -q $(QUICK)
+
 lint: .venv/.ready  ## ruff, rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: .venv/.ready  ## mypy --strict
+	@mkdir -p .venv/src && ln -sfn ../.. .venv/src/postmill
 	$(BIN)/mypy
 
 unit: .venv/.ready  ## pytest; needs zip, unzip, 7z and strace

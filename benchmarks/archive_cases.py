@@ -15,8 +15,8 @@ from pathlib import Path
 import zstandard
 
 from benchmarks.archive_readers import ROOT, Case, Tree, digest
-from ingest.parts import find_parts
-from ingest.zipwriter import Member, write_zip
+from postmill.ingest.sample.zipwriter import NewEntry, write_zip
+from postmill.ingest.zipformat.parts import find_parts
 
 SHARED = ROOT / ".." / "shared" / "zips"
 FILES = 3000
@@ -58,7 +58,7 @@ def made_cases(root: Path) -> Iterator[Case]:
             shell = ["sh", "-c", command.replace("$OUT", '"$0"'), str(out)]
             subprocess.run(shell, cwd=root / "tree", check=True)
             yield Case(name, [Path(part.path) for part in find_parts(out)], holds)
-    members = [Member(name, (root / "tree" / name).read_bytes()) for name in holds]
+    members = [NewEntry(name, (root / "tree" / name).read_bytes()) for name in holds]
     for label, part, names in (
         ("as WinRAR names them (.z01, 300 kB)", 300_000, ("z{:02d}", "zip")),
         ("as WinZip names them (.zx01, .zipx)", 200_000, ("zx{:02d}", "zipx")),
@@ -101,8 +101,8 @@ def shared_cases() -> Iterator[Case]:
     if (generated / "cc-writer").is_dir():
         yield Case("cc-writer", [Path(part.path) for part in find_parts(generated / "cc-writer")], None)
     for path in sorted(SHARED.glob("commons-compress-*/*/split*.zip")):
-        whole = path.parent / path.name.replace("split_zip_created", "zip_to_compare_created")
-        yield Case(path.stem, [Path(part.path) for part in find_parts(path)], digest(whole))
+        reference = path.parent / path.name.replace("split_zip_created", "zip_to_compare_created")
+        yield Case(path.stem, [Path(part.path) for part in find_parts(path)], digest(reference))
     whole_set = ("two-eocd", "eocd-in-comment", "prefix-junk", "truncated-mid", "truncated-tail")
     for path in sorted((generated / "hostile").glob("*.zip")):
         yield Case(f"hostile/{path.stem}", [path], members if path.stem in whole_set else None)

@@ -37,7 +37,7 @@ class Outcome:
     """What a reader made of a case."""
 
     code: int  # 0 if it had nothing to complain of
-    found: Tree = field(default_factory=dict)
+    contents: Tree = field(default_factory=dict)
     outside: bool = False  # it wrote beside the folder it was given
     crash: str | None = None
 
@@ -81,7 +81,7 @@ def run(command: list[object], **options: object) -> subprocess.CompletedProcess
     """Run a command in a locale whose names are UTF-8, with nothing to read and limited patience."""
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     return subprocess.run(
-        [str(each) for each in command],
+        [str(word) for word in command],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=PATIENCE,
@@ -104,17 +104,17 @@ def extracted(command: list[object], out: Path) -> Outcome:
     """Run a tool that extracts into ``out``, which lies deep in a folder of its own."""
     done = run(command)
     sandbox = out.parents[2]
-    found: Tree = {}
+    contents: Tree = {}
     outside = False
     for path in sandbox.rglob("*"):
         if path.is_symlink() or not path.is_file():
             continue
         if out in path.parents:
             path.chmod(0o600)
-            found[str(path.relative_to(out))] = hashlib.sha256(path.read_bytes()).hexdigest()
+            contents[str(path.relative_to(out))] = hashlib.sha256(path.read_bytes()).hexdigest()
         else:
             outside = True
-    return Outcome(done.returncode, found, outside, f"signal {-done.returncode}" if done.returncode < 0 else None)
+    return Outcome(done.returncode, contents, outside, f"signal {-done.returncode}" if done.returncode < 0 else None)
 
 
 def last(case: Case) -> Path:
@@ -124,7 +124,7 @@ def last(case: Case) -> Path:
 
 def postmill(case: Case, *options: str) -> Outcome:
     """Run `postmill inspect --digest`."""
-    done = run([sys.executable, ROOT / "cli.py", "inspect", "--digest", *options, *case.parts])
+    done = run([sys.executable, "-m", "postmill.cli", "inspect", "--digest", *options, *case.parts])
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     crash = "Traceback" if b"Traceback" in done.stderr else None
     return Outcome(done.returncode, {row["name"]: row["sha256"] for row in rows if "sha256" in row}, crash=crash)
@@ -132,7 +132,7 @@ def postmill(case: Case, *options: str) -> Outcome:
 
 def readers(stream_unzip_python: str) -> tuple[dict[str, Reader], list[str]]:
     """Return the readers that are here by their names, and notes on the others and on versions."""
-    found: dict[str, Reader] = {
+    available: dict[str, Reader] = {
         "postmill": lambda case, joined, out: postmill(case),
         "postmill, salvage": lambda case, joined, out: postmill(case, "--salvage"),
         "zipfile": lambda case, joined, out: scripted(sys.executable, _ZIPFILE, last(case)),
@@ -163,7 +163,7 @@ def readers(stream_unzip_python: str) -> tuple[dict[str, Reader], list[str]]:
         if shutil.which(tool) is None:
             notes.append(f"{tool}: not installed, left out")
             continue
-        found |= ways
+        available |= ways
         lines = [line.strip() for line in run(version).stdout.decode(errors="replace").splitlines() if line.strip()]
         notes.append(re.split(r" : | by |, | - ", lines[0])[0].removesuffix(","))
     asked = run(
@@ -172,11 +172,13 @@ def readers(stream_unzip_python: str) -> tuple[dict[str, Reader], list[str]]:
     if asked.returncode:
         notes.append("stream-unzip: not installed, left out")
     else:
-        found["stream-unzip, joined"] = lambda case, joined, out: scripted(stream_unzip_python, _STREAM_UNZIP, joined)
+        available["stream-unzip, joined"] = lambda case, joined, out: scripted(
+            stream_unzip_python, _STREAM_UNZIP, joined
+        )
         notes.append(f"stream-unzip {asked.stdout.decode().strip()}")
-    return found, notes
+    return available, notes
 
 
 def digest(path: Path) -> Tree:
     """Return what a whole zip holds, as zipfile reads it."""
-    return scripted(sys.executable, _ZIPFILE, path).found
+    return scripted(sys.executable, _ZIPFILE, path).contents

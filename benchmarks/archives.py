@@ -28,10 +28,10 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.archive_cases import made_cases, shared_cases  # noqa: E402
 from benchmarks.archive_readers import Case, Outcome, Reader, readers  # noqa: E402
-from ingest.archive import Archive  # noqa: E402
-from ingest.names import hostile  # noqa: E402
-from ingest.zipwriter import Member, write_zip  # noqa: E402
-from shards.reasons import MEANING, Reason  # noqa: E402
+from postmill.ingest.archive.reader import Archive  # noqa: E402
+from postmill.ingest.sample.zipwriter import NewEntry, write_zip  # noqa: E402
+from postmill.ingest.zipformat.entry_names import hostile  # noqa: E402
+from postmill.shards.formats.reasons import MEANING, Reason  # noqa: E402
 
 DOCS = ROOT / "docs" / "archives.md"
 ENTRY, ENTRIES = 14_000, 8_000  # of the speed test: bytes, number
@@ -43,8 +43,8 @@ def verdict(case: Case, outcome: Outcome) -> str:
         return "**writes outside**"
     if outcome.crash:
         return f"**crashes**: {outcome.crash}"
-    given = len(outcome.found)
-    unsafe = sum(hostile(name) is not None for name in outcome.found)
+    given = len(outcome.contents)
+    unsafe = sum(hostile(name) is not None for name in outcome.contents)
     tail = ", says so" if outcome.code else ""
     if unsafe:
         return f"**unsafe name**{tail}"
@@ -52,7 +52,7 @@ def verdict(case: Case, outcome: Outcome) -> str:
         return "refuses" if outcome.code else "**nothing, silently**"
     if case.holds is None:
         return f"{given} given{tail}"
-    right = sum(outcome.found.get(name) == sha for name, sha in case.holds.items())
+    right = sum(outcome.contents.get(name) == sha for name, sha in case.holds.items())
     wrong = given - right
     if right == len(case.holds) and not wrong:
         return f"all{', warns' if outcome.code else ''}"
@@ -109,7 +109,7 @@ def speed(root: Path) -> list[list[str]]:
             for _ in range(500)
         ]
         path = root / f"{label}.zip"
-        write_zip(path, (Member(f"image/{n:06d}.jpg", contents[n % 500], method) for n in range(ENTRIES)))
+        write_zip(path, (NewEntry(f"image/{n:06d}.jpg", contents[n % 500], method) for n in range(ENTRIES)))
         ways: dict[str, Callable[[], object]] = {
             "zipfile": lambda path=path: read_zipfile(path),
             "postmill": lambda path=path: read_postmill(path),
@@ -145,7 +145,7 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 def reasons() -> str:
     """The reasons that an entry of an archive can be refused for; those of the dataset's tables come before them."""
     of_entries = list(Reason)[list(Reason).index(Reason.NAME_HOSTILE) :]
-    return markdown(["reason", "meaning"], [[f"`{each}`", MEANING[each]] for each in of_entries])
+    return markdown(["reason", "meaning"], [[f"`{reason}`", MEANING[reason]] for reason in of_entries])
 
 
 def put(section: str, text: str) -> None:

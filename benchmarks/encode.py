@@ -2,7 +2,7 @@
 
     python benchmarks/encode.py                                       # CPU: an invented dataset, made on the fly
     python benchmarks/encode.py --source DIR --limit 98               # a dataset in the real layout
-    python benchmarks/encode.py --device cuda --posts 200000          # as many posts as take half a minute
+    python benchmarks/encode.py --device cuda --posts 10000 --limit 10000 --reference-limit 1000 --passes 2
 
 The paper's way: the sentiment pipeline of transformers one text at a time, SentenceTransformer.encode over the table in
 order, CLIPProcessor in a DataLoader that reads extracted files. "headspace" is the model on one cached batch, replayed
@@ -10,7 +10,7 @@ by as many threads as the encoder has: what nothing around the model can beat. T
 full size, the weights random; time does not depend on them.
 
 The three are timed in turn, as often as ``--rounds`` says: a machine may be half as fast a minute later.
-A ratio is of neighbours in time, and the middle one of the rounds counts.
+A ratio is of neighbours in time, and the median of the rounds counts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,37 +34,43 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.models import clip_folder, distilbert_folder, mpnet_folder  # noqa: E402
-from encode import image, sentiment, text  # noqa: E402
-from encode.batches import TOKENS  # noqa: E402
-from encode.device import Compute, choose, steady  # noqa: E402
-from encode.encoders import Recipe, Settings  # noqa: E402
-from encode.reader import pictures  # noqa: E402
-from encode.stream import stream  # noqa: E402
-from ingest.prepare import prepare  # noqa: E402
-from ingest.sample import write_sample  # noqa: E402
-from ingest.source import discover  # noqa: E402
-from ingest.stages import ingest  # noqa: E402
-from shards import plan, posts  # noqa: E402
-from shards.progress import Silent  # noqa: E402
-from shards.run import Run  # noqa: E402
-
-HEADSPACE_S = 8.0
+from benchmarks.paper_encoders import items_of, papers_image, papers_sentiment, papers_text, texts_in  # noqa: E402
+from postmill.encode.device import Compute, choose_device, single_threaded  # noqa: E402
+from postmill.encode.encoders import image, sentiment, text  # noqa: E402
+from postmill.encode.interface import EncoderSpec, EncodeSettings  # noqa: E402
+from postmill.encode.options import EncoderName, ModelSet, Precision  # noqa: E402
+from postmill.encode.preparation.batches import TOKENS, TextModel, by_budget  # noqa: E402
+from postmill.encode.preparation.stream import stream  # noqa: E402
+from postmill.encode.registry import encoder_specs  # noqa: E402
+from postmill.ingest.pack.stages import ingest  # noqa: E402
+from postmill.ingest.plan.make import make_plan  # noqa: E402
+from postmill.ingest.sample.write import write_sample  # noqa: E402
+from postmill.ingest.source.layout import discover  # noqa: E402
+from postmill.shards.formats import plan, posts  # noqa: E402
+from postmill.shards.run.folder import Run  # noqa: E402
+from postmill.shards.run.options import Options  # noqa: E402
+from postmill.shards.runtime.devices import Device  # noqa: E402
+from postmill.shards.runtime.progress import Silent  # noqa: E402
 
 
 def main() -> None:
     """Print a table: a row for each encoder and precision."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--device", type=Device, default=Device.CPU, choices=(Device.CPU, Device.CUDA))
     parser.add_argument("--source", help="a dataset in the real layout; default: invented posts")
     parser.add_argument("--posts", type=int, default=400, help="invented posts")
     parser.add_argument("--limit", type=int, default=300, help="texts and pictures of each kind that are encoded")
+    parser.add_argument("--reference-limit", type=int, help="how many of them the paper's way encodes; default: all")
+    parser.add_argument("--passes", type=int, default=1, help="how often postmill encodes them in one timing")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precisions", default=None, help="comma-separated; default: those that make sense there")
-    parser.add_argument("--encoders", default="text,text-with-comments,sentiment,image")
+    parser.add_argument("--encoders", default="text,text-with-comments,sentiment,image", help="comma-separated")
     parser.add_argument("--loader-workers", type=int, default=None, help="of the DataLoader; default: the cores")
+    parser.add_argument("--headspace", type=float, default=8.0, help="seconds of each timing of the model alone")
     parser.add_argument("--work", type=Path, help="keep models and shards here for the next call")
     options = parser.parse_args()
-    precisions = (options.precisions or ("float32" if options.device == "cpu" else "float16,bfloat16")).split(",")
+    usual = (Precision.FLOAT32,) if options.device == Device.CPU else (Precision.FLOAT16, Precision.BFLOAT16)
+    precisions = [Precision(name) for name in options.precisions.split(",")] if options.precisions else usual
     with tempfile.TemporaryDirectory() as scratch:
         work: Path = options.work or Path(scratch)
         run = shards(work, options.source, options.posts)
@@ -72,52 +78,51 @@ def main() -> None:
         print("| encoder | items | precision | paper's way /s | postmill /s | ratio | headspace /s | of headspace |")
         print("|---|---|---|---|---|---|---|---|")
         for name in options.encoders.split(","):
-            bench(name, run, work, options, precisions)
+            bench(EncoderName(name), run, work, options, precisions)
 
 
-def bench(name: str, run: Run, work: Path, options: argparse.Namespace, precisions: list[str]) -> None:
+def bench(
+    name: EncoderName, run: Run, work: Path, options: argparse.Namespace, precisions: Sequence[Precision]
+) -> None:
     """Print the rows of one encoder."""
-    paper = {
-        "text": papers_text,
-        "text-with-comments": papers_text,
-        "sentiment": papers_sentiment,
-        "image": papers_image,
-    }
-    folder = {"sentiment": distilbert_folder, "image": clip_folder}.get(name, mpnet_folder)(work / "models")
+    papers_way, make_model, kind = {
+        EncoderName.SENTIMENT: (papers_sentiment, distilbert_folder, EncoderName.SENTIMENT),
+        EncoderName.IMAGE: (papers_image, clip_folder, EncoderName.IMAGE),
+    }.get(name, (papers_text, mpnet_folder, EncoderName.TEXT))
+    folder = make_model(work / "models")
     chosen = chosen_shards(run, name, options.limit)
     with tempfile.TemporaryDirectory() as scratch:
-        count, reference = paper[name](run, chosen, folder, name, options, Path(scratch))
+        few = chosen_shards(run, name, options.reference_limit or options.limit)
+        reference_count, reference = papers_way(run, few, folder, name, options, Path(scratch))
+        count = sum(items_of(run, shard, name) for shard in chosen)
+        passes = chosen * options.passes
         for precision in precisions:
-            compute = choose(options.device, None, Silent(), precision)
-            kind = "text" if name.startswith("text") else name
-            settings = Settings("paper", {kind: str(folder)}, lambda compute=compute: compute)
-            recipe = {"sentiment": sentiment.recipe, "image": image.recipe}.get(
-                name, lambda s: text.recipes(s, [name])[0]
-            )
-            encode = loaded(recipe(settings), compute, run)
-            replay = headspace(name, run, chosen, recipe(settings), compute)
-            with steady(compute):
+            compute = choose_device(options.device, None, Silent(), precision)
+            settings = EncodeSettings(ModelSet.PAPER, {kind: str(folder)}, lambda compute=compute: compute)
+            (spec,) = encoder_specs([name], settings)
+            encode = loaded(spec, compute, run)
+            replay = headspace(name, run, chosen, spec, compute, options.headspace)
+            with single_threaded(compute):
                 encode(chosen[:1])  # the first call is slow everywhere
             rounds = []
             for _ in range(options.rounds):
-                theirs = count / timed(reference)
-                with steady(compute):
-                    rounds.append((theirs, count / timed(lambda encode=encode: encode(chosen)), replay()))
+                theirs = reference_count / timed(reference)
+                with single_threaded(compute):
+                    seconds = timed(lambda encode=encode: encode(passes))
+                    rounds.append((theirs, count * options.passes / seconds, replay()))
             cells = [spread([rate[n] for rate in rounds], 1) for n in range(3)]
-            ratio, share = (
-                spread([own / other for other, own, _ in rounds]),
-                spread([own / top for _, own, top in rounds]),
-            )
+            ratio = spread([ours / theirs for theirs, ours, _ in rounds])
+            share = spread([ours / alone for _, ours, alone in rounds])
             print(
                 f"| {name} | {count} | {precision} | {cells[0]} | {cells[1]} | {ratio} | {cells[2]} | {share} |",
                 flush=True,
             )
 
 
-def spread(found: list[float], digits: int = 2) -> str:
-    """Return the middle one, and from where to where they go."""
-    middle = f"{statistics.median(found):.{digits}f}"
-    return middle if len(found) == 1 else f"{middle} ({min(found):.{digits}f} to {max(found):.{digits}f})"
+def spread(values: list[float], digits: int = 2) -> str:
+    """Return the median, and the least and the greatest."""
+    middle = f"{statistics.median(values):.{digits}f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def shards(work: Path, source: str | None, count: int) -> Run:
@@ -126,133 +131,56 @@ def shards(work: Path, source: str | None, count: int) -> Run:
         source = str(work / f"sample-{count}")
         if not Path(source).is_dir():
             write_sample(Path(source), posts=count, influencers=max(10, count // 40), seed=0)
-    run, _ = prepare(discover(source), work / f"run-{Path(source).name}", shard_bytes=2 << 20)
+    run, _ = make_plan(discover(source), work / f"run-{Path(source).name}", Options(shard_bytes=2 << 20))
     list(ingest(run))
     return run
 
 
-def chosen_shards(run: Run, name: str, limit: int) -> list[int]:
+def chosen_shards(run: Run, name: EncoderName, limit: int) -> list[int]:
     """Return the first shards, as many as hold ``limit`` texts or pictures."""
     chosen: list[int] = []
     items = 0
-    for shard in range(plan.manifest(run).counts["shards"]):
+    for shard in range(plan.counts(run).shards):
         if items >= limit:
             break
-        records = posts.read_records(run, shard)
-        items += sum(map(len, records["images"].to_pylist())) if name == "image" else len(of(records, name))
+        items += items_of(run, shard, name)
         chosen.append(shard)
     return chosen
 
 
-def of(records: Any, name: str) -> list[str]:
-    """Return the texts that the encoder ``name`` has to encode, in the order of the table."""
-    captions, comments = records["caption"].to_pylist(), records["comments"].to_pylist()
-    if name == "text-with-comments":
-        return [each for pair in zip(captions, comments, strict=True) if (each := text.joined(*pair))]
-    texts = captions if name == "text" else captions + comments
-    return [each for each in texts if each and each.strip()]
-
-
-def texts_of(run: Run, chosen: list[int], name: str) -> list[str]:
-    """Return the texts of all chosen shards."""
-    return [each for shard in chosen for each in of(posts.read_records(run, shard), name)]
-
-
-Work = Callable[[], object]
-
-
-def papers_sentiment(run: Run, chosen: list[int], folder: Path, name: str, options: Any, _: Path) -> tuple[int, Work]:
-    """Return how many texts there are, and the pipeline, one at a time."""
-    import transformers
-
-    pipeline = transformers.pipeline("sentiment-analysis", model=str(folder), device=options.device)
-    texts = texts_of(run, chosen, name)
-    for each in texts[:5]:
-        pipeline(each, truncation=True)
-    return len(texts), lambda: [pipeline(each, truncation=True) for each in texts]
-
-
-def papers_text(run: Run, chosen: list[int], folder: Path, name: str, options: Any, _: Path) -> tuple[int, Work]:
-    """Return how many texts there are, and SentenceTransformer.encode."""
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(folder), device=options.device)
-    texts = texts_of(run, chosen, name)
-    model.encode(texts[:32], show_progress_bar=False)
-    return len(texts), lambda: model.encode(texts, show_progress_bar=False)
-
-
-def papers_image(
-    run: Run, chosen: list[int], folder: Path, name: str, options: Any, extracted: Path
-) -> tuple[int, Work]:
-    """Return how many pictures there are, and CLIP on files in ``extracted`` through a DataLoader."""
-    import torch
-    import transformers
-    from PIL import Image
-    from torch.utils.data import DataLoader, Dataset
-
-    processor = transformers.CLIPImageProcessorPil.from_pretrained(folder)
-    network = transformers.CLIPModel.from_pretrained(folder).to(options.device).eval()
-    paths: list[Path] = []
-    for shard in chosen:
-        for picture in pictures(run, shard, posts.read_records(run, shard, ["key"])["key"].to_pylist()):
-            paths.append(extracted / f"{len(paths)}.jpg")
-            paths[-1].write_bytes(picture.data)
-
-    class Files(Dataset[Any]):
-        def __len__(self) -> int:
-            return len(paths)
-
-        def __getitem__(self, at: int) -> Any:
-            picture = Image.open(paths[at]).convert("RGB")
-            return processor(images=picture, return_tensors="pt")["pixel_values"][0]
-
-    workers = os.cpu_count() if options.loader_workers is None else options.loader_workers
-
-    @torch.inference_mode()
-    def all_of_them() -> None:
-        for batch in DataLoader(Files(), batch_size=32, num_workers=workers or 0):
-            features = network.get_image_features(batch.to(options.device)).pooler_output
-            torch.nn.functional.normalize(features, dim=-1).cpu().numpy()
-
-    with torch.inference_mode():
-        network.get_image_features(torch.zeros(8, 3, 224, 224, device=options.device))
-    return len(paths), all_of_them
-
-
-def loaded(recipe: Recipe, compute: Compute, run: Run) -> Callable[[list[int]], None]:
+def loaded(spec: EncoderSpec, compute: Compute, run: Run) -> Callable[[list[int]], None]:
     """Return a function that encodes shards, writing nothing."""
-    if recipe.load_image_model is not None:
-        model = recipe.load_image_model()
-        return lambda chosen: drained(image.encode([model], compute, run, [(shard, [0]) for shard in chosen]))
-    assert recipe.load is not None
-    encode = recipe.load()
-    return lambda chosen: drained(encode(run, chosen))
+    if spec.load_image_model is not None:
+        model = spec.load_image_model()
+        return lambda chosen: drain(image.encode_pictures([model], compute, run, [(shard, [0]) for shard in chosen]))
+    assert spec.load is not None
+    encode = spec.load()
+    return lambda chosen: drain(encode(run, chosen))
 
 
-def headspace(name: str, run: Run, chosen: list[int], recipe: Recipe, compute: Compute) -> Callable[[], float]:
+def headspace(
+    name: EncoderName, run: Run, chosen: list[int], spec: EncoderSpec, compute: Compute, seconds: float
+) -> Callable[[], float]:
     """Return what measures how many items a second the model does where its input is ready: real batches, replayed.
 
     As postmill computes each distinct text of a shard once, so every repeat of it counts here as well.
     """
     batches: list[tuple[int, Any]] = []
-    if recipe.load_image_model is not None:
-        model = recipe.load_image_model()
+    if spec.load_image_model is not None:
+        model = spec.load_image_model()
         size = image.BATCH * compute.batch_scale
         blank = np.zeros((size, 3, 224, 224), np.uint8)
         forward, batches = model.forward, [(size, blank)]
     else:
-        from encode.batches import by_budget
-
-        own = text_model_of(name, recipe, compute)
-        forward = own.forward
+        text_model = text_model_of(name, spec)
+        forward = text_model.forward
         for shard in chosen:
-            times = Counter(of(posts.read_records(run, shard), name))
+            times = Counter(texts_in(posts.read_records(run, shard), name))
             texts = sorted(times)
-            found = sorted(zip(own.lengths(texts), texts, strict=True), reverse=True)
-            for span in by_budget([n for n, _ in found], TOKENS * compute.batch_scale):
-                some = [found[n][1] for n in span]
-                batches.append((sum(times[each] for each in some), own.tokenize(some)))
+            longest_first = sorted(zip(text_model.lengths(texts), texts, strict=True), reverse=True)
+            for span in by_budget([length for length, _ in longest_first], TOKENS * compute.batch_scale):
+                batch = [longest_first[n][1] for n in span]
+                batches.append((sum(times[words] for words in batch), text_model.tokenize(batch)))
 
     def run_batch(item: tuple[int, Any]) -> tuple[int, Any]:
         return item[0], forward(copied(item[1]))
@@ -265,7 +193,7 @@ def headspace(name: str, run: Run, chosen: list[int], recipe: Recipe, compute: C
         started = time.perf_counter()
 
         def replayed() -> Iterator[Any]:
-            while time.perf_counter() - started < HEADSPACE_S:
+            while time.perf_counter() - started < seconds:
                 yield from batches if len(batches) > 1 else itertools.repeat(batches[0], 2)
 
         done = sum(stream(compute, replayed(), lambda item: item, run_batch, collect))
@@ -274,18 +202,18 @@ def headspace(name: str, run: Run, chosen: list[int], recipe: Recipe, compute: C
     return replay
 
 
-def text_model_of(name: str, recipe: Recipe, compute: Compute) -> Any:
-    """Return the loaded model of a recipe of texts, which the recipe keeps to itself."""
-    held: list[Any] = []
-    module = sentiment if name == "sentiment" else text
+def text_model_of(name: EncoderName, spec: EncoderSpec) -> TextModel:
+    """Return the loaded model of an encoder of texts, which the encoder keeps to itself."""
+    models: list[TextModel] = []
+    module = sentiment if name == EncoderName.SENTIMENT else text
     real = module.over_texts
-    module.over_texts = lambda compute, model, shards: held.append(model) or iter(())  # type: ignore[attr-defined]
+    module.over_texts = lambda compute, model, shards: models.append(model) or iter(())  # type: ignore[attr-defined]
     try:
-        assert recipe.load is not None
-        drained(recipe.load()(None, []))  # type: ignore[arg-type]
+        assert spec.load is not None
+        drain(spec.load()(None, []))  # type: ignore[arg-type]
     finally:
         module.over_texts = real  # type: ignore[attr-defined]
-    return held[0]
+    return models[0]
 
 
 def copied(batch: Any) -> Any:
@@ -293,7 +221,7 @@ def copied(batch: Any) -> Any:
     return batch if isinstance(batch, np.ndarray) else type(batch)(batch)
 
 
-def drained(results: Iterator[Any]) -> None:
+def drain(results: Iterator[Any]) -> None:
     """Take everything and keep nothing."""
     for _ in results:
         pass
@@ -306,7 +234,7 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def hardware(device: str) -> str:
+def hardware(device: Device) -> str:
     """Return one line: processor, cores, device, versions, commit."""
     import torch
     import transformers
@@ -316,7 +244,7 @@ def hardware(device: str) -> str:
     flags = next(line for line in lines if line.startswith("flags")).split()
     units = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16") if flag in flags]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
-    card = torch.cuda.get_device_name() if device == "cuda" else "no GPU"
+    card = torch.cuda.get_device_name() if device == Device.CUDA else "no GPU"
     cores = len(os.sched_getaffinity(0))
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
     return f"{cores} cores of {cpu} ({', '.join(units)}), {card}; {versions}; commit {commit.strip()}\n"

@@ -8,12 +8,34 @@ many rows, repeats and carousels. :func:`write` returns what a plan of it has to
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from postmill.ingest.zipformat.signatures import (  # noqa: E402
+    DEFLATE,
+    DIRECTORY_RECORD,
+    END,
+    END_SIGNATURE,
+    LOCAL_HEADER,
+    LOCAL_SIGNATURE,
+    RECORD_SIGNATURE,
+    SENTINEL16,
+    SENTINEL32,
+    SPLIT_MARKER,
+    STORED,
+    ZIP64_END,
+    ZIP64_END_SIGNATURE,
+    ZIP64_LOCATOR,
+    ZIP64_LOCATOR_SIGNATURE,
+)
 
 ACCOUNTS = 33_889
 POSTS = 10_060_900
@@ -26,13 +48,9 @@ PART = 2 << 30
 METADATA_PARTS, PICTURE_PARTS = 19, 95
 _METADATA_BYTES, _PICTURE_BYTES = 4_000, 15_500  # of the data of an entry, on average
 
-_LOCAL = struct.Struct("<4s5H3I2H")
-_CENTRAL = struct.Struct("<4s6H3I5H2I")
-_EOCD64 = struct.Struct("<4sQ2H2I4Q")
-_LOCATOR64 = struct.Struct("<4sIQI")
-_EOCD = struct.Struct("<4s4H2IH")
 # What Info-ZIP puts into every record of its directory: "UT" (time) and "ux" (owner).
 _EXTRA = struct.pack("<2sHBI", b"UT", 5, 3, 1561939200) + struct.pack("<2sHBBIBI", b"ux", 11, 1, 4, 0, 4, 0)
+_MODIFIED = 0x4EE1 << 16  # 2019-07-01
 _CHUNK = 1 << 17
 _NO_ENTRY = -1
 
@@ -69,8 +87,8 @@ def write(folder: Path, scale: float = 1.0, seed: int = 0) -> Expected:
     picture = np.repeat(post, length) + np.arange(first[-1]) - np.repeat(first[:-1], length)
 
     metadata, pictures, unmapped = round(METADATA * scale), round(PICTURES * scale), round(UNMAPPED * scale)
-    with_metadata = _some(rng, n, metadata - unmapped)
-    with_picture = _some(rng, len(picture), min(pictures - unmapped, len(picture)))
+    with_metadata = _choose(rng, n, metadata - unmapped)
+    with_picture = _choose(rng, len(picture), min(pictures - unmapped, len(picture)))
     folder.mkdir(parents=True)
     (folder / "influencers.txt").write_text(
         "Username\tCategory\t#Followers\t#Followees\t#Posts\n"
@@ -88,24 +106,24 @@ def write(folder: Path, scale: float = 1.0, seed: int = 0) -> Expected:
         return b"image/%s-%d.jpg" % (names[of[i]], picture[i]) if i >= 0 else b"image/nobody-%d.jpg" % (9 * 10**18 - i)
 
     names, of = [name.encode() for name in accounts], np.repeat(owner, length)
-    for stem, there, parts, mean, name, method in (
-        ("Post_metadata/posts_info", with_metadata, METADATA_PARTS, _METADATA_BYTES, info, 8),
-        ("Post_images/posts_image", with_picture, PICTURE_PARTS, _PICTURE_BYTES, image, 0),
+    for stem, mask, parts, mean, name, method in (
+        ("Post_metadata/posts_info", with_metadata, METADATA_PARTS, _METADATA_BYTES, info, DEFLATE),
+        ("Post_images/posts_image", with_picture, PICTURE_PARTS, _PICTURE_BYTES, image, STORED),
     ):
-        entries = np.concatenate([np.flatnonzero(there), -1 - np.arange(unmapped)])
+        entries = np.concatenate([np.flatnonzero(mask), -1 - np.arange(unmapped)])
         _write_archive(folder / stem, rng.permutation(entries), name, parts, mean, method, rng)
 
-    found = np.add.reduceat(with_picture.astype(np.int64), first[:-1])
-    kept = with_metadata & (found > 0)
+    available = np.add.reduceat(with_picture.astype(np.int64), first[:-1])
+    kept = with_metadata & (available > 0)
     return Expected(
         mapping_rows=n + repeats,
         mapped_posts=n,
         planned_posts=int(kept.sum()),
-        planned_images=int(found[kept].sum()),
+        planned_images=int(available[kept].sum()),
         lost=int((~kept).sum()),
         metadata_missing=int((~with_metadata).sum()),
-        no_image=int((with_metadata & (found == 0)).sum()),
-        image_missing=int((length - found)[kept].sum()),
+        no_image=int((with_metadata & (available == 0)).sum()),
+        image_missing=int((length - available)[kept].sum()),
         unmapped_metadata=unmapped,
         unmapped_image=unmapped,
         duplicate_mapping_row=repeats,
@@ -118,7 +136,7 @@ def _accounts(rng: np.random.Generator) -> list[str]:
     drawn = rng.integers(0, len(letters), (ACCOUNTS, 16))
     dots, lengths = rng.random(ACCOUNTS) < 0.2, rng.integers(6, 17, ACCOUNTS)
     return [
-        "".join(letters[at] for at in row[:length]) + ("." if dot else "") + f"{i:x}"
+        "".join(letters[index] for index in row[:length]) + ("." if dot else "") + f"{i:x}"
         for i, (row, length, dot) in enumerate(zip(drawn.tolist(), lengths.tolist(), dots.tolist(), strict=True))
     ]
 
@@ -128,9 +146,9 @@ def _shares(rng: np.random.Generator) -> npt.NDArray[np.float64]:
     return weights / weights.sum()
 
 
-def _some(rng: np.random.Generator, n: int, wanted: int) -> npt.NDArray[np.bool_]:
+def _choose(rng: np.random.Generator, n: int, count: int) -> npt.NDArray[np.bool_]:
     mask = np.zeros(n, dtype=np.bool_)
-    mask[rng.choice(n, wanted, replace=False)] = True
+    mask[rng.choice(n, count, replace=False)] = True
     return mask
 
 
@@ -148,11 +166,11 @@ def _write_mapping(
     rows = np.sort(np.concatenate([np.arange(len(post)), again]))
     with path.open("w", encoding="ascii") as file:
         file.write("influencer_name JSON_PostMetadata_file_name Image_file_name    \n")
-        for at in range(0, len(rows), _CHUNK):
-            chunk = rows[at : at + _CHUNK]
+        for first_row in range(0, len(rows), _CHUNK):
+            chunk = rows[first_row : first_row + _CHUNK]
             lines = []
             for i, who, which in zip(chunk.tolist(), owner[chunk].tolist(), post[chunk].tolist(), strict=True):
-                listed = "', '".join([f"{each}.jpg" for each in picture[first[i] : first[i + 1]].tolist()])
+                listed = "', '".join([f"{number}.jpg" for number in picture[first[i] : first[i + 1]].tolist()])
                 lines.append(f"{accounts[who]}\t{which}.info\t['{listed}']\n")
             file.write("".join(lines))
 
@@ -172,30 +190,33 @@ def _write_archive(
     plain = compressed * 4 if method else compressed
     crc = rng.integers(0, 1 << 32, len(entries))
     lengths = np.fromiter((len(name(i)) for i in entries.tolist()), np.int64, len(entries))
-    header = 30 + lengths
+    header = LOCAL_HEADER.size + lengths
     ends = np.cumsum(header + compressed)
-    records = int((46 + lengths + len(_EXTRA)).sum()) + _EOCD64.size + _LOCATOR64.size + _EOCD.size
+    records = (
+        int((DIRECTORY_RECORD.size + lengths + len(_EXTRA)).sum()) + ZIP64_END.size + ZIP64_LOCATOR.size + END.size
+    )
     part_bytes = min(PART, -(-(int(ends[-1]) + records) // parts))
     disk, offset = np.empty(len(entries), np.int64), np.empty(len(entries), np.int64)
-    at, number, spilled = 0, 0, 4  # bytes of the part that the one before has spilled into it; first, the marker
-    while at < len(entries):
-        start = ends[at] - (header[at] + compressed[at])
+    first, number, spilled = 0, 0, 4  # bytes of the part that the one before has spilled into it; first, the marker
+    while first < len(entries):
+        start = ends[first] - (header[first] + compressed[first])
         # A header is not cut by a part, data are.
-        until = at + int(np.searchsorted(ends[at:] - compressed[at:] - start + spilled, part_bytes, side="right"))
-        disk[at:until] = number
-        offset[at:until] = ends[at:until] - (header[at:until] + compressed[at:until]) - start + spilled
+        data_starts = ends[first:] - compressed[first:] - start + spilled
+        until = first + int(np.searchsorted(data_starts, part_bytes, side="right"))
+        disk[first:until] = number
+        offset[first:until] = ends[first:until] - (header[first:until] + compressed[first:until]) - start + spilled
         over = int(ends[until - 1] - start + spilled)
         size = part_bytes if over > part_bytes else over
         with _part(stem, number).open("wb") as file:
             if number == 0:
-                file.write(b"PK\x07\x08")
-            for i in sorted({at, until - 1}):
+                file.write(SPLIT_MARKER)
+            for i in sorted({first, until - 1}):
                 file.seek(int(offset[i]))
                 raw = name(int(entries[i]))
-                file.write(_LOCAL.pack(b"PK\x03\x04", 20, 0, method, 0, 0, 0, 0, 0, len(raw), 0) + raw)
+                file.write(LOCAL_HEADER.pack(LOCAL_SIGNATURE, 20, 0, method, 0, 0, 0, 0, len(raw), 0) + raw)
             file.truncate(size)
-        at = until
-        if at < len(entries) or over > part_bytes:
+        first = until
+        if first < len(entries) or over > part_bytes:
             spilled, number = over - size, number + 1
         else:
             spilled = over
@@ -214,40 +235,40 @@ def _records(
     crc: Ints,
     method: int,
 ) -> Iterator[bytes]:
-    pack, extra = _CENTRAL.pack, _EXTRA
+    pack, extra = DIRECTORY_RECORD.pack, _EXTRA
     columns = (entries, disk, offset, compressed, plain, crc)
-    for at in range(0, len(entries), _CHUNK):
+    for first in range(0, len(entries), _CHUNK):
         for i, number, begin, packed, size, check in zip(
-            *(column[at : at + _CHUNK].tolist() for column in columns), strict=True
+            *(column[first : first + _CHUNK].tolist() for column in columns), strict=True
         ):
             raw = name(i)
-            place = (number, 0, 0o100644 << 16, begin)
+            position = (number, 0, 0o100644 << 16, begin)
             sizes = (check, packed, size, len(raw), len(extra), 0)
-            yield pack(b"PK\x01\x02", 0x031E, 20, 0, method, 0, 0x4EE1, *sizes, *place) + raw + extra
+            yield pack(RECORD_SIGNATURE, 0x031E, 20, 0, method, _MODIFIED, *sizes, *position) + raw + extra
 
 
 def _write_directory(stem: Path, records: Iterator[bytes], spilled: int, number: int, part_bytes: int) -> None:
     """Write the directory behind the last data, over as many parts as it needs, and the end records."""
     file = _part(stem, number).open("ab")
     file.truncate(spilled)
-    here, start, size, count, on_disk = spilled, (number, spilled), 0, 0, 0
+    written, start, size, count, on_disk = spilled, (number, spilled), 0, 0, 0
     buffered: list[bytes] = []
     for record in records:
-        if here + len(record) + 200 > part_bytes:
+        if written + len(record) + 200 > part_bytes:
             file.write(b"".join(buffered))
             buffered.clear()
             file.close()
-            number, here, on_disk = number + 1, 0, 0
+            number, written, on_disk = number + 1, 0, 0
             file = _part(stem, number).open("wb")
         buffered.append(record)
-        here, size, count, on_disk = here + len(record), size + len(record), count + 1, on_disk + 1
+        written, size, count, on_disk = written + len(record), size + len(record), count + 1, on_disk + 1
         if len(buffered) == _CHUNK:
             file.write(b"".join(buffered))
             buffered.clear()
     file.write(b"".join(buffered))
-    file.write(_EOCD64.pack(b"PK\x06\x06", 44, 0x031E, 45, number, start[0], on_disk, count, size, start[1]))
-    file.write(_LOCATOR64.pack(b"PK\x06\x07", number, here, number + 1))
-    file.write(_EOCD.pack(b"PK\x05\x06", number, start[0], 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0))
+    file.write(ZIP64_END.pack(ZIP64_END_SIGNATURE, 44, 0x031E, 45, number, start[0], on_disk, count, size, start[1]))
+    file.write(ZIP64_LOCATOR.pack(ZIP64_LOCATOR_SIGNATURE, number, written, number + 1))
+    file.write(END.pack(END_SIGNATURE, number, start[0], SENTINEL16, SENTINEL16, SENTINEL32, SENTINEL32, 0))
     file.close()
     _part(stem, number).rename(stem.with_name(stem.name + ".zip"))
 

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import full_size  # noqa: E402
-from ingest.mapping import read_mapping  # noqa: E402
+from postmill.ingest.source.mapping import read_mapping  # noqa: E402
 
 
 def main() -> None:
@@ -59,16 +59,15 @@ def dataset(data: Path, known: Path, scale: float) -> dict[str, int]:
         known.write_text(json.dumps(counts))
         print(f"written in {time.perf_counter() - started:.0f} s")
     parts = list(data.rglob("*.z*"))
-    held = sum(path.stat().st_blocks * 512 for path in data.rglob("*") if path.is_file())
-    print(
-        f"{len(parts)} parts of {sum(path.stat().st_size for path in parts) / 1e9:.1f} GB, {held / 1e9:.1f} GB on disk"
-    )
+    on_disk = sum(path.stat().st_blocks * 512 for path in data.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in parts)
+    print(f"{len(parts)} parts of {size / 1e9:.1f} GB, {on_disk / 1e9:.1f} GB on disk")
     return dict(json.loads(known.read_text()))
 
 
 def plan(folder: Path, expected: dict[str, int]) -> None:
     """Run the command, and print its time, memory, and the disk it used."""
-    command = [sys.executable, str(ROOT / "cli.py"), "plan", str(folder / "data"), str(folder / "run")]
+    command = [sys.executable, "-m", "postmill.cli", "plan", str(folder / "data"), str(folder / "run")]
     seconds, peak, cpu = measured(command)
     print(f"postmill plan: {seconds:.1f} s, {cpu:.1f} s of processors, {peak / 1e9:.2f} GB resident at most")
     counts = json.loads((folder / "run/plan/plan.json").read_text())["counts"]

@@ -12,32 +12,34 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from shards import attempts, embeddings, manifests, plan, publish, sealed, status, temporary
-from shards import run as runs
-from shards.embeddings import Encoder
-from shards.manifests import FileState, Manifest
-from shards.posts import shard_name
-from shards.run import Run
-from shards.tasks import Task
+from postmill.shards.formats import faults, plan
+from postmill.shards.formats.encoders import Encoder, pin_encoder
+from postmill.shards.formats.units import SPOOL_SUFFIX, image_spool, metadata_spool, shard_name
+from postmill.shards.run import manifests, publish, sealed, temporary
+from postmill.shards.run.folder import Run
+from postmill.shards.run.manifests import FileState, Manifest
+from postmill.shards.state import attempts, status
+from postmill.shards.state.tasks import Task
+from tests.runs import new_run, plan_counts
 
 ENCODERS = ("text", "text-with-comments", "sentiment", "image", "metadata")
 REPEATS = 5
 
 
-def done(run: Run, folder: Path, name: str, suffixes: tuple[str, ...], **info: object) -> None:
-    """Put a unit with empty files into ``folder``, without the flushes and the seal of the real thing."""
-    for suffix in suffixes:
-        (folder / f"{name}{suffix}").touch()
-    files = {f"{name}{suffix}": FileState(0, "0" * 64) for suffix in suffixes}
+def done(run: Run, folder: Path, name: str, names: Iterable[str], **info: object) -> None:
+    """Put a unit with the empty files ``names`` into ``folder``, without the flushes of the real thing."""
+    for each in names:
+        (folder / each).touch()
+    files = {each: FileState(0, "0" * 64) for each in names}
     counts = {"posts": 12000, "images": 13000, "faults": 3 if info.get("faults") else 0, "lost": 2}
-    manifest = Manifest(name, run.fingerprint, files, counts, info)
+    manifest = Manifest(name, run.fingerprint, files, counts, info, {"plan": "0" * 64, "spool": "0" * 64})
     (folder / f"{name}.json").write_bytes(sealed.json_bytes(manifests.to_json(manifest)))
 
 
@@ -56,29 +58,29 @@ def planned(run: Run, shards: int) -> None:
         unit.table("windows.parquet", pa.Table.from_pylist(windows, schema=plan.WINDOWS))
         unit.table("shards.parquet", pa.Table.from_pylist(table, schema=plan.SHARDS))
         unit.table("faults.parquet", pa.table({"reason": pa.array(["no_image"] * 100_000, pa.string())}))
-        unit.counts.update(shards=shards, lost=100_000)
-        unit.info["faults"] = {"no_image": 100_000}
+        plan_counts(shards=shards, lost=100_000, faults=100_000, reasons={"no_image": 100_000}).put(unit)
 
 
 def make(folder: Path, shards: int, faulty: int) -> Run:
     """Write the run folder."""
-    run = runs.create_or_check(folder, {"benchmark": shards}, {}, {})
+    run = new_run(folder)
     planned(run, shards)
-    for each in (run.spool, run.posts):
+    for each in (run.spool, run.posts, run.posts / faults.FOLDER):
         each.mkdir()
     for n in range(160):
-        done(run, run.spool, f"metadata-{n:06d}", (".spool",))
+        done(run, run.spool, metadata_spool(n), [f"{metadata_spool(n)}{SPOOL_SUFFIX}"])
     for n in range(shards * 4 // 5):
-        done(run, run.spool, f"window-{n:06d}", (".spool",))
+        done(run, run.spool, image_spool(n), [f"{image_spool(n)}{SPOOL_SUFFIX}"])
     for n in range(shards):
-        faults = {"faults": {"no_image": 2, "image_damaged": 1}} if n < faulty else {}
-        data = (".tar", ".idx", ".parquet", *([".faults.parquet"] if faults else []))
-        done(run, run.posts, shard_name(n), data, **faults)
+        reasons = {"no_image": 2, "image_damaged": 1} if n < faulty else {}
+        names = [f"{shard_name(n)}{suffix}" for suffix in (".tar", ".idx", ".parquet")]
+        done(run, run.posts, shard_name(n), names + [faults.shard_file(n)] * bool(reasons), faults=reasons)
     for name in ENCODERS:
         encoder = Encoder(name, "light", "model", "1", "", "float32", 384, "float16", (), (), True, "", {})
-        pinned = embeddings.pin(run, encoder)
+        pinned = pin_encoder(run, encoder)
         for n in range(shards // 2):
-            done(run, pinned, shard_name(n), (".npy", ".parquet"), encoder=encoder.fingerprint)
+            names = [f"{shard_name(n)}{suffix}" for suffix in (".npy", ".parquet")]
+            done(run, pinned, shard_name(n), names, encoder=encoder.fingerprint)
     for n in range(200):
         with attempts.recorded(run, "windows", Task(n, 1000), {"host": "n", "job": f"1_{n}"}):
             pass
@@ -101,7 +103,7 @@ def main() -> None:
         run = make(Path(parent) / "run", shards, faulty)
         writer = temporary.HashingFile(run.embeddings / "image.model" / f"{shard_name(shards - 1)}.npy")
         inside = list(timed(run))
-        command = [sys.executable, str(Path(__file__).parents[1] / "cli.py"), "status", str(run.folder), "--json"]
+        command = [sys.executable, "-m", "postmill.cli", "status", str(run.folder), "--json"]
         whole = []
         for _ in range(REPEATS):
             begun = time.perf_counter()

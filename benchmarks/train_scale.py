@@ -4,7 +4,7 @@
 
 It makes the embedding shards in FOLDER (26 GB for 10 million posts): ten shards of 100,000 posts of random numbers,
 copied, not linked, so that the disk and the page cache meet as many bytes as with real ones. Every measure runs in a
-process of its own, whose highest resident memory is what Linux says. Shards are removed at the end.
+process of its own; its highest resident memory is what Linux states. Shards are removed at the end.
 """
 
 from __future__ import annotations
@@ -22,14 +22,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from blake3 import blake3
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from shards.embeddings import Encoder
-from train import loop, pools, recipes
-from train.determinism import deterministic
-from train.features import Modality
-from train.networks import CONCAT, Fusion, Spec
+from postmill.shards.formats.encoders import Encoder
+from postmill.shards.run import checked
+from postmill.shards.run.manifests import FileState
+from postmill.train.data.modality import Block, Modality
+from postmill.train.models import loop, pools, recipes
+from postmill.train.models.determinism import deterministic
+from postmill.train.models.learners import TrainingContext
+from postmill.train.models.loop import Examples
+from postmill.train.models.networks import Fusion, Spec
 
 SHARD, UNIQUE = 100_000, 10
 WIDTHS = {"text": 768, "image": 512}
@@ -55,39 +60,39 @@ def make(folder: Path, posts: int) -> None:
 
 def modalities(folder: Path, posts: int) -> dict[str, Modality]:
     """Open the shards of the first ``posts`` posts, memory-mapped."""
-    found = {}
+    opened = {}
     for name, width in WIDTHS.items():
-        blocks = tuple(np.load(folder / f"{name}-{n:03d}.npy", mmap_mode="r") for n in range(posts // SHARD))
+        blocks = tuple(Block.of_file(folder / f"{name}-{n:03d}.npy") for n in range(posts // SHARD))
         starts = np.arange(len(blocks) + 1, dtype=np.int64) * SHARD
         encoder = Encoder(name, "light", name, "1", "", "", width, "float16", (), (), True, "", {})
-        found[name] = Modality(name, encoder, (), width, blocks, starts, np.ones(posts, dtype=bool), True)
-    return found
+        opened[name] = Modality(name, encoder, (), width, blocks, starts, np.ones(posts, dtype=bool), True)
+    return opened
 
 
 def epoch(folder: Path, posts: int, in_memory: bool) -> dict[str, Any]:
     """Train one epoch and return seconds, seconds spent before the first step (to hold all), and memory."""
     shown = modalities(folder, posts)
     random = np.random.default_rng(0)
-    target, units = random.normal(size=posts), random.integers(ACCOUNTS, size=posts)
+    target, groups = random.normal(size=posts), random.integers(ACCOUNTS, size=posts)
     recipe = replace(recipes.postmill(posts), epochs=1, patience=None, threads=2)
     spent = 0.0
     if in_memory:
-        pools.HELD = posts  # the same loop takes a table of so many rows into memory as a whole
+        pools.IN_MEMORY = posts  # the same loop reads a table of this many rows into memory as a whole
         hold = pools.hold
 
         def timed(*arguments: Any) -> pools.Pool:
             nonlocal spent
             started = time.monotonic()
-            held = hold(*arguments)
+            pool = hold(*arguments)
             spent += time.monotonic() - started
-            return held
+            return pool
 
         pools.hold = timed
     with deterministic(0, recipe.threads):
         specs = tuple(Spec(n, w, True, torch.zeros(w), torch.ones(w)) for n, w in WIDTHS.items())
-        network = Fusion(specs, CONCAT, recipe.token, recipe.hidden, recipe.dropout, recipe.modality_dropout)
+        network = Fusion(specs, "concatenation", recipe.token, recipe.hidden, recipe.dropout, recipe.modality_dropout)
         started = time.monotonic()
-        loop.fit(network, shown, np.arange(posts), target, units, None, recipe, 0)
+        loop.train(network, Examples(shown, np.arange(posts), target, groups), TrainingContext(recipe), 0)
     return {"posts": posts, "seconds": time.monotonic() - started - spent, **memory()}
 
 
@@ -97,11 +102,11 @@ def load(folder: Path, posts: int) -> dict[str, Any]:
     torch.set_num_threads(2)
     started = time.monotonic()
     planned = pools.pools(posts, 0, 1)
-    room: pools.Room = {}
-    for number, held in enumerate(pools.ahead(shown, [rows[places] for places in planned])):
-        room = room or held.room(1_024)
-        for some in pools.mixed(held.rows, 1_024, 0, 1, number):
-            held.batch(torch.from_numpy(some), room)
+    buffers: pools.Buffers = {}
+    for number, pool in enumerate(pools.ahead(shown, [rows[positions] for positions in planned])):
+        buffers = buffers or pool.buffers(1_024)
+        for chosen in pools.mixed(pool.rows, 1_024, 0, 1, number):
+            pool.batch(torch.from_numpy(chosen), buffers)
     return {"posts": posts, "seconds": time.monotonic() - started, **memory()}
 
 
@@ -115,8 +120,8 @@ class OneByOne(torch.utils.data.Dataset[Any]):
         return len(self.shown["text"].present)
 
     def __getitem__(self, row: int) -> tuple[torch.Tensor, ...]:
-        shard, at = divmod(row, SHARD)
-        return tuple(torch.from_numpy(m.blocks[shard][at].copy()) for m in self.shown.values())
+        shard, position = divmod(row, SHARD)
+        return tuple(torch.from_numpy(m.blocks[shard].values[position].copy()) for m in self.shown.values())
 
 
 def one_by_one(folder: Path, posts: int, workers: int) -> dict[str, Any]:
@@ -141,6 +146,16 @@ def cat(folder: Path, posts: int) -> dict[str, Any]:
     return {"posts": posts, "seconds": time.monotonic() - started}
 
 
+def check(folder: Path, posts: int) -> dict[str, Any]:
+    """See that the same files hold what their manifests state, as training does once when it opens them."""
+    files = [folder / f"{name}-{n:03d}.npy" for n in range(posts // SHARD) for name in WIDTHS]
+    states = [FileState(path.stat().st_size, blake3(path.read_bytes()).hexdigest()) for path in files]
+    started = time.monotonic()
+    for path, state in zip(files, states, strict=True):
+        checked.check(path, state, "")
+    return {"posts": posts, "seconds": time.monotonic() - started}
+
+
 def memory() -> dict[str, float]:
     """Return the highest resident memory of this process, in GB."""
     status = Path("/proc/self/status").read_text()
@@ -153,6 +168,7 @@ MEASURES = {
     "epoch-in-memory": lambda folder, posts: epoch(folder, posts, in_memory=True),
     "load": load,
     "cat": cat,
+    "check": check,
     "dataloader-0": lambda folder, posts: one_by_one(folder, posts, 0),
     "dataloader-2": lambda folder, posts: one_by_one(folder, posts, 2),
 }
@@ -162,9 +178,9 @@ def measured(measure: str, folder: Path, posts: int) -> dict[str, Any]:
     """Take one measure in a process of its own."""
     words = [sys.executable, __file__, str(folder), "--measure", measure, "--posts", str(posts)]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    found["rate"] = found["posts"] / found["seconds"]
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    result["rate"] = result["posts"] / result["seconds"]
+    return result
 
 
 def lines(folder: Path, millions: list[int]) -> Iterator[str]:
@@ -172,22 +188,23 @@ def lines(folder: Path, millions: list[int]) -> Iterator[str]:
     yield "| measure | posts | seconds | posts/s | us/post | peak GB |"
     yield "|---|---|---|---|---|---|"
 
-    def row(name: str, found: dict[str, Any]) -> str:
-        peak = f"{found['peak_gb']:.2f}" if "peak_gb" in found else ""
-        each = 1e6 / found["rate"]
-        return f"| {name} | {found['posts']:,} | {found['seconds']:.1f} | {found['rate']:,.0f} | {each:.1f} | {peak} |"
+    def row(name: str, result: dict[str, Any]) -> str:
+        peak = f"{result['peak_gb']:.2f}" if "peak_gb" in result else ""
+        posts, rate = f"{result['posts']:,}", result["rate"]
+        return f"| {name} | {posts} | {result['seconds']:.1f} | {rate:,.0f} | {1e6 / rate:.1f} | {peak} |"
 
     small = min(millions) * 1_000_000
     make(folder, small)
     taken: dict[str, list[dict[str, Any]]] = {}
-    order = (*("cat", "load") * PAIRS, "dataloader-0", "dataloader-2", *("epoch", "epoch-in-memory") * 2)
+    order = (*("cat", "check", "load") * PAIRS, "dataloader-0", "dataloader-2", *("epoch", "epoch-in-memory") * 2)
     for name in order:
-        found = measured(name, folder, small)
-        taken.setdefault(name, []).append(found)
-        yield row(name, found)
-    best = {name: max(found["rate"] for found in own) for name, own in taken.items()}
+        result = measured(name, folder, small)
+        taken.setdefault(name, []).append(result)
+        yield row(name, result)
+    best = {name: max(result["rate"] for result in results) for name, results in taken.items()}
     yield f"\nstreamed epoch / epoch in memory: {best['epoch'] / best['epoch-in-memory']:.2f}"
     yield f"loading / cat, warm: {best['load'] / best['cat']:.2f}"
+    yield f"checking all files once / one epoch, in time: {best['epoch'] / best['check']:.3f}"
     slow = max(best["dataloader-0"], best["dataloader-2"])
     yield f"loading / DataLoader over __getitem__ (the better of 0 and 2 workers): {best['load'] / slow:.1f}\n"
     for count in millions:
@@ -195,7 +212,7 @@ def lines(folder: Path, millions: list[int]) -> Iterator[str]:
         make(folder, posts)
         if small < posts <= WARM:
             pairs = [(measured("cat", folder, posts), measured("load", folder, posts)) for _ in range(PAIRS)]
-            yield from (row(name, found) for pair in pairs for name, found in zip(("cat", "load"), pair, strict=True))
+            yield from (row(name, result) for pair in pairs for name, result in zip(("cat", "load"), pair, strict=True))
             ratios = ", ".join(f"{load['rate'] / cat['rate']:.2f}" for cat, load in pairs)
             yield f"\nloading / cat, warm, {posts:,} posts, pair by pair: {ratios}\n"
         yield row("epoch", measured("epoch", folder, posts))
@@ -209,14 +226,14 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--measure", choices=MEASURES)
     parser.add_argument("--posts", type=int, default=1_000_000)
-    asked = parser.parse_args()
-    if asked.measure:
-        print(json.dumps(MEASURES[asked.measure](asked.folder, asked.posts)))
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(MEASURES[options.measure](options.folder, options.posts)))
         return
-    for line in lines(asked.folder, sorted(int(word) for word in asked.millions.split(","))):
+    for line in lines(options.folder, sorted(int(word) for word in options.millions.split(","))):
         print(line, flush=True)
-    if not asked.keep:
-        shutil.rmtree(asked.folder)
+    if not options.keep:
+        shutil.rmtree(options.folder)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where models run, and in which number format."""
+"""Where models run, and how data gets there and back."""
 
 from __future__ import annotations
 
@@ -6,64 +6,60 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from encode import mkl
-from shards.errors import PostmillError, UsageError
-from shards.progress import Progress
+from postmill.encode.options import Precision
+from postmill.encode.precisions import AUTOMATIC, NUMBER_FORMATS
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
+from postmill.shards.runtime.progress import Progress
 
 if TYPE_CHECKING:
     import torch
 
-DEVICES = ("auto", "cpu", "cuda")
-MKL = "float16-mkl"  # float16, with linear layers by MKL
-PRECISIONS = ("auto", "float32", "float16", "bfloat16", MKL)
-AUTO_PRECISION = {"cpu": "float32", "cuda": "float16"}
-# What makes a CPU faster in these than in float32.
-_FASTER_WITH = {"float16": "amx_fp16", "bfloat16": "amx_bf16", MKL: "avx512_fp16"}
 _CPU_FACTS = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
 class Compute:
-    """A device.
+    """A device, and what is to be used of it.
 
     Attributes:
-        device: ``cpu`` or ``cuda``.
+        device: CPU or CUDA.
         workers: Threads that decode pictures and, on the CPU, run the model, a batch each.
-        precision: Number format of the model's weights and activations: ``float32``, ``float16``, ``bfloat16``, or
-            ``float16-mkl``, where the sums of linear layers are float16 too (:mod:`encode.mkl`).
+        precision: Number format of the model's weights and activations; not ``auto``.
     """
 
-    device: str
+    device: Device
     workers: int
-    precision: str = "float32"
+    precision: Precision = Precision.FLOAT32
 
     @property
     def batch_scale(self) -> int:
         """How many of the CPU's batches make one of this device's."""
-        return 32 if self.device == "cuda" else 1
+        return 32 if self.device == Device.CUDA else 1
 
     @property
     def dtype(self) -> torch.dtype:
         """The precision as torch has it."""
-        import torch
-
-        return torch.float16 if self.precision == MKL else getattr(torch, self.precision)
+        return NUMBER_FORMATS[self.precision].torch_dtype
 
 
-def choose(device: str, workers: int | None, progress: Progress, precision: str = "auto") -> Compute:
-    """Resolve ``device`` (one of :data:`DEVICES`) and say which was taken where it was left open.
+def choose_device(
+    device: Device, workers: int | None, progress: Progress, precision: Precision = Precision.AUTO
+) -> Compute:
+    """Resolve ``device`` and ``precision``, and say which device was taken where it was left open.
 
     Args:
         device: What the user asked for.
         workers: Number of threads; None: as many as this process has cores.
         progress: Told what ``auto`` took, and of a precision that this CPU is slow in.
-        precision: One of :data:`PRECISIONS`; ``auto`` is float32 on the CPU and float16 on CUDA, whatever the machine.
+        precision: What the user asked for; ``auto`` is float32 on the CPU and float16 on CUDA, whatever the machine.
 
     Raises:
         UsageError: ``cuda`` was asked for and there is none, or the precision is not for the device.
@@ -71,89 +67,97 @@ def choose(device: str, workers: int | None, progress: Progress, precision: str 
     """
     import torch
 
-    found = torch.cuda.is_available()
-    if device == "cuda" and not found:
+    has_cuda = torch.cuda.is_available()
+    if device == Device.CUDA and not has_cuda:
         raise UsageError(
             "there is no CUDA device that torch can use here",
             place="--device cuda",
             hint="check nvidia-smi and that torch was installed with CUDA, or give --device cpu",
         )
-    taken = "cuda" if found and device != "cpu" else "cpu"
+    chosen = Device.CUDA if has_cuda and device != Device.CPU else Device.CPU
     threads = workers or len(os.sched_getaffinity(0))
-    if device == "auto":
-        what = torch.cuda.get_device_name() if taken == "cuda" else f"the CPU, {threads} threads; CUDA was not found"
-        progress.note(f"device: {what}")
-    compute = Compute(taken, threads, AUTO_PRECISION[taken] if precision == "auto" else precision)
-    check(taken, precision)
-    if precision == MKL:
-        mkl.check()
-    needed = _FASTER_WITH.get(compute.precision)
-    if taken == "cpu" and needed is not None and needed not in _cpu_flags():
+    if device == Device.AUTO:
+        name = torch.cuda.get_device_name() if has_cuda else f"the CPU, {threads} threads; CUDA was not found"
+        progress.note(f"device: {name}")
+    check_device(chosen, precision)
+    compute = Compute(chosen, threads, AUTOMATIC[chosen] if precision == Precision.AUTO else Precision(precision))
+    number_format = NUMBER_FORMATS[compute.precision]
+    kernels = number_format.load_kernels()
+    if kernels is not None:
+        kernels.check()
+    if chosen == Device.CPU and number_format.cpu_flag not in {"", *_cpu_flags()}:
         progress.note(
-            f"precision: this CPU has no {needed}, so transformers are slower in {compute.precision} than in float32"
+            f"precision: this CPU has no {number_format.cpu_flag}, so transformers are slower in {compute.precision} "
+            "than in float32"
         )
     return compute
 
 
-def check(device: str, precision: str) -> None:
-    """Refuse names that are unknown, or do not go together.
+def check_device(device: Device, precision: Precision) -> None:
+    """Refuse names that are unknown, or do not go together; nothing is loaded for it.
 
     Raises:
         UsageError: They are or do not.
     """
-    for place, name, known in (("--device", device, DEVICES), ("--precision", precision, PRECISIONS)):
-        if name not in known:
-            raise UsageError(f"{name!r} is not known", place=place, hint=f"known are: {', '.join(known)}")
-    if device == "cuda" and precision == MKL:
+    options: tuple[tuple[str, str, type[StrEnum]], ...] = (
+        ("--device", device, Device),
+        ("--precision", precision, Precision),
+    )
+    for option, name, known in options:
+        if name not in list(known):
+            raise unknown(name, known, place=option)
+    if device == Device.CUDA and precision != Precision.AUTO and Device.CUDA not in NUMBER_FORMATS[precision].devices:
         raise UsageError(
-            f"{MKL} is for the CPU",
+            f"{precision} is for the CPU",
             place="--precision",
-            hint="give float16 for a GPU, or keep to the CPU: --device cpu; of postmill submit, --gres ''",
+            hint=f"give {AUTOMATIC[Device.CUDA]} for a GPU, or keep to the CPU: --device cpu; of postmill submit, "
+            "--gres ''",
         )
 
 
-def place(compute: Compute, network: Any) -> None:
-    """Bring ``network`` to the device and its precision, for inference."""
+def prepare_for_inference(compute: Compute, network: Any) -> None:
+    """Bring ``network`` to the device and its precision."""
     network.to(device=compute.device, dtype=compute.dtype).eval()
-    if compute.precision == MKL:
-        mkl.pack(network)
+    kernels = NUMBER_FORMATS[compute.precision].load_kernels()
+    if kernels is not None:
+        kernels.pack(network)
 
 
-def put(compute: Compute, batch: npt.NDArray[Any]) -> torch.Tensor:
+def to_device(compute: Compute, batch: npt.NDArray[Any]) -> torch.Tensor:
     """Return ``batch`` on the device; on CUDA the copy may still be under way, and the model waits for it."""
     import torch
 
     tensor = torch.from_numpy(batch)
-    return tensor.pin_memory().to(compute.device, non_blocking=True) if compute.device == "cuda" else tensor
+    return tensor.pin_memory().to(compute.device, non_blocking=True) if compute.device == Device.CUDA else tensor
 
 
-def fetch(compute: Compute, result: Any) -> npt.NDArray[np.float32]:
+def to_host(compute: Compute, result: Any) -> npt.NDArray[np.float32]:
     """Wait for what a model made, an array or a tensor, and return it as float32 on the CPU.
 
     Raises:
         PostmillError: It holds a number that is not finite.
     """
-    found: npt.NDArray[np.float32] = result if isinstance(result, np.ndarray) else result.float().cpu().numpy()
-    if not np.isfinite(found).all():
-        exact = compute.precision == "float32"
+    numbers: npt.NDArray[np.float32] = result if isinstance(result, np.ndarray) else result.float().cpu().numpy()
+    if not np.isfinite(numbers).all():
+        exact = compute.precision == Precision.FLOAT32
         raise PostmillError(
             f"the model's result in {compute.precision} holds numbers that are not finite",
             hint="its weights are damaged: download it anew" if exact else "give --precision float32, or bfloat16",
         )
-    return found
+    return numbers
 
 
 @contextmanager
-def steady(compute: Compute) -> Iterator[None]:
-    """Have each torch operation run on one thread while the block runs.
+def single_threaded(compute: Compute) -> Iterator[None]:
+    """Have each torch operation on the CPU run on one thread while the block runs.
 
     Sums are then added up in the same order however many cores there are. The cores are kept busy by
-    :func:`encode.stream.stream`, with a batch for each, which is as fast for models of this size.
+    :func:`.stream.stream`, with a batch for each, which is as fast for models of this size.
     """
     import torch
 
     threads = torch.get_num_threads()
-    if compute.device == "cpu":
+    if compute.device == Device.CPU:
         torch.set_num_threads(1)
     try:
         yield

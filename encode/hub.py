@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shards.errors import PostmillError
+from postmill.shards.runtime.errors import PostmillError
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first is taken where a model has both
-_TIMEOUT_S = 10.0
-_SMALL = ["*.json", "*.txt", "[0-9]*_*/*"]  # configuration, tokenizer, and the modules of sentence-transformers
+_HUB_TIMEOUT_S = 10.0
+_SMALL_FILES = ["*.json", "*.txt", "[0-9]*_*/*"]  # configuration, tokenizer, and the modules of sentence-transformers
 
 
 def fetch(model: str, kind: str) -> Path:
@@ -31,13 +31,13 @@ def fetch(model: str, kind: str) -> Path:
 
     try:
         # Asked for first because it alone keeps to its timeout: a download tries again for minutes.
-        info = HfApi().model_info(model, timeout=_TIMEOUT_S)
+        info = HfApi().model_info(model, timeout=_HUB_TIMEOUT_S)
         files = {sibling.rfilename for sibling in info.siblings or ()}
         weights = [name for name in WEIGHTS if name in files]
         if not weights:
             raise _unavailable(model, kind, f"it has neither {' nor '.join(WEIGHTS)}")
         # Not by info.sha: only a download of the default branch leaves the mark by which the cache finds it later.
-        return Path(snapshot_download(model, allow_patterns=[*_SMALL, weights[0]]))
+        return Path(snapshot_download(model, allow_patterns=[*_SMALL_FILES, weights[0]]))
     except (OSError, ValueError, httpx.HTTPError) as error:
         raise _unavailable(model, kind, type(error).__name__) from error
 
@@ -46,11 +46,11 @@ def _cached(model: str) -> Path | None:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(model, allow_patterns=_SMALL, local_files_only=True))
+        folder = Path(snapshot_download(model, allow_patterns=_SMALL_FILES, local_files_only=True))
     except (OSError, ValueError):
         return None
-    whole = (folder / "config.json").is_file() and any((folder / name).is_file() for name in WEIGHTS)
-    return folder if whole else None
+    complete = (folder / "config.json").is_file() and any((folder / name).is_file() for name in WEIGHTS)
+    return folder if complete else None
 
 
 def _unavailable(model: str, kind: str, why: str) -> PostmillError:

@@ -1,98 +1,76 @@
-"""Which model an encoder uses, where its files lie, and what pins them."""
+"""Which model an encoder uses: the paper's, the packaged stand-in for it, or one that the user names."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import pickle
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
-from encode import hub
-from encode.encoders import IMAGE, SENTIMENT, TEXT
-from shards.errors import PostmillError, UsageError
-from shards.sealed import canonical_hash
+from postmill.encode import hub
+from postmill.encode.model_files import ModelFiles, describe_files
+from postmill.encode.options import EncoderName, ModelSet
+from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
 
-LIGHT, PAPER, OVERRIDE = "light", "paper", "override"
-EVERY = "every"  # of an encoder that is the same in every set
-SETS = (PAPER, LIGHT)
+OVERRIDE = "override"  # in place of a set: the user named the model
+EVERY_SET = "every"  # in place of a set: of an encoder that is the same in all of them
 INSTALL_LIGHT = "pip install 'postmill[light]'"
-
-# The paper's models, and the SHA-256 of the weight file by which a local copy is known to be one of them.
-PAPER_MODELS: Mapping[str, tuple[str, str]] = {
-    TEXT: (
-        "sentence-transformers/all-mpnet-base-v2",
-        "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",  # model.safetensors
-    ),
-    SENTIMENT: (
-        "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
-        "7c3919835e442510166d267fe7cbe847e0c51cd26d9ba07b89a57b952b49b8aa",  # model.safetensors
-    ),
-    IMAGE: (
-        "openai/clip-vit-base-patch32",
-        "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f",  # pytorch_model.bin
-    ),
-}
-# What changes the numbers besides the weights. Other files of a folder (read-me, ONNX copies) do not.
-_CONFIGURATION = (
-    *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json"),
-    *("merges.txt", "preprocessor_config.json", "processor_config.json", "modules.json", "sentence_bert_config.json"),
-    *("config_sentence_transformers.json",),
-)
-_SUBMODULES = "[0-9]*_*/*"  # of sentence-transformers: pooling, dense layers, normalisation
-_SUBMODULE_FILES = (".json", ".safetensors", ".bin")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _SNAPSHOT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
-class Source:
-    """A model whose files are on this machine.
+class PaperModel:
+    """A model that the paper used: its hub id, and the SHA-256 of its weights, by which a local copy is known."""
 
-    Attributes:
-        models: ``light``, ``paper``, or ``override`` where the user named another model.
-        name: Its name as people know it.
-        folder: Where its files lie.
-        weights: The weight file.
-        revision: Commit of the hub, version of the package, or ``local``.
-        weights_sha256: SHA-256 of the weight file, hexadecimal.
-        configuration_sha256: SHA-256 over the names and contents of the files that configure it.
-        stand_in_for: The paper's model that it stands in for; empty where it is the paper's own.
-    """
-
-    models: str
     name: str
-    folder: Path
-    weights: Path
-    revision: str
     weights_sha256: str
-    configuration_sha256: str
-    stand_in_for: str
 
 
-def check_choice(models: str, overrides: Mapping[str, str]) -> None:
-    """Refuse a set or an override that does not exist.
+PAPER_MODELS: Mapping[str, PaperModel] = {
+    EncoderName.TEXT: PaperModel(
+        "sentence-transformers/all-mpnet-base-v2",
+        "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",  # model.safetensors
+    ),
+    EncoderName.SENTIMENT: PaperModel(
+        "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
+        "7c3919835e442510166d267fe7cbe847e0c51cd26d9ba07b89a57b952b49b8aa",  # model.safetensors
+    ),
+    EncoderName.IMAGE: PaperModel(
+        "openai/clip-vit-base-patch32",
+        "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f",  # pytorch_model.bin
+    ),
+}
+"""By encoder; the text model is that of both text encoders."""
+
+
+def check_models(models: ModelSet, overrides: Mapping[str, str]) -> None:
+    """Refuse a set or an override that does not exist; nothing is loaded for it.
 
     Raises:
         UsageError: The set or the name of an override is unknown.
     """
-    if models not in SETS:
-        raise UsageError(f"{models!r} is not a set of models", place="--models", hint=f"known are: {', '.join(SETS)}")
+    if models not in list(ModelSet):
+        raise unknown(models, ModelSet, place="--models")
     for name in overrides:
         if name not in PAPER_MODELS:
-            raise UsageError(
-                f"{name!r} has no model to choose",
-                place="--model",
-                hint=f"known are: {', '.join(PAPER_MODELS)} ({TEXT} covers both text encoders); --model {TEXT}=FOLDER",
-            )
+            kinds = f"the encoders with a model to choose ({EncoderName.TEXT} is that of both text encoders)"
+            raise unknown(name, PAPER_MODELS, place="--model", what=kinds)
 
 
-def transformers_model(kind: str, override: str | None) -> Source:
+def named_model(encoder: str, overrides: Mapping[str, str]) -> list[str]:
+    """Return the option that names the model of ``encoder`` where the user did, wherever it is typed; else nothing."""
+    kind = str(EncoderName.TEXT) if encoder.startswith(EncoderName.TEXT) else encoder
+    if kind not in overrides:
+        return []
+    folder = Path(overrides[kind]).expanduser()
+    return ["--model", f"{kind}={folder.resolve() if folder.is_dir() else overrides[kind]}"]
+
+
+def transformers_model(kind: str, override: str | None) -> ModelFiles:
     """Return the model for ``kind`` that is loaded by transformers: the paper's, or what ``override`` names.
 
     Args:
@@ -103,28 +81,29 @@ def transformers_model(kind: str, override: str | None) -> Source:
         UsageError: ``override`` is neither a folder nor a hub id.
         PostmillError: The model is neither on this machine nor to be had from the hub, or a file of it is missing.
     """
-    paper, known_sha256 = PAPER_MODELS[kind]
+    paper = PAPER_MODELS[kind]
     if override is None:
-        folder = hub.fetch(paper, kind)
-        return _source(PAPER, paper, folder, folder.name, "")
+        folder = hub.fetch(paper.name, kind)
+        return _in_folder(ModelSet.PAPER, paper.name, folder, folder.name, "")
     folder = Path(override).expanduser()
     if override and folder.is_dir():
-        found = _source(OVERRIDE, folder.resolve().name, folder, _local_revision(folder), paper)
-        if found.weights_sha256 == known_sha256:
-            return _source(PAPER, paper, folder, found.revision, "")
-        return found
+        model = _in_folder(OVERRIDE, folder.resolve().name, folder, _local_revision(folder), paper.name)
+        if model.weights_sha256 == paper.weights_sha256:
+            return replace(model, models=str(ModelSet.PAPER), name=paper.name, stand_in_for="")
+        return model
     if not _HUB_ID.fullmatch(override) or (override and folder.exists()):
         raise UsageError(
             f"{override!r} is neither a folder nor the name of a model on the hub",
             place=f"--model {kind}=",
-            hint=f"name the folder that holds config.json and the weights, or a hub id such as {paper}",
+            hint=f"name the folder that holds config.json and the weights, or a hub id such as {paper.name}",
         )
     folder = hub.fetch(override, kind)
-    same = override == paper
-    return _source(PAPER if same else OVERRIDE, override, folder, folder.name, "" if same else paper)
+    if override == paper.name:
+        return _in_folder(ModelSet.PAPER, override, folder, folder.name, "")
+    return _in_folder(OVERRIDE, override, folder, folder.name, paper.name)
 
 
-def packaged(kind: str, package: str, distribution: str, name: str, weights: str) -> Source:
+def packaged_model(kind: str, package: str, distribution: str, name: str, weights: str) -> ModelFiles:
     """Return the stand-in for ``kind`` that comes as a Python package.
 
     Args:
@@ -144,8 +123,10 @@ def packaged(kind: str, package: str, distribution: str, name: str, weights: str
     except PackageNotFoundError:
         revision = "local"
     if not path.is_file():
-        raise PostmillError(f"the package {distribution} lacks {weights}", place=path, hint=INSTALL_LIGHT)
-    return _describe(LIGHT, name, path.parent, path, revision, PAPER_MODELS[kind][0])
+        raise PostmillError(
+            f"the package {distribution} lacks {weights}", place=path, hint=f"install it anew: {INSTALL_LIGHT}"
+        )
+    return describe_files(str(ModelSet.LIGHT), name, path.parent, path, revision, PAPER_MODELS[kind].name)
 
 
 def import_light(package: str) -> ModuleType:
@@ -163,10 +144,10 @@ def import_light(package: str) -> ModuleType:
         ) from error
 
 
-def _source(models: str, name: str, folder: Path, revision: str, stand_in_for: str) -> Source:
+def _in_folder(models: str, name: str, folder: Path, revision: str, stand_in_for: str) -> ModelFiles:
     for file in hub.WEIGHTS:
         if (folder / file).is_file():
-            return _describe(models, name, folder, folder / file, revision, stand_in_for)
+            return describe_files(str(models), name, folder, folder / file, revision, stand_in_for)
     raise PostmillError(
         f"holds no weights: neither {' nor '.join(hub.WEIGHTS)}",
         place=folder,
@@ -174,58 +155,7 @@ def _source(models: str, name: str, folder: Path, revision: str, stand_in_for: s
     )
 
 
-def _describe(models: str, name: str, folder: Path, weights: Path, revision: str, stand_in_for: str) -> Source:
-    files = [folder / file for file in _CONFIGURATION if (folder / file).is_file()]
-    files += sorted(file for file in folder.glob(_SUBMODULES) if file.suffix in _SUBMODULE_FILES and file.is_file())
-    try:
-        configuration = {file.relative_to(folder).as_posix(): _sha256(file) for file in files}
-        return Source(
-            models, name, folder, weights, revision, _sha256(weights), canonical_hash(configuration), stand_in_for
-        )
-    except OSError as error:
-        raise PostmillError(
-            f"cannot be read: {error.strerror}",
-            place=error.filename,
-            hint="mend the permissions, or copy the model anew",
-        ) from error
-
-
 def _local_revision(folder: Path) -> str:
     """Return the commit where ``folder`` is a snapshot in a hub cache, else ``local``."""
     name = folder.resolve().name
     return name if _SNAPSHOT.fullmatch(name) and folder.resolve().parent.name == "snapshots" else "local"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def loading(source: Source) -> Iterator[None]:
-    """Have the block load ``source`` without a progress bar of the library's own.
-
-    Raises:
-        PostmillError: The weights or the configuration cannot be used.
-    """
-    from safetensors import SafetensorError
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    except (OSError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
-        raise PostmillError(
-            f"the model {source.name} cannot be loaded ({type(error).__name__}: {_first_line(error)})",
-            place=source.folder,
-            hint="download it anew, or name another one with --model",
-        ) from error
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "no message"

@@ -7,16 +7,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from jobs.settings import Settings
-from jobs.slurm import Job
-from shards import attempts, pieces, plan
-from shards.attempts import MAX_FAILURES, encode_stage
-from shards.embeddings import Encoder
-from shards.pieces import METADATA, SPANNING, WINDOWS, Piece
-from shards.run import Run
-from shards.tasks import Task, share
+from postmill.encode.options import EncoderName
+from postmill.jobs.settings import Settings
+from postmill.jobs.slurm import Job
+from postmill.shards.formats import plan
+from postmill.shards.formats.choices import Stage
+from postmill.shards.formats.encoders import Encoder
+from postmill.shards.run.folder import Run
+from postmill.shards.state import attempts, pieces
+from postmill.shards.state.attempts import MAX_FAILURES, encode_stage
+from postmill.shards.state.pieces import PieceState
+from postmill.shards.state.tasks import Task, share
 
 TRAIN = "train"
+_MAKERS = (Stage.WINDOWS.value, Stage.SPANNING.value)  # the stages that make post shards
 AFTER_EACH, AFTER_ALL = "aftercorr", "afterok"  # task by task, or all tasks, of what it waits for
 _MAX_GROUPS = 4  # arrays that a stage is split into for the sake of waiting task by task
 
@@ -45,7 +49,7 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Work:
+class MissingWork:
     """What there is to do.
 
     Attributes:
@@ -63,16 +67,16 @@ class Work:
 
 def ranges(numbers: Iterable[int]) -> str:
     """Write ascending ``numbers`` as Slurm does: ``3,7-9``."""
-    found: list[list[int]] = []
+    runs: list[list[int]] = []
     for number in numbers:
-        if found and found[-1][1] == number - 1:
-            found[-1][1] = number
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
         else:
-            found.append([number, number])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
+            runs.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
-def missing_work(run: Run, settings: Settings, queue: Sequence[Job], size: int, again: bool = False) -> Work:
+def missing_work(run: Run, settings: Settings, queue: Sequence[Job], size: int, again: bool = False) -> MissingWork:
     """Return what is missing in ``run`` and not in the queue, as arrays.
 
     Args:
@@ -85,34 +89,34 @@ def missing_work(run: Run, settings: Settings, queue: Sequence[Job], size: int, 
     Raises:
         UsageError: There is no plan.
     """
-    shards = plan.manifest(run).counts["shards"]
-    found = pieces.ingest_pieces(
-        run, pieces.listing(run.spool, run.fingerprint), pieces.listing(run.posts, run.fingerprint)
-    )
+    shards = plan.counts(run).shards
+    made = pieces.list_units(run.posts, run.fingerprint)
+    ingest = pieces.ingest_pieces(run, pieces.list_units(run.spool, run.fingerprint), made)
     cutter = _Cutter(settings, queue, size, _given_up(run, again))
-    for stage, earlier in ((METADATA, ()), (WINDOWS, (METADATA,)), (SPANNING, (METADATA, WINDOWS))):
-        cutter.after_all(stage, found[stage], earlier)
-    makers = {
-        piece.shard: (stage, piece.number) for stage in (WINDOWS, SPANNING) for piece in pieces.missing(found[stage])
-    }
-    encoded = pieces.encoder_pieces(run, shards)
+    stages = tuple(Stage)
+    for number, stage in enumerate(stages):
+        cutter.after_all(stage.value, ingest[stage], [earlier.value for earlier in stages[:number]])
+    makers = {piece.shard: (stage, piece.number) for stage in _MAKERS for piece in pieces.missing(ingest[Stage(stage)])}
+    encoded = pieces.encoder_pieces(run, shards, made)
     for group in groups(settings):
-        of_each = [
-            [each for encoder, each in encoded if _is(encoder, name, settings)] or [_none(shards)] for name in group
+        states = [
+            state
+            for name in group
+            for state in [states for encoder, states in encoded if _is(encoder, name, settings)] or [_none(shards)]
         ]
-        whole = [
-            Piece(n, tuple(unit for found in of_each for each in found for unit in each[n].units), held=False, shard=n)
+        together = [
+            PieceState(n, tuple(unit for state in states for unit in state[n].units), in_hand=False, shard=n)
             for n in range(shards)
         ]
-        cutter.after_makers(encode_stage(group), whole, makers)
-    cutter.train(done=bool(pieces.listing(run.report, run.fingerprint).made))
-    return Work(tuple(cutter.arrays), cutter.queued, cutter.given_up, tuple(cutter.held_back))
+        cutter.after_makers(encode_stage(group), together, makers)
+    cutter.train(done=bool(pieces.list_units(run.report, run.fingerprint).done))
+    return MissingWork(tuple(cutter.arrays), cutter.queued, cutter.given_up, tuple(cutter.held_back))
 
 
 def groups(settings: Settings) -> list[tuple[str, ...]]:
     """Return the encoders that share an array: those without a GPU, and those with one."""
-    gpu = tuple(each for each in settings.encoders if each in settings.gpu_encoders)
-    cpu = tuple(each for each in settings.encoders if each not in settings.gpu_encoders)
+    gpu = tuple(name for name in settings.encoders if name in settings.gpu_encoders)
+    cpu = tuple(name for name in settings.encoders if name not in settings.gpu_encoders)
     return [group for group in (cpu, gpu) if group]
 
 
@@ -127,23 +131,25 @@ class _Cutter:
         self.held_back: list[str] = []
         self.makers: dict[tuple[str, int], tuple[int, int] | str] = {}  # array and index, or a job in the queue
 
-    def after_all(self, stage: str, found: Sequence[Piece], earlier: Collection[str]) -> None:
+    def after_all(self, stage: str, states: Sequence[PieceState], earlier: Collection[str]) -> None:
         """Cut a stage that needs all of ``earlier``."""
-        count, todo = self._todo(stage, found)
-        if todo and any(each in self.given_up or each in self.held_back for each in earlier):
+        count, todo = self._todo(stage, states)
+        if todo and any(name in self.given_up or name in self.held_back for name in earlier):
             self.held_back.append(stage)
             return
         self._chunks(stage, count, todo, self._all_of(earlier))
 
-    def after_makers(self, stage: str, found: Sequence[Piece], makers: Mapping[int | None, tuple[str, int]]) -> None:
+    def after_makers(
+        self, stage: str, states: Sequence[PieceState], makers: Mapping[int | None, tuple[str, int]]
+    ) -> None:
         """Cut a stage of which each piece needs one post shard: wait for its maker alone where that is exact."""
-        count, todo = self._todo(stage, found)
-        ready: dict[int, list[Piece]] = {}
-        rest: dict[int, list[Piece]] = {}
-        exact: dict[tuple[int, int], dict[int, list[Piece]]] = defaultdict(dict)
+        count, todo = self._todo(stage, states)
+        ready: dict[int, list[PieceState]] = {}
+        rest: dict[int, list[PieceState]] = {}
+        exact: dict[tuple[int, int], dict[int, list[PieceState]]] = defaultdict(dict)
         for index, missing in todo.items():
             needed = [makers[piece.shard] for piece in missing if piece.shard in makers]
-            known = {self.makers[each] for each in needed if each in self.makers}
+            known = {self.makers[piece] for piece in needed if piece in self.makers}
             maker = next(iter(known)) if len(known) == 1 else None
             if needed and not known and len(needed) == len(missing):
                 if stage not in self.held_back:
@@ -151,18 +157,18 @@ class _Cutter:
             elif not known:
                 ready[index] = missing
             elif isinstance(maker, tuple):
-                array, at = maker
-                exact[array, index - at][index] = missing
+                array, array_index = maker
+                exact[array, index - array_index][index] = missing
             else:
                 rest[index] = missing
         if len(exact) > _MAX_GROUPS:
-            for each in exact.values():
-                rest.update(each)
+            for waiting in exact.values():
+                rest.update(waiting)
             exact.clear()
         self._chunks(stage, count, ready, ())
-        for (array, offset), each in exact.items():
-            self._add(stage, count, offset, each, AFTER_EACH, (array,))
-        self._chunks(stage, count, dict(sorted(rest.items())), self._all_of((WINDOWS, SPANNING)))
+        for (array, offset), waiting in exact.items():
+            self._add(stage, count, offset, waiting, AFTER_EACH, (array,))
+        self._chunks(stage, count, dict(sorted(rest.items())), self._all_of(_MAKERS))
 
     def train(self, done: bool) -> None:
         """Add the job that trains and reports, if anything before it is new or it was not done."""
@@ -179,18 +185,21 @@ class _Cutter:
         else:
             self.arrays.append(Array(TRAIN, 1, 0, (), 1, AFTER_ALL, self._all_of(encoding)))
 
-    def _todo(self, stage: str, found: Sequence[Piece]) -> tuple[int, dict[int, list[Piece]]]:
+    def _todo(self, stage: str, states: Sequence[PieceState]) -> tuple[int, dict[int, list[PieceState]]]:
         """Return the number of tasks, and the missing pieces of those that are neither queued nor given up."""
-        count = min(len(found), self.settings.tasks)
+        count = min(len(states), self.settings.tasks)
         ours = [job for job in self.queue if job.mark.stage == stage]
         queued = {
-            p.number: job.job for job in ours for p in share(found, Task(job.index, job.mark.count)) if not p.done
+            piece.number: job.job
+            for job in ours
+            for piece in share(states, Task(job.index, job.mark.count))
+            if not piece.done
         }
         self.makers.update({(stage, number): job for number, job in queued.items()})
         todo = {}
         waiting, failed = [], []
         for index in range(count):
-            missing = pieces.missing(share(found, Task(index, count)))
+            missing = pieces.missing(share(states, Task(index, count)))
             if not missing:
                 continue
             if all(piece.number in queued for piece in missing):
@@ -209,9 +218,11 @@ class _Cutter:
         new = [number for number, array in enumerate(self.arrays) if array.stage in stages]
         return (*new, *dict.fromkeys(job.job for job in self.queue if job.mark.stage in stages))
 
-    def _chunks(self, stage: str, count: int, todo: Mapping[int, list[Piece]], after: tuple[int | str, ...]) -> None:
+    def _chunks(
+        self, stage: str, count: int, todo: Mapping[int, list[PieceState]], after: tuple[int | str, ...]
+    ) -> None:
         for start in sorted({index - index % self.size for index in todo}):
-            part = {index: each for index, each in todo.items() if start <= index < start + self.size}
+            part = {index: missing for index, missing in todo.items() if start <= index < start + self.size}
             self._add(stage, count, start, part, AFTER_ALL, after)
 
     def _add(
@@ -219,7 +230,7 @@ class _Cutter:
         stage: str,
         count: int,
         offset: int,
-        todo: Mapping[int, list[Piece]],
+        todo: Mapping[int, list[PieceState]],
         wait: str,
         after: tuple[int | str, ...],
     ) -> None:
@@ -239,15 +250,15 @@ def _given_up(run: Run, again: bool) -> set[tuple[str, Task]]:
     }
 
 
-def _none(shards: int) -> list[Piece]:
-    return [Piece(n, (None,), held=False, shard=n) for n in range(shards)]
+def _none(shards: int) -> list[PieceState]:
+    return [PieceState(n, (None,), in_hand=False, shard=n) for n in range(shards)]
 
 
 def _is(encoder: Encoder, name: str, settings: Settings) -> bool:
     """Say whether ``encoder``, found on disk, is what ``settings`` mean by ``name``."""
     if encoder.encoder != name:
         return False
-    override = settings.model_overrides.get("text" if name == "text-with-comments" else name)
+    override = settings.model_overrides.get(EncoderName.TEXT if name == EncoderName.TEXT_WITH_COMMENTS else name)
     if override is not None:
         return PurePosixPath(encoder.model).name == PurePosixPath(override).name
     return encoder.models in (settings.models, "every")

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shards.progress import Progress, Silent
+from postmill.encode.options import Precision
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.progress import Progress, Silent
 
 # The scheduler's name for the job, and how often it was started before.
 _JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "AWS_BATCH_JOB_ID", "JOB_ID")
@@ -45,14 +47,14 @@ def facts(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
 
 
 def announce(
-    progress: Progress, workers: int | None = None, device: str | None = None, precision: str = "auto"
+    progress: Progress, workers: int | None = None, device: Device | None = None, precision: Precision = Precision.AUTO
 ) -> None:
     """Say in one line what this task was given, and in another if that is too little.
 
     Args:
         progress: Told.
         workers: Processes that will work at once; None where that follows from the cores.
-        device: ``auto``, ``cpu`` or ``cuda``; None where the work has no use for a GPU.
+        device: Where models will run; None where the work has no use for a GPU.
         precision: As for `postmill encode`.
 
     Raises:
@@ -70,12 +72,12 @@ def announce(
         )
 
 
-def _gpu(device: str | None, precision: str) -> str:
+def _gpu(device: Device | None, precision: Precision) -> str:
     if device is None:
         return "no GPU needed"
-    from encode import device as devices
+    from postmill.encode.device import choose_device
 
-    compute = devices.choose(device, None, Silent(), precision)
+    compute = choose_device(device, None, Silent(), precision)
     if compute.device == "cpu":
         return f"no GPU, {compute.precision}"
     import torch

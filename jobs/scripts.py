@@ -9,17 +9,16 @@ from pathlib import Path
 from shlex import quote
 from unicodedata import category
 
-from shards.errors import UsageError
+from postmill.shards.runtime.errors import UsageError
 
-TEMPLATES = ("ingest", "encode", "train")
 _DIRECTIVES, _ARGUMENTS, _ENVIRONMENT = "# [directives]", "# [arguments]", "# [environment]"
 _NO_LINE = ("Cc", "Cs", "Zl", "Zp")  # control characters, bytes that are no text, line breaks
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*(=.+)?")
 
 
 def template(name: str) -> str:
-    """Return the text of one of :data:`TEMPLATES`."""
-    return files("jobs").joinpath("templates", f"{name}.sbatch").read_text()
+    """Return the text of the template ``name``: ``ingest``, ``encode`` or ``train``."""
+    return files("postmill.jobs").joinpath("templates", f"{name}.sbatch").read_text()
 
 
 def render(
@@ -39,16 +38,15 @@ def render(
     lines = text.splitlines()
     for option, value in directives.items():
         line = f"#SBATCH --{option}" + ("" if value is None else f"={directive(value, option)}")
-        own = [at for at, each in enumerate(lines) if re.match(rf"#SBATCH --{re.escape(option)}(=|$)", each)]
-        if own:
-            lines[own[0]] = line
+        defaults = [n for n, text in enumerate(lines) if re.match(rf"#SBATCH --{re.escape(option)}(=|$)", text)]
+        if defaults:
+            lines[defaults[0]] = line
         else:
             lines.insert(lines.index(_DIRECTIVES), line)
     lines.remove(_DIRECTIVES)
-    at = lines.index(_ARGUMENTS)
-    lines[at] = " ".join(["set --", *map(quote, arguments)])
-    at = lines.index(_ENVIRONMENT)
-    lines[at : at + 1] = environment
+    lines[lines.index(_ARGUMENTS)] = " ".join(["set --", *map(quote, arguments)])
+    marker = lines.index(_ENVIRONMENT)
+    lines[marker : marker + 1] = environment
     return "\n".join(lines) + "\n"
 
 
@@ -88,8 +86,8 @@ def pattern(folder: Path, name: str) -> str:
 
 def default(text: str, option: str) -> str | None:
     """Return the value of ``--option`` in a template's own lines, None where it has none."""
-    found = re.search(rf"^#SBATCH --{re.escape(option)}=(.*)$", text, re.MULTILINE)
-    return None if found is None else found[1]
+    line = re.search(rf"^#SBATCH --{re.escape(option)}=(.*)$", text, re.MULTILINE)
+    return None if line is None else line[1]
 
 
 def option(text: str) -> tuple[str, str | None]:
@@ -104,7 +102,7 @@ def option(text: str) -> tuple[str, str | None]:
     return name, value if equals else None
 
 
-def environment(modules: Sequence[str], venv: Path | None) -> list[str]:
+def environment_lines(modules: Sequence[str], venv: Path | None) -> list[str]:
     """Return the lines that load ``modules`` and put the programs of ``venv`` first."""
     lines = [f"module load {quote(module)}" for module in modules]
     if venv is not None:

@@ -1,18 +1,23 @@
-"""What `postmill submit` was told; kept in ``logs/submit.json``, so that `postmill retry` needs not be told again."""
+"""What `postmill submit` was told; kept in ``logs/submit.json``, so that `postmill retry` need not be told again."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from shards import publish
-from shards.errors import PostmillError, UsageError
-from shards.run import Run
+from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.errors import PostmillError, UsageError
 
-FILE = "submit.json"
+if TYPE_CHECKING:
+    from postmill.shards.run.folder import Run
+
+SETTINGS_FILE = "submit.json"
 MAX_TASKS = 1000  # tasks of a stage, where it has more pieces: several pieces a task
 
 
@@ -22,8 +27,8 @@ class Settings:
 
     Attributes:
         encoders: Names of the encoders.
-        gpu_encoders: Those of them that get a GPU.
-        models: ``paper`` or ``light``.
+        gpu_encoders: Which of them get a GPU.
+        models: Where encoders take their models from.
         model_overrides: Folder or hub id by encoder.
         precision: As for `postmill encode`, for every encoder.
         tasks: The most tasks that a stage is cut into.
@@ -36,10 +41,10 @@ class Settings:
     """
 
     encoders: tuple[str, ...]
-    gpu_encoders: tuple[str, ...] = ("image",)
-    models: str = "paper"
+    gpu_encoders: tuple[str, ...] = (EncoderName.IMAGE.value,)
+    models: ModelSet = ModelSet.PAPER
     model_overrides: Mapping[str, str] = field(default_factory=dict)
-    precision: str = "auto"
+    precision: Precision = Precision.AUTO
     tasks: int = MAX_TASKS
     limit: int | None = None
     partition: str | None = None
@@ -53,10 +58,34 @@ class Settings:
     sbatch: tuple[str, ...] = ()
 
 
+def checked(settings: Settings) -> Settings:
+    """Return ``settings`` with only those GPU encoders that are encoded at all, having checked every name.
+
+    Raises:
+        UsageError: One means nothing, or the precision is not for the device that an encoder gets.
+    """
+    from postmill.encode.stage import check, check_names
+
+    check_names(settings.gpu_encoders, "--gpu-encoder")
+    on_gpu = tuple(name for name in settings.encoders if name in settings.gpu_encoders)
+    device = Device.CUDA if on_gpu and settings.gres else Device.CPU
+    check(settings.encoders, settings.models, settings.model_overrides, device, settings.precision)
+    return dataclasses.replace(settings, gpu_encoders=on_gpu)
+
+
+def virtual_environment(venv: Path | None) -> str | None:
+    """Return the virtual environment of the tasks: ``venv``, or that of this command, None where it is in none."""
+    if venv is not None:
+        return str(venv.resolve())
+    return sys.prefix if sys.prefix != sys.base_prefix else None
+
+
 def save(run: Run, settings: Settings) -> None:
     """Keep ``settings`` in the run."""
     run.logs.mkdir(exist_ok=True)
-    publish.put_bytes(run.logs / FILE, json.dumps(dataclasses.asdict(settings), indent=1).encode() + b"\n")
+    from postmill.shards.run import publish  # here: help must not wait for what writes tables
+
+    publish.put_bytes(run.logs / SETTINGS_FILE, json.dumps(dataclasses.asdict(settings), indent=1).encode() + b"\n")
 
 
 def load(run: Run) -> Settings:
@@ -66,16 +95,19 @@ def load(run: Run) -> Settings:
         UsageError: There was none.
         PostmillError: They cannot be read.
     """
-    path = run.logs / FILE
+    from postmill.shards.run import regular
+
+    path = run.logs / SETTINGS_FILE
     try:
-        value: dict[str, Any] = json.loads(path.read_bytes())
-        lists = {name: tuple(each) for name, each in value.items() if isinstance(each, list)}
-        return Settings(**{**value, **lists})
+        value: dict[str, Any] = json.loads(regular.read(path))
+        lists = {name: tuple(items) for name, items in value.items() if isinstance(items, list)}
+        names = {"models": ModelSet(value["models"]), "precision": Precision(value["precision"])}
+        return Settings(**{**value, **lists, **names})
     except FileNotFoundError:
         raise UsageError(
             "was never submitted", place=run.folder, hint=f"say how, once: postmill submit {run.word}"
         ) from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise PostmillError(
             f"cannot be read ({error})", place=path, hint=f"submit anew: postmill submit {run.word}"
         ) from error

@@ -12,12 +12,13 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.arrays import Work, ranges
-from jobs.slurm import Job
-from jobs.submit import Submitted
-from shards.attempts import MAX_FAILURES, TaskRecord, tail
-from shards.faults import meaning
-from shards.status import FailedTask, Status
+from postmill.jobs.arrays import MissingWork, ranges
+from postmill.jobs.slurm import Job
+from postmill.jobs.submit import Submitted
+from postmill.shards.formats.faults import meaning
+from postmill.shards.run.folder import Run
+from postmill.shards.state.attempts import MAX_FAILURES, TaskRecord, tail
+from postmill.shards.state.status import FailedTask, Status
 
 
 def as_json(status: Status, jobs: Sequence[Job] | None) -> dict[str, Any]:
@@ -34,10 +35,10 @@ def as_json(status: Status, jobs: Sequence[Job] | None) -> dict[str, Any]:
 
 def states(jobs: Sequence[Job]) -> dict[str, dict[str, int]]:
     """Count ``jobs`` by stage and state."""
-    found: dict[str, Counter[str]] = {}
+    by_stage: dict[str, Counter[str]] = {}
     for job in jobs:
-        found.setdefault(job.mark.stage, Counter())[job.state] += 1
-    return {stage: dict(counts) for stage, counts in found.items()}
+        by_stage.setdefault(job.mark.stage, Counter())[job.state] += 1
+    return {stage: dict(counts) for stage, counts in by_stage.items()}
 
 
 def status_view(name: str, status: Status, jobs: Sequence[Job] | None) -> RenderableType:
@@ -60,24 +61,26 @@ def status_view(name: str, status: Status, jobs: Sequence[Job] | None) -> Render
             "-" if stage.per_hour is None else f"{stage.per_hour:,.0f}",
             "-" if stage.seconds_left is None else duration(stage.seconds_left),
         )
-    lines = [f"{status.posts:,} posts in shards, {status.lost:,} lost"]
+    waiting = f", {status.waiting:,} wait for other bytes" if status.waiting else ""
+    lines = [f"{status.posts:,} posts in shards, {status.lost:,} lost{waiting}"]
     lines += [f"fault {reason} {count:,}: {meaning(reason)}" for reason, count in status.faults.items()]
     if jobs is None:
         lines.append("no scheduler was asked: this is what the run folder says")
     else:
         lines += [
-            f"Slurm {stage}: " + ", ".join(f"{n} {s}" for s, n in each.items()) for stage, each in states(jobs).items()
+            f"Slurm {stage}: " + ", ".join(f"{count} {state}" for state, count in counts.items())
+            for stage, counts in states(jobs).items()
         ]
     return Group(table, *map(escape, lines), *map(_failed_view, status.failed))
 
 
-def submission(work: Work, submitted: Sequence[Submitted]) -> Iterator[str]:
+def submission(work: MissingWork, submitted: Sequence[Submitted]) -> Iterator[str]:
     """Yield a line for each array that was submitted, and for what was not and why."""
-    for each in submitted:
-        array = each.script.array
+    for job in submitted:
+        array = job.script.array
         tasks = ranges(index + array.offset for index in array.indices) if array.indices else "one job"
-        waits = f", waits for {each.dependency}" if each.dependency else ""
-        yield f"{array.stage}: {tasks} of {array.count} tasks as job {each.job}{waits}"
+        waits = f", waits for {job.dependency}" if job.dependency else ""
+        yield f"{array.stage}: {tasks} of {array.count} tasks as job {job.job}{waits}"
     for stage, indices in work.queued.items():
         yield f"{stage}: {ranges(indices)} in the queue already"
     for stage, indices in work.given_up.items():
@@ -86,13 +89,13 @@ def submission(work: Work, submitted: Sequence[Submitted]) -> Iterator[str]:
         yield f"{stage}: not submitted, for it needs tasks that failed"
 
 
-def given_up_view(work: Work, records: Sequence[TaskRecord]) -> Iterator[str]:
+def given_up_view(run: Run, work: MissingWork, records: Sequence[TaskRecord]) -> Iterator[str]:
     """Yield the ends of the logs of the tasks that are not submitted again."""
     for record in records:
         if record.task.index in work.given_up.get(record.stage, ()) and record.failures >= MAX_FAILURES:
             last = record.attempts[-1]
             yield f"{record.stage} task {record.task.index}/{record.task.count}: {last.log or 'no log'}"
-            yield from (f"  {line}" for line in tail(last.log))
+            yield from (f"  {line}" for line in tail(run, last.log))
 
 
 def size(count: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shards.errors import PostmillError
+from postmill.shards.runtime.errors import PostmillError
 
 MAX_ARRAY_SIZE = 1001  # Slurm's default, where it cannot be asked
 _TIMEOUT_S = 60
@@ -16,7 +16,7 @@ _COMMENT = re.compile(r"postmill:(?P<run>[0-9a-f]+):(?P<stage>[a-z.-]+):(?P<offs
 
 
 @dataclass(frozen=True)
-class Mark:
+class JobMark:
     """What a job says of itself in its comment: the run, the stage, and which of how many tasks it is."""
 
     run: str
@@ -44,7 +44,7 @@ class Job:
     array: int | None
     state: str
     reason: str
-    mark: Mark
+    mark: JobMark
 
     @property
     def index(self) -> int:
@@ -58,8 +58,8 @@ def max_array_size() -> int:
     Raises:
         PostmillError: Slurm cannot be asked.
     """
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _call(["scontrol", "show", "config"]), re.MULTILINE)
-    return int(found[1]) if found else MAX_ARRAY_SIZE
+    line = re.search(r"^MaxArraySize\s*=\s*(\d+)", _call(["scontrol", "show", "config"]), re.MULTILINE)
+    return int(line[1]) if line else MAX_ARRAY_SIZE
 
 
 def submit(script: Path, options: Sequence[str]) -> str:
@@ -68,24 +68,24 @@ def submit(script: Path, options: Sequence[str]) -> str:
     Raises:
         PostmillError: Slurm refuses it.
     """
-    said = _call(["sbatch", "--parsable", *options, str(script)])
-    return said.strip().partition(";")[0]
+    answer = _call(["sbatch", "--parsable", *options, str(script)])
+    return answer.strip().partition(";")[0]
 
 
 def queued(run: str, timeout: float = _TIMEOUT_S) -> list[Job]:
-    """Return the jobs of ``run`` (as in :class:`Mark`) that are in the queue, waiting or running.
+    """Return the jobs of ``run`` (as in :class:`JobMark`) that are in the queue, waiting or running.
 
     Raises:
         PostmillError: Slurm cannot be asked.
     """
-    said = _call(["squeue", "--me", "--noheader", "--array", "--format=%F|%K|%T|%r|%k"], timeout)
+    listing = _call(["squeue", "--me", "--noheader", "--array", "--format=%F|%K|%T|%r|%k"], timeout)
     jobs = []
-    for line in said.splitlines():
+    for line in listing.splitlines():
         job, array, state, reason, comment = (*line.strip().split("|", 4), *[""] * 4)[:5]
-        mark = _COMMENT.fullmatch(comment.strip())
-        if mark is not None and mark["run"] == run:
-            found = Mark(mark["run"], mark["stage"], int(mark["offset"]), int(mark["count"]))
-            jobs.append(Job(job, int(array) if array.isdigit() else None, state, reason, found))
+        fields = _COMMENT.fullmatch(comment.strip())
+        if fields is not None and fields["run"] == run:
+            mark = JobMark(fields["run"], fields["stage"], int(fields["offset"]), int(fields["count"]))
+            jobs.append(Job(job, int(array) if array.isdigit() else None, state, reason, mark))
     return jobs
 
 

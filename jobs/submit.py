@@ -9,16 +9,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import scripts, slurm
-from jobs.arrays import TRAIN, Array, Work, missing_work, ranges
-from jobs.settings import Settings
-from jobs.slurm import Job, Mark
-from shards import publish
-from shards.errors import PostmillError
-from shards.pieces import INGEST
-from shards.run import Run
+from postmill.encode.options import Precision
+from postmill.jobs import scripts, slurm
+from postmill.jobs.arrays import TRAIN, Array, MissingWork, missing_work, ranges
+from postmill.jobs.settings import Settings
+from postmill.jobs.slurm import Job, JobMark
+from postmill.shards.formats.choices import Stage
+from postmill.shards.run import publish
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.errors import PostmillError
 
 SCRIPTS = "scripts"
+_INGEST = frozenset(stage.value for stage in Stage)
 _GLANCE_S = 5.0  # what a look at the status may wait for Slurm
 
 log = logging.getLogger("postmill")
@@ -67,7 +70,7 @@ def reachable(run: Run) -> list[Job] | None:
         return None
 
 
-def work(run: Run, settings: Settings, again: bool = False, ask: bool = True) -> Work:
+def work(run: Run, settings: Settings, again: bool = False, ask: bool = True) -> MissingWork:
     """Return what is missing and not in the queue.
 
     Args:
@@ -89,26 +92,26 @@ def work(run: Run, settings: Settings, again: bool = False, ask: bool = True) ->
         return missing_work(run, settings, [], slurm.MAX_ARRAY_SIZE, again)
 
 
-def script(run: Run, settings: Settings, array: Array, name: str) -> Script:
+def script_of(run: Run, settings: Settings, array: Array, name: str) -> Script:
     """Return the script of ``array``.
 
     Raises:
         UsageError: A path or an option holds what a batch script cannot.
     """
-    kind = "ingest" if array.stage in INGEST else TRAIN if array.stage == TRAIN else "encode"
+    kind = "ingest" if array.stage in _INGEST else TRAIN if array.stage == TRAIN else "encode"
     template = scripts.template(kind)
     directives: dict[str, str | None] = {
         "job-name": f"postmill-{array.stage}",
-        "comment": str(Mark(mark(run), array.stage, array.offset, array.count)),
+        "comment": str(JobMark(mark(run), array.stage, array.offset, array.count)),
         "output": scripts.pattern(run.folder.resolve() / "logs", f"{name}-%{'A_%a' if array.indices else 'j'}.log"),
     }
     if array.indices:
         limit = "" if settings.limit is None else f"%{settings.limit}"
         directives["array"] = ranges(array.indices) + limit
-    chosen = {"partition": settings.partition, "account": settings.account, "time": settings.time}
-    chosen |= {"mem": settings.memory, "cpus-per-task": None if settings.cpus is None else str(settings.cpus)}
-    directives.update({option: value for option, value in chosen.items() if value is not None})
-    if _gpu(settings, array):
+    limits = {"partition": settings.partition, "account": settings.account, "time": settings.time}
+    limits |= {"mem": settings.memory, "cpus-per-task": None if settings.cpus is None else str(settings.cpus)}
+    directives.update({option: value for option, value in limits.items() if value is not None})
+    if _wants_gpu(settings, array):
         directives["gres"] = settings.gres
     directives.update(map(scripts.option, settings.sbatch))
     cpus = int(directives.get("cpus-per-task") or scripts.default(template, "cpus-per-task") or 1)
@@ -117,7 +120,7 @@ def script(run: Run, settings: Settings, array: Array, name: str) -> Script:
         arguments += [str(array.count), str(array.offset)]
     arguments += _options(settings, array, cpus)
     venv = None if settings.venv is None else Path(settings.venv)
-    text = scripts.render(template, directives, arguments, scripts.environment(settings.modules, venv))
+    text = scripts.render(template, directives, arguments, scripts.environment_lines(settings.modules, venv))
     return Script(name, text, array)
 
 
@@ -127,19 +130,19 @@ def build(run: Run, settings: Settings, arrays: Sequence[Array]) -> list[Script]
     made = []
     for array in arrays:
         number = seen[array.stage] = seen.get(array.stage, 0) + 1
-        made.append(script(run, settings, array, array.stage if number == 1 else f"{array.stage}.{number}"))
+        made.append(script_of(run, settings, array, array.stage if number == 1 else f"{array.stage}.{number}"))
     return made
 
 
 def dependency(array: Array, jobs: Sequence[str]) -> str:
     """Return what ``array`` waits for as sbatch is told; ``jobs`` are the ids of the arrays before it."""
-    return ":".join([array.wait, *(each if isinstance(each, str) else jobs[each] for each in array.after)])
+    return ":".join([array.wait, *(job if isinstance(job, str) else jobs[job] for job in array.after)])
 
 
 def printed(made: Script, others: Sequence[Script]) -> str:
     """Return ``made`` as `--dry-run` prints it: a line with the command, naming what it waits for, then the script."""
     after = made.array.after
-    waits = dependency(made.array, [f"JOB_OF_{each.name}" for each in others]) if after else ""
+    waits = dependency(made.array, [f"JOB_OF_{script.name}" for script in others]) if after else ""
     words = ["sbatch", *([f"--dependency={waits}"] if waits else []), f"{made.name}.sbatch"]
     return f"# {' '.join(words)}\n{made.text}\n"
 
@@ -153,30 +156,30 @@ def submit(run: Run, made: Sequence[Script]) -> Iterator[Submitted]:
     folder = run.logs / SCRIPTS
     folder.mkdir(parents=True, exist_ok=True)
     jobs: list[str] = []
-    for each in made:
-        path = folder.resolve() / f"{each.name}.sbatch"
-        publish.put_bytes(path, each.text.encode())
-        after = dependency(each.array, jobs) if each.array.after else ""
+    for script in made:
+        path = folder.resolve() / f"{script.name}.sbatch"
+        publish.put_bytes(path, script.text.encode())
+        after = dependency(script.array, jobs) if script.array.after else ""
         try:
             jobs.append(slurm.submit(path, [f"--dependency={after}"] if after else []))
         except PostmillError as error:
             error.hint = f"{error.hint}; then: postmill retry {run.word}"
             raise
-        yield Submitted(each, jobs[-1], after)
+        yield Submitted(script, jobs[-1], after)
 
 
-def _gpu(settings: Settings, array: Array) -> bool:
+def _wants_gpu(settings: Settings, array: Array) -> bool:
     return bool(settings.gres) and bool(set(array.stage.split(".")[1:]) & set(settings.gpu_encoders))
 
 
 def _options(settings: Settings, array: Array, cpus: int) -> list[str]:
-    if array.stage in INGEST:
+    if array.stage in _INGEST:
         return ["--stage", array.stage, "--workers", str(max(1, min(cpus, array.pieces)))]
     models = ["--models", settings.models]
     if array.stage == TRAIN:
         return models
     overrides = [f"--model={name}={model}" for name, model in sorted(settings.model_overrides.items())]
-    device = "cuda" if _gpu(settings, array) else "cpu"
-    encoders = ["--encoders", ",".join(array.stage.split(".")[1:])]
-    precision = [] if settings.precision == "auto" else ["--precision", settings.precision]
-    return [*encoders, *models, *overrides, *precision, "--device", device]
+    device = Device.CUDA if _wants_gpu(settings, array) else Device.CPU
+    encoders = [word for name in array.stage.split(".")[1:] for word in ("--encoder", name)]
+    precision = [] if settings.precision is Precision.AUTO else ["--precision", settings.precision]
+    return [*encoders, *models, *overrides, *precision, "--device", device.value]

@@ -12,18 +12,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from shards import offsets, plan, posts, publish
-from shards import run as runs
-from shards.run import Run
-from shards.tar import TarWriter
+from postmill.shards.formats import offsets, plan, posts
+from postmill.shards.formats.tar import TarWriter
+from postmill.shards.formats.units import shard_name
+from postmill.shards.run import publish
+from postmill.shards.run.folder import Run
+from postmill.shards.run.options import Options
+from tests.runs import new_run, plan_counts, shard_counts
 
 # A slow machine is no failure: tests never judge time.
 settings.register_profile("postmill", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("postmill")
 
 Post = tuple[dict[str, Any], Sequence[bytes]]
-
-SHARED = Path(__file__).resolve().parents[1] / ".." / "shared"
 
 
 def record(key: str, **fields: Any) -> dict[str, Any]:
@@ -75,16 +76,16 @@ def make_run(tmp_path: Path) -> Callable[[Sequence[Sequence[Post]]], Run]:
     """Write a run folder with a plan manifest and one finished post shard for each list of posts."""
 
     def make(contents: Sequence[Sequence[Post]]) -> Run:
-        run = runs.create_or_check(tmp_path / "run", {"test": 1}, {}, {})
+        run = new_run(tmp_path / "run", Options(raw=False))
         shards = [
             dict(shard=n, kind="window", window=n, posts=len(c), images=0, image_bytes=0, last_part=0)
             for n, c in enumerate(contents)
         ]
         with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
             unit.table("shards.parquet", plan.pa.Table.from_pylist(shards, schema=plan.SHARDS))
-            unit.counts.update(shards=len(shards))
+            plan_counts(shards=len(shards)).put(unit)
         for number, content in enumerate(contents):
-            name = posts.shard_name(number)
+            name = shard_name(number)
             with publish.unit(run.posts, name, run.fingerprint) as unit:
                 tar = TarWriter(unit.file(f"{name}.tar"))
                 for fields, pictures in content:
@@ -95,7 +96,7 @@ def make_run(tmp_path: Path) -> Callable[[Sequence[Sequence[Post]]], Run]:
                 tar.close()
                 unit.file(f"{name}{offsets.SUFFIX}").write(offsets.index_bytes(tar.members))
                 unit.table(f"{name}.parquet", posts.records_table([fields for fields, _ in content]))
-                unit.counts.update(posts=len(content))
+                shard_counts(len(content)).put(unit)
         return run
 
     return make
@@ -109,11 +110,3 @@ def make_record() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def make_jpeg() -> Callable[..., bytes]:
     return jpeg
-
-
-@pytest.fixture
-def shared() -> Path:
-    """The folder of test data beside the project; tests that need it are skipped where it is absent."""
-    if not SHARED.is_dir():
-        pytest.skip("the folder ../shared with the test data is absent")
-    return SHARED.resolve()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.sample import write_sample
+from postmill.ingest.sample.write import write_sample
 
-COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "cli.py")]
+COMMAND = [sys.executable, "-m", "postmill.cli"]
 
 
 def postmill(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -96,7 +96,7 @@ def test_a_run_folder_of_another_dataset_is_refused_and_unharmed(data: Path, tmp
     assert postmill("plan", data, run).returncode == 0
     before = everything(run)
     write_sample(tmp_path / "other", posts=40, influencers=4, seed=2)
-    refused(postmill("run", tmp_path / "other", run, "--models", "light"), 2, "pinned with another", "new run folder")
+    refused(postmill("run", tmp_path / "other", run, "--models", "light"), 2, "planned with another", "new run folder")
     assert everything(run) == before
 
 
@@ -136,6 +136,37 @@ def test_wrong_usage_exits_with_2(tmp_path: Path) -> None:
     refused(postmill("ingest", tmp_path), 2, "not a run folder")
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "known"),
+    [("--parts", "z99", "posts_image.z01"), ("--shards", "9999", "post shards 0 to"), ("--shards", "3-1", "backwards")],
+)
+def test_ranges_of_what_there_is_not_are_refused_before_anything_is_read(
+    data: Path, tmp_path: Path, option: str, value: str, known: str
+) -> None:
+    run = tmp_path / "run"
+    assert postmill("plan", data, run, "--shard-size", 1).returncode == 0
+    refused(postmill("ingest", run, option, value), 2, option, known)
+    assert not (run / "spool").exists() and not (run / "posts").exists()
+
+
+def test_a_run_with_nearly_this_name_is_named(data: Path, tmp_path: Path) -> None:
+    assert postmill("plan", data, tmp_path / "run").returncode == 0
+    refused(
+        postmill("status", tmp_path / "runn"),
+        2,
+        f"{tmp_path / 'runn'}: is not a run",
+        f"did you mean {tmp_path / 'run'}?",
+    )
+
+
+def test_progress_counts_nothing_that_was_done_before(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert postmill("plan", data, run).returncode == 0
+    assert "/s" in postmill("ingest", run, "--stage", "metadata").stderr
+    again = postmill("ingest", run, "--stage", "metadata")
+    assert "done before" in again.stderr and "/s" not in again.stderr
+
+
 def test_shares_must_make_sense(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert postmill("plan", data, run).returncode == 0
@@ -159,7 +190,8 @@ def test_faults_are_shown_and_written_as_csv(data: Path, tmp_path: Path) -> None
     assert postmill("plan", data, run).returncode == 0
     assert "metadata_missing" in postmill("faults", run).stdout
     csv = postmill("faults", run, "--csv").stdout.splitlines()
-    assert csv[0] == "unit,reason,post_lost,influencer,post_id,archive,entry,line,detail"
+    columns = "unit,reason,post_lost,influencer,post_id,archive,entry,line,detail,post_waits"
+    assert csv[0] == f"{columns},seen_offset,seen_bytes,seen_hash"
     assert any(row.startswith("plan,metadata_missing,True,") for row in csv)
     assert postmill("faults", run, "--csv", LC_ALL="POSIX", PYTHONUTF8="0").stdout.splitlines() == csv
     (run / "plan" / "plan.json").unlink()

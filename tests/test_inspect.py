@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-COMMAND = [sys.executable, str(Path(__file__).resolve().parents[1] / "cli.py"), "inspect"]
+COMMAND = [sys.executable, "-m", "postmill.cli", "inspect"]
 
 
 def inspect(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -80,16 +80,16 @@ def test_one_tree_by_many_writers(
 def test_a_glob_a_list_and_a_folder_name_the_same_archive(tree: dict[str, bytes], tmp_path: Path) -> None:
     (tmp_path / "set").mkdir(exist_ok=True)
     pack(tmp_path, "zip", "-qr", "-s", "64k", "set/a.zip", "d")
-    wanted = digest(tmp_path / "set" / "a.zip")
-    assert digest(tmp_path / "set" / "a.*") == digest(tmp_path / "set") == wanted
-    assert digest(*sorted((tmp_path / "set").iterdir())) == wanted
+    expected_rows = digest(tmp_path / "set" / "a.zip")
+    assert digest(tmp_path / "set" / "a.*") == digest(tmp_path / "set") == expected_rows
+    assert digest(*sorted((tmp_path / "set").iterdir())) == expected_rows
 
 
 def test_faults_exit_with_3_and_the_others_are_read(tree: dict[str, bytes], tmp_path: Path) -> None:
     pack(tmp_path, "zip", "-qr0", "a.zip", "d")
     content = bytearray((tmp_path / "a.zip").read_bytes())
-    at = content.index(tree["d/007 x.bin"])
-    content[at + 3] ^= 1
+    start = content.index(tree["d/007 x.bin"])
+    content[start + 3] ^= 1
     (tmp_path / "a.zip").write_bytes(content)
     code, rows = digest(tmp_path / "a.zip")
     assert code == 3
@@ -129,8 +129,8 @@ def test_salvage_reads_what_is_there(tree: dict[str, bytes], tmp_path: Path) -> 
 # VmHWM, not ru_maxrss: the latter keeps the size of the process that forked this one.
 HASH = """
 import json, re, sys
-from ingest.archive import Archive
-from ingest.inspect import digests
+from postmill.ingest.archive.reader import Archive
+from postmill.ingest.archive.inspect import digests
 with Archive.open(sys.argv[1], strict=True) as archive:
     rows = list(digests(archive))
 print(json.dumps([rows, int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) >> 10]))
@@ -152,8 +152,8 @@ def test_a_large_entry_is_hashed_in_bounded_memory(tmp_path: Path, options: list
     )
     (row,), megabytes = json.loads(done.stdout)
     zeros, sha256, crc32 = bytes(1 << 20), hashlib.sha256(b"begins"), zlib.crc32(b"begins")
-    for at in range(6, size - 4, len(zeros)):
-        piece = zeros[: size - 4 - at]
+    for start in range(6, size - 4, len(zeros)):
+        piece = zeros[: size - 4 - start]
         sha256.update(piece)
         crc32 = zlib.crc32(piece, crc32)
     sha256.update(b"ends")

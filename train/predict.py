@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,23 @@ import numpy.typing as npt
 import pyarrow as pa
 import safetensors
 
-from shards import embeddings, models, plan, posts
-from shards import run as runs
-from shards.errors import PostmillError, UsageError
-from shards.run import Run
-from train import features, history, ladder, recipes, results, splits, target
-from train.features import AFTERWARDS, HISTORY, Modality
-from train.recipes import Recipe
-from train.results import ModelResult
+from postmill.shards.formats import models, plan, posts
+from postmill.shards.formats.encoders import encode_command, encoders_of
+from postmill.shards.run import folder as runs
+from postmill.shards.run.checked import anew
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
+from postmill.train.data import algebra, features, hashing, history, target
+from postmill.train.data.arrays import Arrays, Floats
+from postmill.train.data.modality import Modality, in_memory
+from postmill.train.evaluation import results
+from postmill.train.evaluation.results import ModelResult
+from postmill.train.evaluation.schema import EncoderUse
+from postmill.train.models import ladder, recipes
+from postmill.train.models.learners import TrainingContext
+from postmill.train.models.problem import Scores
+from postmill.train.models.registry import LADDER
+from postmill.train.options import ModalityName, Split
 
 SCHEMA = pa.schema(
     [
@@ -38,6 +47,7 @@ SCHEMA = pa.schema(
 _SHARD = re.compile(r"posts-(\d{6})\.(tar|parquet|json)")
 
 
+@algebra.single_core()
 def predict(run: Run, name: str, where: Path, device: str = "cpu") -> pa.Table:
     """Return a table of :data:`SCHEMA`: what the model ``name`` of ``run`` says of the posts at ``where``.
 
@@ -51,115 +61,124 @@ def predict(run: Run, name: str, where: Path, device: str = "cpu") -> pa.Table:
         UsageError: There is no such model, or the posts were not encoded as in training.
         PostmillError: A file is missing or damaged.
     """
-    found = next((result for result in results.read_results(run) if result.name == name), None)
-    if found is None:
-        named = ", ".join(result.name for result in results.read_results(run)) or "none"
-        raise UsageError(f"no model {name!r} in this run; it has {named}", place="--model", hint="name one of them")
+    trained = {result.name: result for result in results.read_results(run)}
+    if name not in trained:
+        raise unknown(name, trained, place="--model", what="this run's models")
+    result = trained[name]
     other, shards = _posts(where)
-    modalities = _modalities(run, found, other, shards)
-    settings = found.metrics["settings"]
+    modalities = _modalities(run, result, other, shards)
     keys = pa.concat_tables([posts.read_records(other, shard, ["key"]) for shard in shards])["key"].combine_chunks()
     rows = np.arange(len(keys))
-    split = next(split for split in splits.SPLITS if split in found.splits)
-    totals: list[npt.NDArray[np.float64]] = []
-    for weights in _weights(run, name, split):
-        scores = ladder.apply(found.model, _recipe(settings["method"]), weights, modalities, rows, device)
-        blank = np.full(len(rows), np.nan)
-        ends = (blank if end is None else end for end in (scores.low, scores.high))
-        totals.append(np.column_stack([scores.predicted, *ends]))
-    mean = np.mean(totals, axis=0)
+    split = next(split for split in Split if split in result.splits)
+    context = TrainingContext(recipes.restored(result.metrics.settings.method), device)
+    of_seeds = [
+        _columns(ladder.apply(result.model, weights, modalities, rows, context))
+        for weights in _weights(run, name, split)
+    ]
+    mean = np.mean(of_seeds, axis=0)
     columns = [keys, *(pa.array(mean[:, n], mask=np.isnan(mean[:, n])) for n in range(3))]
     return pa.Table.from_arrays([*columns, pa.array(np.expm1(mean[:, 0]))], schema=SCHEMA)
 
 
+def _columns(scores: Scores) -> Floats:
+    """Return predictions and the ends of their intervals, shape (M, 3), NaN where there are no intervals."""
+    blank = np.full(len(scores.predicted), np.nan)
+    return np.column_stack([scores.predicted, *(blank if end is None else end for end in (scores.low, scores.high))])
+
+
 def _posts(where: Path) -> tuple[Run, tuple[int, ...]]:
     shard = _SHARD.fullmatch(where.name)
-    other = runs.open_run(where.parent.parent if shard else where)
-    done = tuple(posts.done_shards(other, plan.manifest(other).counts["shards"]))
-    wanted = (int(shard[1]),) if shard else done
-    if not wanted or not set(wanted) <= set(done):
+    other = runs.open_run(where.parent.parent if shard else where, reading=True)
+    done = tuple(posts.done_shards(other, plan.counts(other).shards))
+    chosen = (int(shard[1]),) if shard else done
+    if not chosen or not set(chosen) <= set(done):
         raise UsageError("has no such finished post shard", place=where, hint=f"postmill ingest {other.word}")
-    return other, wanted
+    return other, chosen
 
 
-def _weights(run: Run, name: str, split: str) -> list[dict[str, npt.NDArray[Any]]]:
+def _weights(run: Run, name: str, split: str) -> list[Arrays]:
     """Return the weights of each seed of ``split``."""
-    path = models.folder(run, name) / models.WEIGHTS_FILE
+    path = models.check_file(run, name, models.WEIGHTS_FILE)
     by_seed: dict[int, dict[str, npt.NDArray[Any]]] = {}
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = json.loads(file.metadata()["postmill"])
             for key in file.keys():  # noqa: SIM118
                 if key.startswith(f"{split}/"):
-                    _, seed, own = key.split("/", 2)
-                    by_seed.setdefault(int(seed), {})[own] = file.get_tensor(key)
+                    _, seed, weight = key.split("/", 2)
+                    by_seed.setdefault(int(seed), {})[weight] = file.get_tensor(key)
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise PostmillError(
             f"cannot be read ({error})",
             place=path,
-            hint=f"delete the folder and train again: postmill train {run.word}",
+            hint=anew(path, models.command(run, name)),
         ) from error
     if header["run"] != run.fingerprint:
-        raise PostmillError(
-            "holds weights of another run", place=path, hint=f"train again: postmill train {run.word} --model {name}"
-        )
+        raise PostmillError("holds weights of another run", place=path, hint=anew(path, models.command(run, name)))
     return [by_seed[seed] for seed in sorted(by_seed)]
 
 
-def _recipe(method: Mapping[str, Any]) -> Recipe:
-    fields = Recipe.__dataclass_fields__
-    return Recipe(**{key: method[key] for key in fields}) if "rate" in method else recipes.paper()
-
-
-def _modalities(run: Run, found: ModelResult, other: Run, shards: tuple[int, ...]) -> dict[str, Modality]:
+def _modalities(run: Run, result: ModelResult, other: Run, shards: tuple[int, ...]) -> dict[str, Modality]:
     """Open the model's modalities for the new posts, from encoders with the fingerprints of training."""
-    opened = {}
-    feature_set = found.features
-    available = embeddings.encoders(other)
-    for name in ladder.LADDER[found.model]:
-        if name == AFTERWARDS:
-            raise UsageError(
-                f"{found.name} is shown what exists only after publication and predicts nothing that is new",
-                place="--model",
-                hint="name another model",
-            )
-        if name == HISTORY:
-            opened[name] = _history(run, found, other, shards)
+    if LADDER[result.model].leaks:
+        raise UsageError(
+            f"{result.name} is shown what exists only after publication and predicts nothing that is new",
+            place="--model",
+            hint="name another model",
+        )
+    modalities = {}
+    available = encoders_of(other)
+    for name in LADDER[result.model].modalities:
+        if name == ModalityName.HISTORY:
+            modalities[name.value] = _history(run, result, other, shards)
             continue
-        wanted = found.encoders[name]
-        same = next((encoder for encoder in available if encoder.fingerprint == wanted["fingerprint"]), None)
+        use = result.encoders[name]
+        same = next((encoder for encoder in available if encoder.fingerprint == use.fingerprint), None)
         if same is None:
             raise UsageError(
-                f"has no embeddings of the encoder {wanted['encoder']} ({wanted['model'] or 'records'}) as in training",
+                f"has no embeddings of the encoder {use.encoder} ({use.model or 'records'}) as in training",
                 place=other.embeddings,
-                hint=f"postmill encode {other.word} --encoders {wanted['encoder']} --models {wanted['models']}",
+                hint=f"encode them so: {_encode_command(run, use, other)}",
             )
-        opened.update(features.gather(other, shards, [name], feature_set, same.models))
-    return opened
+        modalities |= features.open_modalities(other, shards, [name.value], result.features, same.models)
+    return modalities
 
 
-def _history(run: Run, found: ModelResult, other: Run, shards: tuple[int, ...]) -> Modality:
+def _encode_command(run: Run, use: EncoderUse, other: Run) -> str:
+    """Return the command that encodes ``other`` as ``run`` was encoded, in whose folder more is told of the encoder."""
+    known = next((encoder for encoder in encoders_of(run) if encoder.fingerprint == use.fingerprint), None)
+    if known is not None:
+        return encode_command(other, known, as_in=run)
+    models_set = f" --models {use.models}" if use.models in ("light", "paper") else ""
+    return f"postmill encode {other.word} --encoder {quote(use.encoder)}{models_set}"
+
+
+def _history(run: Run, result: ModelResult, other: Run, shards: tuple[int, ...]) -> Modality:
     """Return the history of the new posts among all posts of both runs, each post counted once."""
     columns = ["key", "influencer", "likes", "comment_count", "taken_at"]
     new = pa.concat_tables([posts.read_records(other, shard, columns) for shard in shards])
     known = [
-        posts.read_records(each, shard, columns)
-        for each, own in ((other, shards), (run, ()))
-        for shard in posts.done_shards(each, plan.manifest(each).counts["shards"])
-        if shard not in own
+        posts.read_records(of_run, shard, columns)
+        for of_run, left_out in ((other, shards), (run, ()))
+        for shard in posts.done_shards(of_run, plan.counts(of_run).shards)
+        if shard not in left_out
     ]
     joined = pa.concat_tables([new, *known])
-    keys = joined["key"].to_pylist()
-    seen: set[str] = set(keys[: new.num_rows])
-    kept = list(range(new.num_rows))
-    for row in range(new.num_rows, len(keys)):
+    count = new.num_rows
+    table = joined.take(pa.array(_first_rows(joined["key"].to_pylist(), count), pa.int64()))
+    y = target.engagement(table["likes"], table["comment_count"], result.metrics.settings.comment_weight).values
+    accounts = hashing.name_hashes(table["influencer"].combine_chunks())
+    values, present = history.of_posts(accounts, target.times(table["taken_at"]), y)
+    name = ModalityName.HISTORY.value
+    return in_memory(name, history.COLUMNS, values[:count], present[:count], before_publication=True)
+
+
+def _first_rows(keys: list[str], count: int) -> list[int]:
+    """Return the first ``count`` rows, and of the others the first with each key that is new."""
+    seen = set(keys[:count])
+    rows = list(range(count))
+    for row in range(count, len(keys)):
         if keys[row] not in seen:
             seen.add(keys[row])
-            kept.append(row)
-    table = joined.take(pa.array(kept, pa.int64()))
-    weight = float(found.metrics["settings"]["comment_weight"])
-    y = target.engagement(table["likes"], table["comment_count"], weight).values
-    accounts = splits.hashes("unit", table["influencer"].combine_chunks())
-    values, present = history.features(accounts, target.with_nan(table["taken_at"]), y)
-    n = new.num_rows
-    return features.in_memory(HISTORY, history.COLUMNS, values[:n], present[:n], before_publication=True)
+            rows.append(row)
+    return rows

@@ -4,46 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import safetensors.numpy
 
-from shards import embeddings, models, tasks
-from shards.errors import PostmillError, UsageError
-from shards.progress import Progress, Silent
-from shards.run import Run
-from shards.sealed import canonical_hash
-from shards.tasks import WHOLE, Task
-from train import (
-    boosting,
-    card,
-    cells,
-    dataset,
-    evaluate,
-    features,
-    history,
-    ladder,
-    leaks,
-    options,
-    provenance,
-    recipes,
-    splits,
-    table,
-)
-from train.cells import Kinds
-from train.checkpoint import Checkpoints
-from train.dataset import Dataset
-from train.evaluate import Asked, Evaluation
-from train.features import Modality
-from train.splits import Units
-
-LEAK = (
-    "uses comments, which exist only after a post is published and grow with its engagement: an upper bound, not a"
-    " forecast"
-)
-
+from postmill.shards.formats import counts, custody, models
+from postmill.shards.formats.counts import ModelCounts
+from postmill.shards.formats.encoders import encoders_of
+from postmill.shards.run import manifests
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.errors import UsageError
+from postmill.shards.runtime.progress import Progress, Silent
+from postmill.shards.state import tasks
+from postmill.shards.state.tasks import WHOLE, Task
+from postmill.train import request
+from postmill.train.data import algebra, dataset, features, hashing, inputs, splits
+from postmill.train.data.arrays import Ids
+from postmill.train.data.dataset import Dataset
+from postmill.train.data.inputs import Inputs
+from postmill.train.data.modality import Modality
+from postmill.train.evaluation import card, evaluate, provenance, serialise, slices, table
+from postmill.train.evaluation.evaluate import Evaluation, TrainingPlan
+from postmill.train.evaluation.schema import ModelMetrics, ModelSettings
+from postmill.train.evaluation.slices import Slices
+from postmill.train.models import ladder, recipes
+from postmill.train.models.checkpoint import Checkpoints
+from postmill.train.models.learners import TrainingContext
+from postmill.train.models.recipes import Recipe
+from postmill.train.models.registry import LADDER
+from postmill.train.options import FeatureSet, RecipeName, Split
+from postmill.train.request import Request
 
 FORMAT = "postmill-model-1"
 """Stands in the header of the weights, beside the fingerprints of the run and of the settings."""
@@ -74,13 +66,14 @@ class TrainSummary:
     splits_left_out: Mapping[str, str]
 
 
+@algebra.single_core()
 def train_run(
     run: Run,
     *,
     names: Sequence[str] | None = None,
-    recipe: str = recipes.POSTMILL,
-    feature_set: str = features.DEFAULT,
-    split_names: Sequence[str] = splits.SPLITS,
+    recipe: str = RecipeName.POSTMILL,
+    feature_set: str = FeatureSet.DEFAULT,
+    split_names: Sequence[str] = tuple(Split),
     comment_weight: float = 1.0,
     seeds: int | None = None,
     encoder_models: str | None = None,
@@ -92,12 +85,12 @@ def train_run(
 
     Args:
         run: The run.
-        names: Models of :data:`train.ladder.LADDER`; None for those that are not costly, or for the paper's two with
+        names: Models of :data:`.registry.LADDER`; None for those that are not costly, or for the paper's two with
             its recipe.
         recipe: ``postmill``, or ``paper``: text-mlp and image-mlp with exactly the paper's settings, on the text with
             comments where the run has it.
         feature_set: ``default``, or ``paper``, which takes what exists only after publication.
-        split_names: Some of :data:`train.splits.SPLITS`.
+        split_names: Some of :class:`.options.Split`.
         comment_weight: How many likes a comment counts for in the target.
         seeds: Trainings of each model on each split, each with its own split and weights; None chooses by the number
             of posts.
@@ -112,179 +105,184 @@ def train_run(
         PostmillError: A shard is missing or damaged, or the disk is full.
     """
     progress = progress or Silent()
-    chosen = options.chosen(names, recipe, feature_set)
-    options.check(split_names, seeds)
-    if recipe == recipes.PAPER:
-        feature_set = _paper_features(run, progress)
-    device = options.device_for(device)
-    shards, planned = dataset.finished(run)
-    pictures = _pictures(run, shards, encoder_models, progress)
-    data = dataset.load(run, comment_weight, pictures)
-    usable, left_out = options.usable_splits(data, split_names)
-    for split, why in left_out.items():
-        progress.note(f"split {split} left out: {why}")
-    if len(shards) < planned:
-        progress.note(f"training on {len(shards)} of {planned} post shards: the others are not done")
-    if not cells.languages_can_be_told():
-        progress.note("errors are not told apart by language: pip install 'postmill[languages]'")
-    seeds = seeds or options.seeds_for(len(data.rows))
-    opened: dict[str, Modality] = {}
-    kinds: Kinds | None = None
-    trained, kept = [], []
-    for name in tasks.share(_available(chosen, names, progress), task):
-        wanted = [modality for modality in ladder.LADDER[name] if modality not in opened]
-        opened.update(_open(run, data, wanted, feature_set, encoder_models, progress))
-        modalities = {modality: opened[modality] for modality in ladder.LADDER[name]}
-        settings = {
-            "model": name,
-            "recipe": recipe,
-            "features": feature_set,
-            "splits": list(usable),
-            "splits_left_out": left_out,
-            "comment_weight": float(comment_weight),
-            "seeds": seeds,
-            "languages": cells.languages_can_be_told(),
-            "method": ladder.settings(name, recipe, data, device),
-            **provenance.inputs(run, data, modalities, pictures),
-        }
-        fingerprint = canonical_hash(settings)
-        unit = options.unit_name(name, recipe, feature_set)
-        checkpoints = Checkpoints(run, unit, fingerprint)
-        if models.done(run, unit, fingerprint) is not None:
-            checkpoints.clear()
-            kept.append(unit)
-            continue
-        kinds = kinds or cells.kinds(run, data.shards, data.rows)
-        train_posts = len(data.rows) - len(data.rows) // splits.FOLDS
-        asked = Asked(name, ladder.recipe_of(recipe, train_posts), usable, seeds, device)
-        with progress.track(f"train {unit}", len(usable) * seeds, "trainings") as advance:
-            found = evaluate.evaluate(
-                asked, data, modalities, kinds, checkpoints, lambda ids: _account_names(run, ids), advance
-            )
-        _publish(run, unit, fingerprint, settings, data, found)
-        checkpoints.clear()
-        trained.append(unit)
+    asked = request.resolve(
+        names,
+        recipe=recipe,
+        feature_set=feature_set,
+        split_names=split_names,
+        comment_weight=comment_weight,
+        seeds=seeds,
+        encoder_models=encoder_models,
+        device=device,
+    )
+    if asked.recipe == RecipeName.PAPER:
+        asked = replace(asked, features=_paper_features(run, progress))
+    chosen = tasks.share(_installed(asked, progress), task)
+    shown = dict.fromkeys(name for model in chosen for name in LADDER[model].modalities)
+    features.check_encoders(run, list(shown), asked.features, asked.encoder_models)
+    work = _load(run, asked, progress)
+    opened = Inputs(run, work.data, asked.features, asked.encoder_models, progress)
+    trained: list[str] = []
+    kept: list[str] = []
+    for model in chosen:
+        is_new = _train_model(work, model, opened.of(LADDER[model].modalities), progress)
+        (trained if is_new else kept).append(asked.unit_name(model))
     table.write_results(run)
     return TrainSummary(
         trained=tuple(trained),
         kept=tuple(kept),
-        posts=data.posts,
-        targets=len(data.rows),
-        left_out=data.left_out,
-        accounts=data.account_count,
-        splits=usable,
-        splits_left_out=left_out,
+        posts=work.data.posts,
+        targets=len(work.data.rows),
+        left_out=work.data.left_out,
+        accounts=work.data.account_count,
+        splits=work.splits,
+        splits_left_out=work.splits_left_out,
     )
 
 
-def _paper_features(run: Run, progress: Progress) -> str:
-    if any(encoder.encoder == features.TEXT_WITH_COMMENTS for encoder in embeddings.encoders(run)):
-        return features.PAPER
-    progress.note("the run has no text-with-comments embeddings: the paper's recipe is trained on captions alone")
-    return features.DEFAULT
+@dataclass(frozen=True)
+class _Work:
+    """What all models of a call are trained on, and how.
 
+    Attributes:
+        run: The run.
+        asked: What was asked for.
+        data: The posts.
+        pictures: The embeddings by which near-duplicates were found; None where names and captions alone told.
+        splits: The splits that can be made.
+        splits_left_out: Why the others cannot, by name.
+        seeds: Trainings on each split.
+    """
 
-def _available(chosen: Sequence[str], names: Sequence[str] | None, progress: Progress) -> list[str]:
-    """Return the models to train; one that needs a library that is not there is left out aloud, unless named."""
-    found = []
-    for name in chosen:
-        if name in (ladder.BOOSTING, ladder.STACK):
-            try:
-                boosting.library()
-            except UsageError as error:
-                if names is not None:
-                    raise
-                progress.note(f"{name} left out: {error.cause}; {error.hint}")
-                continue
-        found.append(name)
-    return found
+    run: Run
+    asked: Request
+    data: Dataset
+    pictures: Modality | None
+    splits: tuple[Split, ...]
+    splits_left_out: Mapping[str, str]
+    seeds: int
 
+    @cached_property
+    def slices(self) -> Slices:
+        """By which errors are told apart."""
+        return slices.slices(self.run, self.data.finished, self.data.rows)
 
-def _pictures(run: Run, shards: Sequence[int], encoder_models: str | None, progress: Progress) -> Modality | None:
-    """Return the pictures' embeddings, by which near-duplicates are found, or say that there are none."""
-    try:
-        return features.gather(run, shards, [features.IMAGE], features.DEFAULT, encoder_models)[features.IMAGE]
-    except PostmillError as error:
-        progress.note(f"near-duplicates are found by names and captions alone, not by pictures: {error.cause}")
-        return None
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How networks are trained."""
+        return recipes.recipe_of(self.asked.recipe, splits.training_posts(len(self.data.rows)))
 
-
-def _open(
-    run: Run, data: Dataset, names: Sequence[str], feature_set: str, encoder_models: str | None, progress: Progress
-) -> dict[str, Modality]:
-    """Open modalities, say which are stand-ins, and refuse what betrays the target."""
-    encoded = [name for name in names if name in features.ENCODED]
-    opened = features.gather(run, data.shards, encoded, feature_set, encoder_models)
-    sample = np.linspace(0, len(data.rows) - 1, min(leaks.SAMPLE, len(data.rows))).astype(np.int64)
-    for name, modality in opened.items():
-        if modality.encoder.stand_in_for:
-            progress.note(f"{name}: {modality.encoder.model} stands in for {modality.encoder.stand_in_for}")
-        shown = sample[modality.present[data.rows[sample]]]
-        if modality.before_publication:  # else it leaks by design, and the report says so
-            leaks.check_correlations(name, modality.columns, modality.take(data.rows[shown]), data.target[shown])
-    if features.HISTORY in names:
-        opened[features.HISTORY] = features.in_memory(
-            features.HISTORY, history.COLUMNS, data.history, data.has_history, before_publication=True
+    def settings(self, model: str, modalities: Mapping[str, Modality]) -> ModelSettings:
+        """Return all that the numbers of ``model`` depend on."""
+        asked, data = self.asked, self.data
+        return ModelSettings(
+            model=model,
+            recipe=asked.recipe.value,
+            features=asked.features.value,
+            splits=tuple(split.value for split in self.splits),
+            splits_left_out=self.splits_left_out,
+            comment_weight=asked.comment_weight,
+            seeds=self.seeds,
+            languages=slices.languages_can_be_told(),
+            method=ladder.settings(model, TrainingContext(self.recipe, asked.device)),
+            encoders={name: provenance.encoder_use(modality) for name, modality in modalities.items()},
+            near_duplicates=None if self.pictures is None else provenance.encoder_use(self.pictures),
+            posts=provenance.posts_hash(data),
         )
-    if features.AFTERWARDS in names:
-        opened[features.AFTERWARDS] = _afterwards(run, data, encoder_models, progress)
-    return opened
 
 
-def _afterwards(run: Run, data: Dataset, encoder_models: str | None, progress: Progress) -> Modality:
-    """Return what exists only after publication: the number of comments and, where encoded, their sentiment."""
-    known = ~np.isnan(data.comments)
-    columns: tuple[str, ...] = ("log_comments",)
-    values = np.where(known, data.comments, 0.0)[:, None].astype(np.float32)
-    try:
-        told = features.gather(run, data.shards, [features.SENTIMENT], features.PAPER, encoder_models)
-    except PostmillError as error:
-        progress.note(f"leak: shown without the sentiment of comments: {error.cause}")
-    else:
-        sentiment = told[features.SENTIMENT]
-        columns += sentiment.columns
-        values = np.column_stack([values, sentiment.take(np.arange(data.posts))])
-    return features.in_memory(features.AFTERWARDS, columns, values, known, before_publication=False)
+def _load(run: Run, asked: Request, progress: Progress) -> _Work:
+    """Read what training needs of the posts, and say what is left out."""
+    of = dataset.finished(run)
+    pictures = inputs.pictures(run, of, asked.encoder_models, progress)
+    data = dataset.load(run, asked.comment_weight, pictures, of)
+    usable, left_out = request.usable_splits(data, asked.splits)
+    for split, why in left_out.items():
+        progress.note(f"split {split} left out: {why}")
+    if len(of.shards) < of.planned:
+        progress.note(f"training on {len(of.shards)} of {of.planned} post shards: the others are not done")
+    if data.times_out_of_range:
+        progress.note(
+            f"{data.times_out_of_range:,} posts have a time of publication out of range, which counts as not known: "
+            "the post shards were made before such times were faults"
+        )
+    if not slices.languages_can_be_told():
+        progress.note("errors are not told apart by language: pip install 'postmill[languages]'")
+    return _Work(run, asked, data, pictures, usable, left_out, asked.seeds or request.seeds_for(len(data.rows)))
 
 
-def _account_names(run: Run, accounts: Units) -> list[str]:
+def _train_model(work: _Work, model: str, modalities: Mapping[str, Modality], progress: Progress) -> bool:
+    """Train, judge and publish one model; False where that was done before with the same settings, and is whole."""
+    run, unit_name = work.run, work.asked.unit_name(model)
+    settings = work.settings(model, modalities)
+    checkpoints = Checkpoints(run, unit_name, settings.fingerprint)
+    done = models.done_with(run, unit_name, settings.fingerprint)
+    if done is not None:
+        damage = list(manifests.differences(models.folder(run, unit_name), done))
+        if not damage:
+            checkpoints.clear()
+            return False
+        for what in damage:
+            progress.note(f"{what}: {unit_name} is trained anew")
+    plan = TrainingPlan(model, work.recipe, work.splits, work.seeds, work.asked.device)
+    with progress.track(f"train {unit_name}", len(work.splits) * work.seeds, "trainings") as advance:
+        evaluation = evaluate.evaluate(
+            plan, work.data, modalities, work.slices, checkpoints, lambda ids: _account_names(run, ids), advance
+        )
+    metrics = provenance.model_metrics(settings, work.data, evaluation.splits)
+    _publish(work, model, metrics, evaluation)
+    checkpoints.clear()
+    return True
+
+
+def _paper_features(run: Run, progress: Progress) -> FeatureSet:
+    if any(encoder.encoder == features.TEXT_WITH_COMMENTS for encoder in encoders_of(run)):
+        return FeatureSet.PAPER
+    progress.note("the run has no text-with-comments embeddings: the paper's recipe is trained on captions alone")
+    return FeatureSet.DEFAULT
+
+
+def _installed(asked: Request, progress: Progress) -> list[str]:
+    """Return the models to train; one that needs a library that is missing is left out with a note, unless named.
+
+    Raises:
+        UsageError: It was named.
+    """
+    installed = []
+    for model in asked.models:
+        try:
+            ladder.check(model)
+        except UsageError as error:
+            if asked.named:
+                raise
+            progress.note(f"{model} left out: {error.cause}; {error.hint}")
+        else:
+            installed.append(model)
+    return installed
+
+
+def _account_names(run: Run, accounts: Ids) -> list[str]:
     """Return a keyed hash for each account, so that predictions can be handed on without names."""
     distinct, inverse = np.unique(accounts, return_inverse=True)
-    names = [f"{splits.hash64('account', run.fingerprint, str(account)):016x}" for account in distinct]
-    return [names[at] for at in inverse]
+    names = [f"{hashing.hash64('account', run.fingerprint, str(account)):016x}" for account in distinct]
+    return [names[number] for number in inverse]
 
 
-def _publish(
-    run: Run, unit_name: str, fingerprint: str, settings: Mapping[str, Any], data: Dataset, found: Evaluation
-) -> None:
-    leaking = not all(encoder["available_before_publication"] for encoder in settings["encoders"].values())
-    metrics = {
-        "settings": settings,
-        "settings_fingerprint": fingerprint,
-        "leak": LEAK if leaking else None,
-        "counts": {
-            "posts": data.posts,
-            "with_target": len(data.rows),
-            "left_out": dict(data.left_out),
-            "accounts": data.account_count,
-            "near_duplicate_groups": len(np.unique(data.groups)),
-            "shards": len(data.shards),
-            "planned_shards": data.planned_shards,
-        },
-        "splits": found.splits,
-        "headline": splits.INFLUENCER,
-        "r2": "1 - sum (y - predicted)^2 / sum (y - mean of y in the test part)^2",
-    }
+def _publish(work: _Work, model: str, metrics: ModelMetrics, evaluation: Evaluation) -> None:
+    run, unit_name = work.run, work.asked.unit_name(model)
     with models.publishing(run, unit_name) as unit:
-        text = json.dumps(metrics, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        unit.file(models.METRICS_FILE).write(text.encode() + b"\n")
-        held = {name: np.ascontiguousarray(value) for name, value in found.weights.items()}
-        header = {"format": FORMAT, "run": run.fingerprint, "settings": fingerprint, "model": unit_name}
+        unit.file(models.METRICS_FILE).write(serialise.dump_json(metrics))
+        weights = {name: np.ascontiguousarray(value) for name, value in evaluation.weights.items()}
+        settings = metrics.settings_fingerprint
+        header = {"format": FORMAT, "run": run.fingerprint, "settings": settings, "model": unit_name}
         # One entry: several stand in the file in an order of their own with each writing.
         unit.file(models.WEIGHTS_FILE).write(
-            safetensors.numpy.save(held, metadata={"postmill": json.dumps(header, sort_keys=True)})
+            safetensors.numpy.save(weights, metadata={"postmill": json.dumps(header, sort_keys=True)})
         )
         unit.file(models.CARD_FILE).write(card.card(run, unit_name, metrics).encode())
-        unit.table(models.PREDICTIONS_FILE, found.predictions)
-        unit.counts.update(posts=len(data.rows), predictions=found.predictions.num_rows)
-        unit.info["settings"] = fingerprint
+        unit.table(models.PREDICTIONS_FILE, evaluation.predictions)
+        ModelCounts(metrics.counts.with_target, evaluation.predictions.num_rows).put(unit)
+        counts.put_settings(unit, settings)
+        counts.put_options(unit, work.asked.options(model))
+        unit.inputs.update(provenance.inputs(metrics))
+        custody.put_shards(unit, work.data.shards)

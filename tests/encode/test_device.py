@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from encode.batches import by_budget, in_batches
-from encode.device import Compute
-from encode.stream import prefetched, stream
+from postmill.encode.device import Compute
+from postmill.encode.preparation.batches import by_budget, in_batches
+from postmill.encode.preparation.stream import prefetched, stream
+from postmill.shards.runtime.devices import Device
 
-DEVICES = pytest.mark.parametrize("compute", [Compute("cpu", 3), Compute("cuda", 3), Compute("cpu", 1)])
+DEVICES = pytest.mark.parametrize("compute", [Compute(Device.CPU, 3), Compute(Device.CUDA, 3), Compute(Device.CPU, 1)])
 
 
 def double(n: int) -> int:
@@ -21,10 +22,10 @@ def double(n: int) -> int:
 
 
 @DEVICES
-@pytest.mark.parametrize("prepare_here", [False, True])
-def test_results_are_in_order(compute: Compute, prepare_here: bool) -> None:
-    found = list(stream(compute, range(50), double, str, str.strip, prepare_here=prepare_here))
-    assert found == [str(2 * n) for n in range(50)]
+@pytest.mark.parametrize("prepare_while_drawing", [False, True])
+def test_results_are_in_order(compute: Compute, prepare_while_drawing: bool) -> None:
+    results = list(stream(compute, range(50), double, str, str.strip, prepare_while_drawing=prepare_while_drawing))
+    assert results == [str(2 * n) for n in range(50)]
 
 
 @DEVICES
@@ -65,12 +66,14 @@ def test_where_each_step_runs() -> None:
     def first(pair: tuple[str, str]) -> tuple[str, str]:
         return pair
 
-    here = name(None)
-    cases = {("cpu", False): (False, False), ("cpu", True): (True, False)}
-    cases |= {("cuda", False): (False, True), ("cuda", True): (True, True)}
-    for (device, prepare_here), expected in cases.items():
-        for before, after in stream(Compute(device, 2), range(5), name, both, first, prepare_here=prepare_here):
-            assert (before == "read ahead", after == here) == expected, (device, prepare_here)
+    caller = name(None)
+    cases = {(Device.CPU, False): (False, False), (Device.CPU, True): (True, False)}
+    cases |= {(Device.CUDA, False): (False, True), (Device.CUDA, True): (True, True)}
+    for (device, prepare_while_drawing), expected in cases.items():
+        for before, after in stream(
+            Compute(device, 2), range(5), name, both, first, prepare_while_drawing=prepare_while_drawing
+        ):
+            assert (before == "read ahead", after == caller) == expected, (device, prepare_while_drawing)
 
 
 def test_batches() -> None:
@@ -80,13 +83,15 @@ def test_batches() -> None:
 
 
 @DEVICES
-@pytest.mark.parametrize("prepare_here", [False, True])
-def test_what_cannot_be_read_is_said_after_what_was_read_before_it(compute: Compute, prepare_here: bool) -> None:
+@pytest.mark.parametrize("prepare_while_drawing", [False, True])
+def test_what_cannot_be_read_is_said_after_what_was_read_before_it(
+    compute: Compute, prepare_while_drawing: bool
+) -> None:
     def items() -> Iterator[int]:
         yield from range(3)
         raise ValueError("damaged")
 
-    results = stream(compute, items(), double, double, int, prepare_here=prepare_here)
+    results = stream(compute, items(), double, double, int, prepare_while_drawing=prepare_while_drawing)
     assert [next(results) for _ in range(3)] == [0, 4, 8]
     with pytest.raises(ValueError, match="damaged"):
         next(results)

@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encode.device import choose
-from encode.encode import encode_run
-from encode.encoders import ENCODERS
-from shards import embeddings, posts, publish, sealed, temporary
-from shards.errors import PostmillError, UsageError
-from shards.progress import Advance, Silent
-from shards.run import Run
-from shards.tasks import Task
+from postmill.encode.device import choose_device
+from postmill.encode.options import EncoderName
+from postmill.encode.stage import encode_run
+from postmill.shards.formats import embeddings, posts
+from postmill.shards.formats.encoders import ENCODER_FILE, encoders_of
+from postmill.shards.run import publish, sealed, temporary
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime import processes
+from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.shards.runtime.progress import Advance, Silent
+from postmill.shards.state.tasks import Task
 
 FOLDERS = [
     "text.all-MiniLM-L6-v2",
@@ -53,7 +56,7 @@ def run(make_run: Callable[..., Run], make_record: Callable[..., Any], make_jpeg
 
     def post(n: int) -> tuple[Any, list[bytes]]:
         caption = None if n % 6 == 4 else f"caption {n} " * (n % 5 + 1)
-        pictures = [b"damaged"] if n % 6 == 5 else [make_jpeg(n + place) for place in range(n % 2 + 1)]
+        pictures = [b"damaged"] if n % 6 == 5 else [make_jpeg(n + position) for position in range(n % 2 + 1)]
         return make_record(f"k{n}", caption=caption, comments=None if n % 4 == 0 else f"nice {n}"), pictures
 
     return make_run([[post(n) for n in range(first, first + 6)] for first in (0, 6, 12)])
@@ -70,15 +73,15 @@ def contents(run: Run) -> dict[str, str]:
 
 
 def test_every_encoder_fills_its_folder_and_a_second_call_does_nothing(run: Run) -> None:
-    said = Spoken()
-    first = encode(run, progress=said)
+    spoken = Spoken()
+    first = encode(run, progress=spoken)
     assert [summary.encoder.folder for summary in first.encoders] == FOLDERS
     assert [(s.done, s.skipped, s.posts) for s in first.encoders] == [(3, 0, 18)] * 5
     assert [s.absent for s in first.encoders] == [3, 2, 2, 3, 0]
     assert first.waiting == 0
-    assert said.bars == [(f"encode {name}", 3) for name in ENCODERS]
-    assert "image: EfficientNet-Lite0 stands in for openai/clip-vit-base-patch32" in said.notes
-    assert sum("stands in for" in note for note in said.notes) == 4
+    assert spoken.bars == [(f"encode {name}", 3) for name in EncoderName]
+    assert "image: EfficientNet-Lite0 stands in for openai/clip-vit-base-patch32" in spoken.notes
+    assert sum("stands in for" in note for note in spoken.notes) == 4
     for summary in first.encoders:
         for number in range(3):
             shard = embeddings.read(run, summary.encoder, number)
@@ -103,7 +106,8 @@ def test_only_what_is_missing_is_done_again_and_gives_the_same_bytes(run: Run) -
     for folder in FOLDERS:
         (run.embeddings / folder / "posts-000001.json").unlink()
     (run.embeddings / "metadata" / "posts-000002.npy").write_bytes(b"short")
-    leftover = run.embeddings / "metadata" / f"{temporary.TEMPORARY}posts-000001.npy-deadbeef"
+    dead = f"{processes.machine()}-9999999-1-deadbeef"  # of a process that there cannot be
+    leftover = run.embeddings / "metadata" / f"{temporary.TEMPORARY}posts-000001.npy-{dead}"
     leftover.write_bytes(b"of a killed writer")
     again = encode(run, workers=3)
     assert [(s.done, s.skipped) for s in again.encoders] == [(1, 2)] * 4 + [(2, 1)]
@@ -112,24 +116,24 @@ def test_only_what_is_missing_is_done_again_and_gives_the_same_bytes(run: Run) -
 
 def test_a_failure_keeps_the_shards_before_it(run: Run) -> None:
     tar = run.posts / "posts-000001.tar"
-    whole = tar.read_bytes()
-    tar.write_bytes(whole[:2048] + bytes(len(whole) - 2048))  # the same length, so that it passes for done
-    with pytest.raises(PostmillError, match="the tar has"):
+    intact = tar.read_bytes()
+    tar.write_bytes(intact[:2048] + bytes(len(intact) - 2048))  # the same length, so that it passes for done
+    with pytest.raises(PostmillError, match="its bytes are not those that the manifest states"):
         encode(run, encoders=["image"])
-    (encoder,) = embeddings.encoders(run)
+    (encoder,) = encoders_of(run)
     assert [embeddings.is_done(run, encoder, shard) for shard in range(3)] == [True, False, False]
     assert not list(run.embeddings.rglob(f"{temporary.TEMPORARY}*"))
-    tar.write_bytes(whole)
+    tar.write_bytes(intact)
     (summary,) = encode(run, encoders=["image"]).encoders
     assert (summary.done, summary.skipped) == (2, 1)
 
 
 def test_shards_that_ingest_has_not_finished_wait(run: Run) -> None:
     (run.posts / "posts-000001.json").unlink()
-    said = Spoken()
-    summary = encode(run, encoders=["metadata"], progress=said)
+    spoken = Spoken()
+    summary = encode(run, encoders=["metadata"], progress=spoken)
     assert (summary.waiting, summary.encoders[0].done) == (1, 2)
-    assert "1 of 3 post shards are not finished by ingest and wait" in said.notes
+    assert "1 of 3 post shards are not finished by ingest and wait" in spoken.notes
     nothing = encode(run, encoders=["metadata"], task=Task(1, 3))
     assert (nothing.waiting, nothing.encoders[0].done) == (1, 0)
 
@@ -142,7 +146,7 @@ def test_tasks_share_the_shards(run: Run) -> None:
 
 def test_embeddings_of_another_revision_are_refused(run: Run) -> None:
     encode(run, encoders=["text"])
-    path = run.embeddings / FOLDERS[0] / embeddings.ENCODER_FILE
+    path = run.embeddings / FOLDERS[0] / ENCODER_FILE
     pinned = sealed.unseal(path.read_bytes())
     publish.put_sealed(path, {**pinned, "revision": "0.0.1"})
     with pytest.raises(UsageError, match=r"made with another revision: '0\.0\.1', and now it is '0\.1\.0'") as caught:
@@ -163,9 +167,9 @@ def test_cuda_without_cuda_is_refused_and_auto_says_what_it_took(run: Run) -> No
     with pytest.raises(UsageError, match="no CUDA device") as caught:
         encode(run, encoders=["text"], device="cuda")
     assert "--device cpu" in str(caught.value.hint)
-    said = Spoken()
-    assert choose("auto", 3, said).device == "cpu"
-    assert said.notes == ["device: the CPU, 3 threads; CUDA was not found"]
+    spoken = Spoken()
+    assert choose_device("auto", 3, spoken).device == "cpu"
+    assert spoken.notes == ["device: the CPU, 3 threads; CUDA was not found"]
 
 
 def test_the_number_of_torch_threads_is_given_back(run: Run) -> None:
@@ -181,7 +185,9 @@ def test_the_number_of_torch_threads_is_given_back(run: Run) -> None:
 
 
 def test_importing_the_stage_is_light() -> None:
-    code = "import encode.encode, sys; print(sorted({'torch', 'transformers', 'webdataset'} & set(sys.modules)))"
+    code = (
+        "import postmill.encode.stage, sys; print(sorted({'torch', 'transformers', 'webdataset'} & set(sys.modules)))"
+    )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -16,14 +16,20 @@ import numpy.typing as npt
 import pytest
 import torch
 import transformers
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from encode import clip, efficientnet, image, models, sentiment, text
-from encode.device import Compute, steady
-from encode.encoders import Recipe, Rows, Settings
-from encode.image import unit
-from ingest.archive import Archive
-from shards.run import Run
+from benchmarks.models import clip_folder, mpnet_folder
+from postmill.encode import models
+from postmill.encode.device import Compute, single_threaded
+from postmill.encode.encoders import clip, efficientnet, image, sentiment, text
+from postmill.encode.encoders.image import unit_vectors
+from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings
+from postmill.encode.options import ModelSet, Precision
+from postmill.ingest.archive.reader import Archive
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.progress import Silent
+from tests.datasets import SHARED
 from tests.encode.conftest import VOCABULARY
 
 CAPTIONS = [
@@ -36,7 +42,9 @@ CAPTIONS = [
 ]
 COMMENTS = ["looks great\nrecipe please", "worst day ever", "ok", "so good " * 30, "❤️", "first"]
 SIZES = [(256, 320), (320, 256), (256, 256), (90, 401), (224, 224), (17, 9), (1080, 607)]
-COSINE = {"float16": 0.9999, "bfloat16": 0.999, "float16-mkl": 0.9999}
+COSINE = {Precision.FLOAT16: 0.9999, Precision.BFLOAT16: 0.999, Precision.FLOAT16_MKL: 0.9999}
+EITHER_WAY = (Precision.FLOAT32, Precision.FLOAT16)  # of resizing: PIL's, and torch's
+GIVEN = SHARED / "real-posts" / "Post_images" / "posts_image.zip"  # true photographs, where they are to be had
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +56,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def mpnet(folder: Path) -> Path:
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Normalize, Transformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
-
-    torch.manual_seed(1)
-    words = ["<s>", "<pad>", "</s>", *VOCABULARY.read_text(encoding="utf-8").splitlines(), "<mask>"]
-    transformers.MPNetModel(transformers.MPNetConfig(vocab_size=len(words))).save_pretrained(folder / "bare")
-    tokenizer = transformers.MPNetTokenizer({word: n for n, word in enumerate(words)}, model_max_length=512)
-    tokenizer.save_pretrained(folder / "bare")
-    first = Transformer(str(folder / "bare"))
-    first.max_seq_length = 384
-    SentenceTransformer(modules=[first, Pooling(768), Normalize()], device="cpu").save(str(folder / "mpnet"))
-    return folder / "mpnet"
+    return mpnet_folder(folder)
 
 
 @pytest.fixture(scope="module")
@@ -82,29 +78,27 @@ def distilbert(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def clip_b32(folder: Path) -> Path:
-    torch.manual_seed(3)
-    unused = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, vocab_size=100)
-    transformers.CLIPModel(transformers.CLIPConfig(text_config=unused)).save_pretrained(folder / "clip")
-    transformers.CLIPImageProcessorPil().save_pretrained(folder / "clip")
-    return folder / "clip"
+    return clip_folder(folder)
 
 
-def rows(run: Run, overrides: Mapping[str, str], make: Callable[[Settings], Recipe], precision: str) -> Rows:
+def encoded(
+    run: Run, overrides: Mapping[str, str], make_spec: Callable[[EncodeSettings], EncoderSpec], precision: Precision
+) -> EncodedShard:
     """What the stage would write, before vectors are stored as float16."""
-    compute = Compute("cpu", 2, precision)
-    recipe = make(Settings("paper", overrides, lambda: compute))
-    assert recipe.encoder.precision == precision
-    with steady(compute):
-        if recipe.load_image_model is not None:
-            (found,) = image.encode([recipe.load_image_model()], compute, run, [(0, [0])])
-            return found[0]
-        assert recipe.load is not None
-        (one,) = recipe.load()(run, [0])
-    return one
+    compute = Compute(Device.CPU, 2, precision)
+    spec = make_spec(EncodeSettings(ModelSet.PAPER, overrides, lambda: compute))
+    assert spec.encoder.precision == precision
+    with single_threaded(compute):
+        if spec.load_image_model is not None:
+            (by_number,) = image.encode_pictures([spec.load_image_model()], compute, run, [(0, [0])])
+            return by_number[0]
+        assert spec.load is not None
+        (shard,) = spec.load()(run, [0])
+    return shard
 
 
-def cosines(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.asarray((unit(found) * unit(expected)).sum(axis=1))
+def cosines(vectors: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.asarray((unit_vectors(vectors) * unit_vectors(expected)).sum(axis=1))
 
 
 @pytest.mark.parametrize("encoder", ["text", "text-with-comments"])
@@ -117,39 +111,39 @@ def test_text_equals_sentence_transformers(make_posts: Callable[..., Run], mpnet
     expected = SentenceTransformer(str(mpnet), device="cpu").encode(texts, show_progress_bar=False)
     assert cosines(expected[1:], expected[:-1]).max() < 0.99  # the texts are told apart
 
-    def found(precision: str) -> npt.NDArray[Any]:
-        vectors = rows(run, {"text": str(mpnet)}, lambda s: text.recipes(s, [encoder])[0], precision).vectors
+    def computed(precision: Precision) -> npt.NDArray[Any]:
+        vectors = encoded(run, {"text": str(mpnet)}, lambda s: text.specs(s, [encoder])[0], precision).vectors
         assert vectors is not None and vectors.shape == (len(texts), 768)
         return vectors
 
-    np.testing.assert_allclose(found("float32"), expected, atol=1e-5)
+    np.testing.assert_allclose(computed(Precision.FLOAT32), expected, atol=1e-5)
     for precision, least in COSINE.items():
-        assert cosines(found(precision), expected).min() >= least
+        assert cosines(computed(precision), expected).min() >= least
 
 
 def test_sentiment_equals_the_pipeline(make_posts: Callable[..., Run], distilbert: Path) -> None:
     run = make_posts(caption=CAPTIONS, comments=COMMENTS)
     pipeline = transformers.pipeline("sentiment-analysis", model=str(distilbert), device="cpu")
     # One text at a time, truncated as the tokenizer does.
-    expected = [pipeline(each, truncation=True)[0] for each in (*CAPTIONS, *COMMENTS)]
-    assert {one["label"] for one in expected} == {"NEGATIVE", "POSITIVE"}
+    expected = [pipeline(words, truncation=True)[0] for words in (*CAPTIONS, *COMMENTS)]
+    assert {result["label"] for result in expected} == {"NEGATIVE", "POSITIVE"}
 
-    def found(precision: str) -> tuple[list[str], npt.NDArray[Any]]:
-        columns = rows(run, {"sentiment": str(distilbert)}, sentiment.recipe, precision).scalars
+    def computed(precision: Precision) -> tuple[list[str], npt.NDArray[Any]]:
+        columns = encoded(run, {"sentiment": str(distilbert)}, sentiment.spec, precision).scalars
         labels = [*columns["caption_label"].to_pylist(), *columns["comments_label"].to_pylist()]
         return labels, np.array([*columns["caption_score"].to_pylist(), *columns["comments_score"].to_pylist()])
 
-    labels, scores = found("float32")
-    assert labels == [one["label"] for one in expected]
-    np.testing.assert_allclose(scores, [one["score"] for one in expected], atol=1e-5)
+    labels, scores = computed(Precision.FLOAT32)
+    assert labels == [result["label"] for result in expected]
+    np.testing.assert_allclose(scores, [result["score"] for result in expected], atol=1e-5)
 
     def both(labels: list[str], scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
         positive = np.where(np.array(labels) == "POSITIVE", scores, 1 - scores)
         return np.stack([positive, 1 - positive], axis=1)
 
-    reference = both([one["label"] for one in expected], np.array([one["score"] for one in expected]))
+    reference = both([result["label"] for result in expected], np.array([result["score"] for result in expected]))
     for precision, least in COSINE.items():
-        assert cosines(both(*found(precision)), reference).min() >= least
+        assert cosines(both(*computed(precision)), reference).min() >= least
 
 
 def clip_reference(folder: Path, pictures: list[bytes]) -> npt.NDArray[Any]:
@@ -169,38 +163,66 @@ def test_image_equals_clip_processor_and_features(
     expected = clip_reference(clip_b32, pictures)
     assert (expected @ expected.T).min() < 0.95  # the pictures are told apart
 
-    def found(precision: str) -> npt.NDArray[Any]:
-        vectors = rows(run, {"image": str(clip_b32)}, image.recipe, precision).vectors
+    def computed(precision: Precision) -> npt.NDArray[Any]:
+        vectors = encoded(run, {"image": str(clip_b32)}, image.spec, precision).vectors
         assert vectors is not None and vectors.shape == (len(pictures), 512)
         return vectors
 
-    np.testing.assert_allclose(found("float32"), expected, atol=1e-5)
+    np.testing.assert_allclose(computed(Precision.FLOAT32), expected, atol=1e-5)
     for precision, least in COSINE.items():
-        assert cosines(found(precision), expected).min() >= least
+        assert cosines(computed(precision), expected).min() >= least
 
 
-def test_fast_resizing_on_photographs(shared: Path, clip_b32: Path) -> None:
+def invented_photograph(seed: int) -> bytes:
+    """A JPEG of 1,080 pixels across with the statistics of a photograph.
+
+    Overlapping discs of all sizes (the "dead leaves" of Lee, Mumford and Huang, 2001) give its edges, and noise whose
+    amplitude falls with the frequency its textures.
+    """
+    rng = np.random.default_rng(seed)
+    width, height = 1080, (1350, 1080, 566)[seed % 3]
+    scene = Image.new("RGB", (width, height))
+    draw = ImageDraw.Draw(scene)
+    for radius in np.minimum(8 / rng.random(1500), 500):
+        x, y = rng.random(2) * (width, height)
+        box = (x - radius, y - radius, x + radius, y + radius)
+        draw.ellipse(box, fill=tuple(rng.integers(0, 256, 3).tolist()))
+    frequency = np.hypot(*np.meshgrid(np.fft.rfftfreq(width), np.fft.fftfreq(height)))
+    spectrum = np.fft.rfft2(rng.normal(size=(height, width))) / np.maximum(frequency, 1 / width)
+    texture = np.fft.irfft2(spectrum, (height, width))
+    pixels = np.asarray(scene) + (25 * texture / texture.std())[:, :, None]
+    photograph = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(photograph, "JPEG", quality=85)
+    return photograph.getvalue()
+
+
+def given_photographs() -> list[bytes]:
+    with Archive.open(GIVEN, salvage=True) as archive:
+        entries = [entry for entry in archive.entries() if entry.name.endswith(".jpg") and entry.size][:30:3]
+        return [archive.read(entry) for entry in entries]
+
+
+@pytest.mark.parametrize("origin", ["invented", *(["given"] if GIVEN.is_file() else [])])
+def test_fast_resizing_on_photographs(origin: str, clip_b32: Path) -> None:
     """Through random CLIP, and through weights that were trained: those tell pictures apart much better."""
-    with Archive.open(shared / "real-posts" / "Post_images" / "posts_image.zip", salvage=True) as archive:
-        names = [entry for entry in archive.entries() if entry.name.endswith(".jpg") and entry.size][:30:3]
-        photographs = [archive.read(entry) for entry in names]
+    photographs = given_photographs() if origin == "given" else [invented_photograph(seed) for seed in range(9)]
     exact, fast = clip.exact_prepare(224, 224), clip.fast_prepare(224, 224)
-    opened = [Image.open(io.BytesIO(each)).convert("RGB") for each in photographs]
+    opened = [Image.open(io.BytesIO(photograph)).convert("RGB") for photograph in photographs]
     pixels = [np.stack([prepare(picture) for picture in opened]) for prepare in (exact, fast)]
     assert np.abs(pixels[0].astype(int) - pixels[1]).max() <= 2
-    compute = Compute("cpu", 2)
+    compute = Compute(Device.CPU, 2)
     reference = clip_reference(clip_b32, photographs)
-    network = clip.load(models.transformers_model("image", str(clip_b32)), compute)
-    np.testing.assert_allclose(unit(network.forward(pixels[0]).numpy()), reference, atol=1e-5)
+    network = clip.load_image_model(models.transformers_model("image", str(clip_b32)), compute, Silent())
+    np.testing.assert_allclose(unit_vectors(network.forward(pixels[0]).numpy()), reference, atol=1e-5)
     assert cosines(network.forward(pixels[1]).numpy(), reference).min() >= 0.999
-    trained = efficientnet.load(efficientnet.source(), compute)
-    features = [trained.forward(np.ascontiguousarray(each.transpose(0, 2, 3, 1))).numpy() for each in pixels]
+    trained = efficientnet.load_image_model(efficientnet.packaged_efficientnet(), compute)
+    features = [trained.forward(np.ascontiguousarray(batch.transpose(0, 2, 3, 1))).numpy() for batch in pixels]
     assert cosines(features[1], features[0]).min() >= 0.999
 
 
 def test_resizing_of_every_shape(make_jpeg: Callable[..., bytes]) -> None:
     processor = transformers.CLIPImageProcessorPil()
-    exact, fast = (clip.preparation(processor, Compute("cpu", 1, precision)) for precision in ("float32", "float16"))
+    exact, fast = (clip.preparation(processor, Compute(Device.CPU, 1, precision)) for precision in EITHER_WAY)
     for n, size in enumerate(SIZES):
         picture = Image.open(io.BytesIO(make_jpeg(n, size)))
         made = processor(images=picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
@@ -213,5 +235,5 @@ def test_an_unusual_processor_is_left_to_do_it_itself(make_jpeg: Callable[..., b
     processor = transformers.CLIPImageProcessorPil(**options)
     picture = Image.open(io.BytesIO(make_jpeg(0, (320, 256))))
     made = processor(images=picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
-    for precision in ("float32", "float16"):
-        np.testing.assert_array_equal(clip.preparation(processor, Compute("cpu", 1, precision))(picture), made)
+    for precision in EITHER_WAY:
+        np.testing.assert_array_equal(clip.preparation(processor, Compute(Device.CPU, 1, precision))(picture), made)

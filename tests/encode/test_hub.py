@@ -60,17 +60,17 @@ class HubServer(ThreadingHTTPServer):
 
 @pytest.fixture
 def server() -> Iterator[HubServer]:
-    with HubServer(("127.0.0.1", 0), Hub) as found:
-        found.files, found.asked = dict(SMALL), set()
-        threading.Thread(target=found.serve_forever, daemon=True).start()
-        yield found
-        found.shutdown()
+    with HubServer(("127.0.0.1", 0), Hub) as hub:
+        hub.files, hub.asked = dict(SMALL), set()
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        yield hub
+        hub.shutdown()
 
 
 def fetch(port: int, home: Path, model: str = MODEL) -> subprocess.CompletedProcess[str]:
     """Call ``hub.fetch`` in a process of its own: the client reads its settings once, when it is imported."""
     settings = {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
-    code = f"from encode import hub; print(hub.fetch({model!r}, 'text'), end='')"
+    code = f"from postmill.encode import hub; print(hub.fetch({model!r}, 'text'), end='')"
     root = Path(__file__).parents[2]
     environment = {**os.environ, **settings}
     return subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True)
@@ -89,8 +89,8 @@ def test_what_is_needed_is_downloaded_once(
     server.files.update(dict.fromkeys(weights, b"numbers"))
     folder = Path(fetch(server.server_port, tmp_path).stdout)
     assert folder.name == COMMIT
-    held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert held == server.asked == {"config.json", "1_Pooling/config.json", taken}
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files == server.asked == {"config.json", "1_Pooling/config.json", taken}
     server.shutdown()
     assert Path(fetch(9, tmp_path).stdout) == folder  # from the cache, without the server
 

@@ -13,15 +13,18 @@ import pytest
 import torch
 from PIL import Image
 
-from encode import clip, efficientnet, models
-from encode.device import Compute, steady
-from encode.encode import encode_run
-from encode.encoders import ImageModel, Rows
-from encode.image import encode
-from shards import embeddings
-from shards.run import Run
+from postmill.encode import models
+from postmill.encode.device import Compute, single_threaded
+from postmill.encode.encoders import clip, efficientnet
+from postmill.encode.encoders.image import encode_pictures
+from postmill.encode.interface import EncodedShard, ImageModel
+from postmill.encode.stage import encode_run
+from postmill.shards.formats import embeddings
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.progress import Silent
 
-CPU = Compute("cpu", 2)
+CPU = Compute(Device.CPU, 2)
 SIZES = [(256, 320), (320, 256), (256, 256), (90, 400), (224, 224), (17, 9), (1080, 600)]
 
 
@@ -53,13 +56,13 @@ def lite_reference(pictures: Sequence[bytes]) -> npt.NDArray[Any]:
 
 @pytest.fixture(scope="module")
 def lite() -> ImageModel:
-    return efficientnet.load(efficientnet.source(), CPU)
+    return efficientnet.load_image_model(efficientnet.packaged_efficientnet(), CPU)
 
 
-def rows(model: ImageModel, run: Run, workers: int = 2, per_image: bool = False) -> Rows:
-    with steady(CPU):
-        (found,) = encode([model], Compute("cpu", workers), run, [(0, [0])], per_image)
-    return found[0]
+def rows(model: ImageModel, run: Run, workers: int = 2, per_image: bool = False) -> EncodedShard:
+    with single_threaded(CPU):
+        (by_number,) = encode_pictures([model], Compute(Device.CPU, workers), run, [(0, [0])], per_image)
+    return by_number[0]
 
 
 def test_clip_equals_transformers(
@@ -68,10 +71,10 @@ def test_clip_equals_transformers(
     pictures = [make_jpeg(n, size) for n, size in enumerate(SIZES)]
     expected = clip_reference(clip_folder, pictures)
     run = make_posts([[picture] for picture in pictures])
-    model = clip.load(models.transformers_model("image", str(clip_folder)), CPU)
-    found = rows(model, run)
-    assert found.vectors is not None and found.vectors.dtype == np.float32
-    np.testing.assert_allclose(found.vectors, expected, atol=1e-5)
+    model = clip.load_image_model(models.transformers_model("image", str(clip_folder)), CPU, Silent())
+    encoded = rows(model, run)
+    assert encoded.vectors is not None and encoded.vectors.dtype == np.float32
+    np.testing.assert_allclose(encoded.vectors, expected, atol=1e-5)
     assert (expected @ expected.T).min() < 0.9  # the pictures are told apart
     summary = encode_run(run, encoders=["image"], model_overrides={"image": str(clip_folder)}, device="cpu")
     encoder = summary.encoders[0].encoder
@@ -85,9 +88,9 @@ def test_lite_equals_the_package(
     make_posts: Callable[..., Run], make_jpeg: Callable[..., bytes], lite: ImageModel
 ) -> None:
     pictures = [make_jpeg(n, size) for n, size in enumerate(SIZES)]
-    found = rows(lite, make_posts([[picture] for picture in pictures]))
-    assert found.vectors is not None
-    np.testing.assert_allclose(found.vectors, lite_reference(pictures), atol=1e-5)
+    encoded = rows(lite, make_posts([[picture] for picture in pictures]))
+    assert encoded.vectors is not None
+    np.testing.assert_allclose(encoded.vectors, lite_reference(pictures), atol=1e-5)
 
 
 def test_lite_takes_the_middle_of_a_stored_picture_pixel_for_pixel(make_jpeg: Callable[..., bytes]) -> None:
@@ -100,13 +103,13 @@ def test_a_post_is_the_mean_of_its_pictures(
 ) -> None:
     pictures = [make_jpeg(n) for n in range(12)]
     # Twelve pictures, so that KEY.10.jpg comes after KEY.9.jpg; and one post of a single picture.
-    found = rows(lite, make_posts([pictures, pictures[:1]]))
+    encoded = rows(lite, make_posts([pictures, pictures[:1]]))
     alone = lite_reference(pictures)
     mean = alone.mean(axis=0)
-    assert found.vectors is not None
-    np.testing.assert_allclose(found.vectors[0], mean / np.linalg.norm(mean), atol=1e-5)
-    np.testing.assert_allclose(found.vectors[1], alone[0], atol=1e-5)
-    assert found.scalars["images_encoded"].to_pylist() == [12, 1]
+    assert encoded.vectors is not None
+    np.testing.assert_allclose(encoded.vectors[0], mean / np.linalg.norm(mean), atol=1e-5)
+    np.testing.assert_allclose(encoded.vectors[1], alone[0], atol=1e-5)
+    assert encoded.scalars["images_encoded"].to_pylist() == [12, 1]
 
 
 def test_unreadable_pictures_are_left_out_with_the_reason(

@@ -14,17 +14,20 @@ from typing import Any
 
 import pytest
 
-from encode.encode import encode_run
-from shards import embeddings, posts, publish, temporary
-from shards.progress import Advance, Silent
-from shards.run import Run
+from postmill.encode.stage import encode_run
+from postmill.shards.formats import embeddings
+from postmill.shards.formats.encoders import encoders_of
+from postmill.shards.formats.units import shard_name
+from postmill.shards.run import publish, temporary
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.progress import Advance, Silent
 
 ROOT = Path(__file__).parents[2]
 ENCODE = """
 import sys
 from pathlib import Path
-from encode.encode import encode_run
-from shards.run import open_run
+from postmill.encode.stage import encode_run
+from postmill.shards.run.folder import open_run
 encode_run(open_run(Path(sys.argv[1])), encoders=["image"], models="light", device="cpu")
 """
 
@@ -68,18 +71,18 @@ def test_a_kill_loses_the_shard_in_hand_alone(run: Run) -> None:
     publish.put_bytes(run.folder / "started", b"")
     process = subprocess.Popen([sys.executable, "-c", ENCODE, str(run.folder)], cwd=ROOT)
     folder = run.embeddings / "image.EfficientNet-Lite0"
-    while process.poll() is None and not (folder / f"{posts.shard_name(5)}.json").is_file():
+    while process.poll() is None and not (folder / f"{shard_name(5)}.json").is_file():
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    (encoder,) = embeddings.encoders(run)
+    (encoder,) = encoders_of(run)
     done = [embeddings.is_done(run, encoder, shard) for shard in range(100)]
     last = done.index(False)
     assert last > 5 and not any(done[last:])  # no gap: what was read ahead is of shards that were not begun
     names = {
         path.name.removeprefix(temporary.TEMPORARY).partition(".")[0] for path in folder.glob(f"{temporary.TEMPORARY}*")
     }
-    assert names <= {posts.shard_name(last)}
+    assert names <= {shard_name(last)}
     (summary,) = encode_run(run, encoders=["image"], models="light", device="cpu").encoders
     assert (summary.skipped, summary.done) == (last, 100 - last)
     assert not list(folder.glob(f"{temporary.TEMPORARY}*"))

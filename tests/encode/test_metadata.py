@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encode import metadata
-from encode.encode import encode_run
-from shards import embeddings, posts
-from shards.run import Run
+from postmill.encode.encoders import metadata
+from postmill.encode.stage import encode_run
+from postmill.shards.formats import embeddings, posts
+from postmill.shards.run.folder import Run
 
 # Monday 4 March 2019, 18:00 UTC
 MONDAY_EVENING = 1_551_722_400
 
 
 def features(record: dict[str, Any]) -> dict[str, float]:
-    row = metadata.features(posts.records_table([record]))[0]
+    row = metadata.record_features(posts.records_table([record]))[0]
     return dict(zip(metadata.FEATURES, row.tolist(), strict=True))
 
 
@@ -36,37 +36,37 @@ def test_values(make_record: Callable[..., dict[str, Any]]) -> None:
         followers=999,
         category="pet",
     )
-    found = features(record)
-    assert found["caption_characters"] == len(record["caption"])
-    assert found["caption_words"] == len(record["caption"].split())
-    assert (found["hashtags"], found["mentions"], found["tagged_users"], found["images"]) == (2, 2, 3, 3)
-    assert (found["width"], found["height"], found["aspect_ratio"]) == (1080, 1350, pytest.approx(0.8))
-    assert (found["is_verified"], found["is_private"], found["is_video"], found["is_sponsored"]) == (1, 0, 0, 0)
-    assert found["log_followers"] == pytest.approx(math.log(1000))
-    assert (found["hour_sin"], found["hour_cos"]) == (pytest.approx(-1), pytest.approx(0, abs=1e-6))
-    assert (found["weekday_sin"], found["weekday_cos"]) == (0, 1)
-    assert [name for name in metadata.FEATURES if name.startswith("category_") and found[name]] == ["category_pet"]
-    assert not any(value for name, value in found.items() if name.endswith("_missing"))
+    values = features(record)
+    assert values["caption_characters"] == len(record["caption"])
+    assert values["caption_words"] == len(record["caption"].split())
+    assert (values["hashtags"], values["mentions"], values["tagged_users"], values["images"]) == (2, 2, 3, 3)
+    assert (values["width"], values["height"], values["aspect_ratio"]) == (1080, 1350, pytest.approx(0.8))
+    assert (values["is_verified"], values["is_private"], values["is_video"], values["is_sponsored"]) == (1, 0, 0, 0)
+    assert values["log_followers"] == pytest.approx(math.log(1000))
+    assert (values["hour_sin"], values["hour_cos"]) == (pytest.approx(-1), pytest.approx(0, abs=1e-6))
+    assert (values["weekday_sin"], values["weekday_cos"]) == (0, 1)
+    assert [name for name in metadata.FEATURES if name.startswith("category_") and values[name]] == ["category_pet"]
+    assert not any(value for name, value in values.items() if name.endswith("_missing"))
 
 
 def test_nulls_are_zero_with_a_flag(make_record: Callable[..., dict[str, Any]]) -> None:
     names = "caption width height aspect_ratio is_video is_verified is_private followers followees influencer_posts"
     unknown = dict.fromkeys([*names.split(), "taken_at", "category"])
-    found = features(make_record("k", hashtags=[], tagged_users=[], **unknown))
-    ones = {name for name, value in found.items() if value}
+    values = features(make_record("k", hashtags=[], tagged_users=[], **unknown))
+    ones = {name for name, value in values.items() if value}
     flags = {name for name in metadata.FEATURES if name.endswith("_missing")}
     assert ones == flags | {"category_unknown"}
-    assert all(value in (0, 1) for value in found.values())
+    assert all(value in (0, 1) for value in values.values())
     assert features(make_record("k", caption=" \n"))["caption_missing"] == 1
     assert features(make_record("k", category="fashion 0.5"))["category_unknown"] == 1
 
 
 def test_hostile_numbers_stay_finite(make_record: Callable[..., dict[str, Any]]) -> None:
     extreme = dict(taken_at=-(2**63), followers=2**63 - 1, followees=-5, width=-(2**31), aspect_ratio=math.inf)
-    found = features(make_record("k", **extreme))
-    assert all(math.isfinite(value) for value in found.values())
-    assert found["log_followees"] == 0
-    assert abs(found["hour_sin"] ** 2 + found["hour_cos"] ** 2 - 1) < 1e-5
+    values = features(make_record("k", **extreme))
+    assert all(math.isfinite(value) for value in values.values())
+    assert values["log_followees"] == 0
+    assert abs(values["hour_sin"] ** 2 + values["hour_cos"] ** 2 - 1) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_every_other_field_that_is_read_changes_one(make_record: Callable[..., d
     changed = dict(caption="x", hashtags=[], tagged_users=["a"], width=1, height=1, aspect_ratio=1.0, is_video=True)
     changed |= dict(is_verified=True, is_private=True, is_sponsored=True, images=["a"], missing_images=["b"])
     changed |= dict(taken_at=5, followers=5, followees=5, influencer_posts=5, category="other")
-    assert {"key", *changed} == set(metadata.COLUMNS)
+    assert {"key", *changed} == set(metadata.RECORD_COLUMNS)
     base = features(make_record("k"))
     for name, value in changed.items():
         assert features(make_record("k", **{name: value})) != base, name

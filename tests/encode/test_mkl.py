@@ -14,12 +14,17 @@ import pytest
 import torch
 import transformers
 
-from encode import device, mkl
-from encode.device import MKL, Compute, choose, fetch, place
-from encode.encode import encode_run
-from shards.errors import PostmillError, UsageError
-from shards.progress import Silent
-from shards.run import Run
+from postmill.encode import device
+from postmill.encode.device import Compute, choose_device, prepare_for_inference, to_host
+from postmill.encode.options import Precision
+from postmill.encode.speed import mkl
+from postmill.encode.stage import encode_run
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.shards.runtime.progress import Silent
+
+MKL = Precision.FLOAT16_MKL
 
 
 def linear(inputs: int, outputs: int, bias: bool = True) -> torch.nn.Linear:
@@ -45,10 +50,10 @@ def test_a_product_is_that_of_float32(shape: tuple[int, ...], bias: bool) -> Non
     layer = linear(inputs, outputs, bias)
     states = torch.randn(*outer, inputs)
     expected = layer(states)
-    place(Compute("cpu", 1, MKL), layer)
-    found = layer(states.half())
-    assert found.dtype == torch.float16 and found.shape == expected.shape
-    assert float((found.float() - expected).norm()) <= 0.005 * float(expected.norm())
+    prepare_for_inference(Compute(Device.CPU, 1, MKL), layer)
+    result = layer(states.half())
+    assert result.dtype == torch.float16 and result.shape == expected.shape
+    assert float((result.float() - expected).norm()) <= 0.005 * float(expected.norm())
 
 
 @torch.inference_mode()
@@ -56,7 +61,7 @@ def test_states_may_lie_anyhow() -> None:
     layer = linear(64, 32)
     states = torch.randn(10, 64, 6).half()
     expected = layer(states.float().transpose(1, 2))
-    place(Compute("cpu", 1, MKL), layer)
+    prepare_for_inference(Compute(Device.CPU, 1, MKL), layer)
     for lying in (states.transpose(1, 2), states.transpose(1, 2).contiguous()):
         torch.testing.assert_close(layer(lying).float(), expected, atol=0.01, rtol=0.01)
     torch.testing.assert_close(layer(states.transpose(1, 2)[:, :1]).float(), expected[:, :1], atol=0.01, rtol=0.01)
@@ -64,7 +69,7 @@ def test_states_may_lie_anyhow() -> None:
 
 def test_threads_share_a_layer() -> None:
     layer = linear(256, 512)
-    place(Compute("cpu", 1, MKL), layer)
+    prepare_for_inference(Compute(Device.CPU, 1, MKL), layer)
     inputs = [torch.randn(50, 256).half() for _ in range(40)]
 
     @torch.inference_mode()
@@ -73,8 +78,8 @@ def test_threads_share_a_layer() -> None:
 
     expected = [forward(states) for states in inputs]
     with ThreadPoolExecutor(4) as pool:
-        for found, one in zip(pool.map(forward, inputs), expected, strict=True):
-            assert torch.equal(found, one)
+        for result, alone in zip(pool.map(forward, inputs), expected, strict=True):
+            assert torch.equal(result, alone)
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -84,7 +89,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setattr(mkl, "files", absent)
     mkl._library.cache_clear()
     with pytest.raises(PostmillError, match="needs the package mkl") as failure:
-        choose("cpu", 1, Silent(), MKL)
+        choose_device(Device.CPU, 1, Silent(), MKL)
     assert failure.value.hint is not None and "postmill[mkl]" in failure.value.hint
 
     class Broken:
@@ -96,27 +101,27 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     (tmp_path / Broken.name).write_bytes(b"no library")
     monkeypatch.setattr(mkl, "files", lambda _: [Broken()])
     with pytest.raises(PostmillError, match="cannot be loaded"):
-        choose("cpu", 1, Silent(), MKL)
+        choose_device(Device.CPU, 1, Silent(), MKL)
     monkeypatch.undo()
-    assert choose("cpu", 1, Silent(), MKL).precision == MKL
+    assert choose_device(Device.CPU, 1, Silent(), MKL).precision == MKL
 
 
 def test_a_cpu_that_is_slow_in_it_is_said_and_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for flags, notes in ((frozenset({"avx512_fp16"}), 0), (frozenset({"avx2"}), 1)):
         heard = Heard()
         monkeypatch.setattr(device, "_cpu_flags", lambda flags=flags: flags)
-        choose("cpu", 1, heard, MKL)
+        choose_device(Device.CPU, 1, heard, MKL)
         assert len(heard.notes) == notes, heard.notes
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(UsageError, match="is for the CPU"):
-        choose("cuda", 1, Silent(), MKL)
+        choose_device(Device.CUDA, 1, Silent(), MKL)
 
 
 def test_numbers_that_are_not_finite_end_it() -> None:
-    assert fetch(Compute("cpu", 1), torch.ones(2, 3).half()).dtype == np.float32
+    assert to_host(Compute(Device.CPU, 1), torch.ones(2, 3).half()).dtype == np.float32
     for precision, hint in (("float16", "--precision float32"), ("float32", "damaged")):
         with pytest.raises(PostmillError, match="not finite") as failure:
-            fetch(Compute("cpu", 1, precision), torch.tensor([[1.0, float("nan")]]))
+            to_host(Compute(Device.CPU, 1, precision), torch.tensor([[1.0, float("nan")]]))
         assert failure.value.hint is not None and hint in failure.value.hint
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +14,13 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from encode import hub, models
-from encode.encode import encode_run
-from shards import embeddings
-from shards.errors import PostmillError, UsageError
-from shards.run import Run
+from postmill.encode import hub, models
+from postmill.encode.stage import encode_run
+from postmill.shards.formats.encoders import encoders_of
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.errors import PostmillError, UsageError
 
+ROOT = Path(__file__).parents[2]
 MPNET = "sentence-transformers/all-mpnet-base-v2"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -39,7 +41,7 @@ def silent_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         server.bind(("127.0.0.1", 0))
         server.listen(8)
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-        monkeypatch.setattr(hub, "_TIMEOUT_S", 0.5)
+        monkeypatch.setattr(hub, "_HUB_TIMEOUT_S", 0.5)
         yield
 
 
@@ -107,7 +109,8 @@ def test_a_folder_is_known_by_its_weights(cache: Path, mpnet_folder: Path, monke
     stranger = models.transformers_model("text", str(mpnet_folder))
     assert (stranger.models, stranger.name, stranger.revision) == ("override", "some-mpnet", "local")
     assert stranger.stand_in_for == MPNET
-    monkeypatch.setitem(models.PAPER_MODELS, "text", (MPNET, stranger.weights_sha256))  # type: ignore[arg-type]
+    paper = models.PaperModel(MPNET, stranger.weights_sha256)
+    monkeypatch.setitem(models.PAPER_MODELS, "text", paper)  # type: ignore[arg-type]
     known = models.transformers_model("text", str(mpnet_folder))
     assert (known.models, known.name, known.stand_in_for) == ("paper", MPNET, "")
     snapshot = put_in_cache(cache, mpnet_folder)
@@ -134,6 +137,7 @@ def test_configuration_is_part_of_the_pin(cache: Path, mpnet_folder: Path) -> No
         (dict(models="heavy"), "paper, light"),
         (dict(model_overrides={"video": "/x"}), "text, sentiment, image"),
         (dict(device="tpu"), "auto, cpu, cuda"),
+        (dict(precision="float8"), "auto, float32, float16, bfloat16, float16-mkl"),
     ],
 )
 def test_unknown_names_are_refused_with_the_known_ones(
@@ -141,8 +145,23 @@ def test_unknown_names_are_refused_with_the_known_ones(
 ) -> None:
     with pytest.raises(UsageError) as caught:
         encode_run(make_posts(caption=["x"]), **arguments)  # type: ignore[arg-type]
-    assert known in str(caught.value.hint)
+    assert known in caught.value.cause
     assert caught.value.exit_code == 2
+
+
+def test_the_nearest_name_is_offered(make_posts: Callable[..., Run]) -> None:
+    with pytest.raises(UsageError) as caught:
+        encode_run(make_posts(caption=["x"]), encoders=["imge"])
+    assert (caught.value.place, caught.value.hint) == ("--encoder", "did you mean image?")
+
+
+def test_names_are_checked_without_loading_torch() -> None:
+    code = (
+        "import sys; from postmill.encode.stage import check; check(['text'], 'light', {}, 'cuda', 'float16');"
+        "print(sorted({'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("value", ["/no/such/folder", "", "a/b/c", "../x"])
@@ -166,7 +185,7 @@ def test_damaged_weights_are_said_in_one_line(cache: Path, make_posts: Callable[
     run = make_posts(caption=["bread"])
     with pytest.raises(PostmillError, match=r"all-mpnet-base-v2 cannot be loaded \(.+\)$"):
         encode_run(run, encoders=["text"], device="cpu")
-    assert not embeddings.encoders(run)
+    assert not encoders_of(run)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from encode.encoders import MEANING, Absence
-from encode.picture import MAX_PIXELS, NotAPicture, open_picture
+from postmill.encode.interface import ABSENCE_MEANING, Absence
+from postmill.encode.preparation.picture import MAX_PIXELS, NotAPicture, open_picture
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -39,16 +39,16 @@ def reason(data: bytes) -> Absence:
 
 
 def test_each_failure_has_its_reason(make_jpeg: Callable[..., bytes]) -> None:
-    whole = make_jpeg(1)
+    intact = make_jpeg(1)
     assert reason(b"") is Absence.IMAGE_EMPTY
     assert reason(bytes(5000)) is Absence.IMAGE_UNREADABLE
     assert reason(b"<html>not found</html>") is Absence.IMAGE_UNREADABLE
     assert reason(encoded(Image.new("RGB", (9, 9)), "BMP")) is Absence.IMAGE_UNREADABLE
     assert reason(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n") is Absence.IMAGE_UNREADABLE
-    for length in (300, len(whole) // 2, len(whole) - 40):
-        assert reason(whole[:length]) in (Absence.IMAGE_DAMAGED, Absence.IMAGE_UNREADABLE)
-    assert reason(whole[: len(whole) // 2]) is Absence.IMAGE_DAMAGED
-    assert set(MEANING) == set(Absence)
+    for length in (300, len(intact) // 2, len(intact) - 40):
+        assert reason(intact[:length]) in (Absence.IMAGE_DAMAGED, Absence.IMAGE_UNREADABLE)
+    assert reason(intact[: len(intact) // 2]) is Absence.IMAGE_DAMAGED
+    assert set(ABSENCE_MEANING) == set(Absence)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -56,8 +56,8 @@ def test_size_is_checked_before_anything_is_decoded(make_jpeg: Callable[..., byt
     assert reason(stating(MAX_PIXELS // 1000 + 1, 1000)) is Absence.IMAGE_TOO_LARGE
     assert reason(stating(60_000, 60_000)) is Absence.IMAGE_TOO_LARGE
     jpeg = bytearray(make_jpeg(1))
-    at = jpeg.index(b"\xff\xc0")
-    jpeg[at + 5 : at + 9] = struct.pack(">HH", 65_000, 65_000)
+    header = jpeg.index(b"\xff\xc0")
+    jpeg[header + 5 : header + 9] = struct.pack(">HH", 65_000, 65_000)
     assert reason(bytes(jpeg)) is Absence.IMAGE_TOO_LARGE
     assert reason(stating(100, 100)) is Absence.IMAGE_DAMAGED  # small enough, and then the data are missing
 
@@ -66,8 +66,8 @@ def test_size_is_checked_before_anything_is_decoded(make_jpeg: Callable[..., byt
 def test_every_mode_becomes_rgb(mode: str) -> None:
     image = Image.new(mode, (12, 8))
     data = encoded(image, "JPEG" if mode in ("RGB", "L", "CMYK") else "PNG")
-    found = open_picture(data)
-    assert (found.mode, found.size) == ("RGB", (12, 8))
+    picture = open_picture(data)
+    assert (picture.mode, picture.size) == ("RGB", (12, 8))
 
 
 def test_orientation_stays_as_stored(make_jpeg: Callable[..., bytes]) -> None:
@@ -81,11 +81,11 @@ def test_orientation_stays_as_stored(make_jpeg: Callable[..., bytes]) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_changed_bytes_give_a_picture_or_a_reason(kind: str, make_jpeg: Callable[..., bytes]) -> None:
-    whole = encoded(Image.open(io.BytesIO(make_jpeg(2, (40, 30)))), kind)
+    intact = encoded(Image.open(io.BytesIO(make_jpeg(2, (40, 30)))), kind)
     rng = random.Random(kind)
     outcomes = set()
     for _ in range(300):
-        data = bytearray(whole)
+        data = bytearray(intact)
         for _ in range(rng.randint(1, 8)):
             data[rng.randrange(len(data))] = rng.randrange(256)
         del data[rng.randint(len(data) // 2, len(data) * 3) :]

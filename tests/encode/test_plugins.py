@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encode import encode as stage
-from encode import image
-from encode.encode import encode_run
-from shards import embeddings
-from shards.errors import PostmillError, UsageError
-from shards.run import Run
+from postmill.encode.encoders import image
+from postmill.encode.stage import check, encode_run
+from postmill.shards.formats import embeddings
+from postmill.shards.run import parquet
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.errors import PostmillError, UsageError
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "encoders.md"
 
@@ -47,7 +47,7 @@ def test_the_example_is_short_and_works(
     real = image.open_picture
     monkeypatch.setattr(image, "open_picture", lambda data: opened.append(data) or real(data))
     done = encode_run(run, encoders=["image", "colours"], models="light", device="cpu")
-    assert [each.encoder.folder for each in done.encoders] == ["image.EfficientNet-Lite0", "colours.mean-rgb"]
+    assert [summary.encoder.folder for summary in done.encoders] == ["image.EfficientNet-Lite0", "colours.mean-rgb"]
     assert len(opened) == 4  # once for both encoders
     shard = embeddings.read(run, done.encoders[1].encoder, 0)
     assert shard.present.tolist() == [True, False, True] and shard.reasons[1].as_py() == "image_unreadable"
@@ -66,10 +66,10 @@ def test_the_example_is_short_and_works(
 @pytest.mark.parametrize(
     ("points", "message"),
     [
-        ("image = colours:recipe", "'image', which is taken"),
-        ("Colours.x = colours:recipe", "which is not of lower-case letters"),
+        ("image = colours:spec", "'image', which is taken"),
+        ("Colours.x = colours:spec", "which is not of lower-case letters"),
         ("colours = colours:nothing", "cannot be imported"),
-        ("shades = colours:recipe", "must return an encode.encoders.Recipe for an encoder of that name"),
+        ("shades = colours:spec", "must return a postmill.encode.interface.EncoderSpec for an encoder of that name"),
     ],
 )
 def test_a_package_that_does_it_wrong_is_named(
@@ -87,20 +87,24 @@ def test_an_unknown_encoder_is_refused_with_those_that_are_installed(
     install(tmp_path, "")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UsageError) as caught:
-        stage.check(["shapes"], "light", {}, "cpu")
-    assert "metadata, colours" in str(caught.value.hint)
+        check(["shapes"], "light", {}, "cpu")
+    assert "metadata, colours" in caught.value.cause
 
 
 def test_every_picture_is_kept_where_asked(run: Run, make_jpeg: Callable[..., bytes]) -> None:
     options: dict[str, Any] = dict(encoders=["image"], models="light", device="cpu")
     (summary,) = encode_run(run, per_image=True, **options).encoders
-    held, kept = embeddings.read(run, summary.encoder, 0), embeddings.read_pictures(run, summary.encoder, 0)
-    assert kept.rows.tolist() == [0, 0, 1, 2] and kept.images.tolist() == [0, 1, 0, 0]
-    assert kept.reasons == [None, None, "image_unreadable", None]
-    vectors = kept.vectors.astype(np.float32)
+    folder = run.embeddings / summary.encoder.folder
+    table = parquet.read(folder / "images" / "000000.parquet").to_pydict()
+    assert (table["row"], table["image"]) == ([0, 0, 1, 2], [0, 1, 0, 0])
+    assert table["key"] == ["post0", "post0", "post1", "post2"]
+    assert table["reason"] == [None, None, "image_unreadable", None]
+    assert table["present"] == [True, True, False, True]
+    vectors = np.load(folder / "images" / "000000.npy").astype(np.float32)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), [1, 1, 0, 1], atol=2e-3)
     mean = vectors[:2].mean(axis=0)
-    assert held.vectors is not None
-    np.testing.assert_allclose(held.vectors[0], mean / np.linalg.norm(mean), atol=1e-3)
+    post_vectors = embeddings.read(run, summary.encoder, 0).vectors
+    assert post_vectors is not None
+    np.testing.assert_allclose(post_vectors[0], mean / np.linalg.norm(mean), atol=1e-3)
     with pytest.raises(UsageError, match="made with another preprocessing"):
         encode_run(run, per_image=False, **options)

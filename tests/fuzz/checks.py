@@ -17,9 +17,11 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.archive import Archive, Entry, EntryFault
-from ingest.inspect import describe
-from shards.errors import PostmillError
+from postmill.ingest.archive.entries import Entry
+from postmill.ingest.archive.inspect import describe
+from postmill.ingest.archive.reader import Archive
+from postmill.ingest.zipformat.faults import EntryFault
+from postmill.shards.runtime.errors import PostmillError
 
 MAX_ENTRY = 16 << 20  # bytes; small, so that a limit that does not hold shows in the memory
 _PIECE = 32 << 20  # bytes
@@ -49,11 +51,11 @@ def unpack(data: bytes) -> list[bytes]:
         rest = rest[2 * (count - 1) :]
     else:
         sizes = [len(rest) // count] * (count - 1)
-    parts, at = [], 0
+    parts, start = [], 0
     for size in sizes:
-        parts.append(rest[at : at + size])
-        at += size
-    return [*parts, rest[at:]]
+        parts.append(rest[start : start + size])
+        start += size
+    return [*parts, rest[start:]]
 
 
 def check(data: bytes, folder: Path) -> None:
@@ -71,12 +73,13 @@ def check(data: bytes, folder: Path) -> None:
         path.write_bytes(part)
         paths.append(path)
     sound = read_all(paths, strict=True) if data[0] & STRICT else None
-    found = read_all(paths)
+    outcomes = read_all(paths)
     saved = read_all(paths, salvage=True) if data[0] & SALVAGE else None
-    if sound is not None and sound != found:
-        raise Finding(f"strictly it is {sound}, and else {found}")
-    if saved is not None and found is not None and not any(isinstance(each, str) for each in found) and saved != found:
-        raise Finding(f"salvaged it is {saved}, and else {found}")
+    if sound is not None and sound != outcomes:
+        raise Finding(f"strictly it is {sound}, and else {outcomes}")
+    faultless = outcomes is not None and not any(isinstance(outcome, str) for outcome in outcomes)
+    if saved is not None and faultless and saved != outcomes:
+        raise Finding(f"salvaged it is {saved}, and else {outcomes}")
 
 
 def read_all(paths: Sequence[Path], *, strict: bool = False, salvage: bool = False) -> list[Outcome] | None:
@@ -111,18 +114,19 @@ def read_all(paths: Sequence[Path], *, strict: bool = False, salvage: bool = Fal
 
 def _stream(archive: Archive, entries: Sequence[Entry], strict: bool) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
-    place = 0
+    offset = 0
     for entry, data in archive.stream():
         _expect(entry == entries[entry.number], f"{entry} is listed as {entries[entry.number]}")
         _expect(entry.number not in outcomes, f"{entry} is streamed twice")
-        _expect(entry.offset >= place, f"{entry} is streamed after {place}")
-        place = entry.offset
+        _expect(entry.offset >= offset, f"{entry} is streamed after {offset}")
+        offset = entry.offset
         outcomes[entry.number] = str(data.reason) if isinstance(data, EntryFault) else _measure(entry, data)
     for entry in entries:
         if entry.number not in outcomes:
             _expect(entry.fault is not None, f"{entry} is not streamed and has no fault")
             outcomes[entry.number] = str(entry.fault)
-    _expect(not strict or all(not isinstance(each, str) for each in outcomes.values()), "strict lets a fault pass")
+    faults = any(isinstance(outcome, str) for outcome in outcomes.values())
+    _expect(not (strict and faults), "strict lets a fault pass")
     return [outcomes[entry.number] for entry in entries]
 
 

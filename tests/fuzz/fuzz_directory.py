@@ -8,10 +8,10 @@ Needs atheris beside postmill's own packages, best in an environment of its own,
     python tests/fuzz/fuzz_directory.py -max_total_time=600 CORPUS      # ten minutes; any option of libFuzzer
     python tests/fuzz/fuzz_directory.py INPUT                           # one input again
 
-What an input means, and what must hold for all of them, is in ``checks.py``, which tests/ingest/test_fuzz_corpus.py
-runs on the committed corpus and findings without atheris. A finding is: an exception other than the reader's own, a
-contradiction between two ways of reading, ten seconds, or 512 MiB for one input. It is written to
-tests/fuzz/findings/ and the run stops; it stays there, as a test, when it is mended.
+What an input means, and what must hold for all of them, is in ``checks.py``, which
+tests/ingest/archive/test_fuzz_corpus.py runs on the committed corpus and findings without atheris. A finding is: an
+exception other than the reader's own, a contradiction between two ways of reading, ten seconds, or 512 MiB for one
+input. It is written to tests/fuzz/findings/ and the run stops; it stays there, as a test, when it is mended.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from pathlib import Path
 import atheris
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+sys.path.insert(0, str(HERE))
 
-with atheris.instrument_imports(include=["ingest", "shards"]):
+with atheris.instrument_imports(include=["postmill.ingest", "postmill.shards"]):
     import checks
 
-from ingest.zipwriter import Member, write_zip  # noqa: E402
+from postmill.ingest.sample.zipwriter import NewEntry, write_zip  # noqa: E402
 
 MOST_MEMORY = 512  # MiB, for one input
 _FUZZER = 2048  # MiB: instrumented code grows by 10 to 60 KiB with each input, and the same code as it is does not
@@ -80,21 +80,21 @@ def mutate(data: bytes, most: int, seed: int) -> bytes:
 def _change_field(data: bytearray, rng: random.Random) -> None:
     signature = rng.choice(list(_FIELDS))
     places = []
-    at = data.find(signature)
-    while at >= 0:
-        places.append(at)
-        at = data.find(signature, at + 4)
+    position = data.find(signature)
+    while position >= 0:
+        places.append(position)
+        position = data.find(signature, position + 4)
     if not places:
         return
     offset, width = rng.choice(_FIELDS[signature])
-    at = rng.choice(places) + offset
-    if at + width > len(data):
+    position = rng.choice(places) + offset
+    if position + width > len(data):
         return
     most = (1 << 8 * width) - 1
-    old = int.from_bytes(data[at : at + width], "little")
+    old = int.from_bytes(data[position : position + width], "little")
     near = old + rng.randint(-70, 70)
     new = rng.choice((0, 1, most, most - 1, near, old ^ 1 << rng.randrange(8 * width), rng.choice(_METHODS), len(data)))
-    data[at : at + width] = (new & most).to_bytes(width, "little")
+    data[position : position + width] = (new & most).to_bytes(width, "little")
 
 
 def _mend(data: bytearray) -> None:
@@ -119,7 +119,7 @@ def write_seeds(corpus: Path) -> None:
         for name, data in files.items():
             (root / "in" / name).parent.mkdir(parents=True, exist_ok=True)
             (root / "in" / name).write_bytes(data)
-        members = [Member(name, data) for name, data in files.items()]
+        members = [NewEntry(name, data) for name, data in files.items()]
         for number, options in enumerate(
             [{}, {"zip64": True}]
             + [{"part_size": size, "split": split} for size in (300, 700) for split in ("disks", "bytes")]
@@ -164,8 +164,8 @@ def zstandard_zip(plain: bytes) -> bytes:
 
 def add_seeds(root: Path, corpus: Path, skip: str = "") -> None:
     """Write an input for each folder below ``root`` with parts, and for each whole zip, that is small enough."""
-    from ingest.parts import find_parts
-    from shards.errors import PostmillError
+    from postmill.ingest.zipformat.parts import find_parts
+    from postmill.shards.runtime.errors import PostmillError
 
     corpus.mkdir(parents=True, exist_ok=True)
     for first in sorted(path for path in root.rglob("*") if path.is_file()):

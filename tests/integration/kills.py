@@ -2,174 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
-import resource
+import re
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-STAGES = ("plan", "metadata", "windows", "spanning")
-PATIENCE_S = 30  # within which a command ends that was asked to
-_TERM = 1 << (signal.SIGTERM - 1)
-
-
-@dataclass
-class Started:
-    """A command that runs in a process group of its own."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    def wait(self, seconds: float = 300) -> int:
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            raise AssertionError(f"it did not end within {seconds} s: {self.said()}") from None
-
-    def said(self) -> str:
-        text = self.output.read_text(errors="replace")
-        self.output.unlink()
-        return text
-
-    def until_ready(self) -> bool:
-        """Wait until it minds signals, which it does from when it works; False if it ended before."""
-        while self.process.poll() is None:
-            if self.minds_signals():
-                return True
-            time.sleep(0.002)
-        return False
-
-    def minds_signals(self) -> bool:
-        return bool(int(status(self.process.pid).get("SigCgt", "0"), 16) & _TERM)
-
-    def workers(self) -> list[int]:
-        """Its living worker processes."""
-        found = []
-        for pid in group(self.process.pid):
-            try:
-                command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"ingest.workers" in command:
-                found.append(pid)
-        return found
-
-    def until_gone(self) -> None:
-        """Wait until no process of the group is left."""
-        end = time.monotonic() + PATIENCE_S
-        while left := group(self.process.pid):
-            assert time.monotonic() < end, f"still there: {left}"
-            time.sleep(0.01)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One stage to be done in the run folder ``run``."""
-
-    stage: str
-    workers: int
-    source: Path
-    run: Path
-
-    def command(self) -> list[str]:
-        program = [sys.executable, str(ROOT / "cli.py")]
-        if self.stage == "plan":
-            return [*program, "plan", str(self.source), str(self.run), "--shard-size", "1"]
-        return [*program, "ingest", str(self.run), "--stage", self.stage, "--workers", str(self.workers)]
-
-    def start(self, before: Sequence[str] = (), memory: int | None = None) -> Started:
-        """Start it, behind the words ``before``, with ``memory`` bytes of address space for each process."""
-
-        def limit() -> None:
-            if memory is not None:
-                resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-
-        fd, path = tempfile.mkstemp(prefix="postmill-said-")
-        environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-        process = subprocess.Popen(
-            [*before, *self.command()],
-            stdin=subprocess.DEVNULL,
-            stdout=fd,
-            stderr=fd,
-            env=environment,
-            start_new_session=True,
-            preexec_fn=limit,  # this process has no other thread
-        )
-        os.close(fd)
-        return Started(process, Path(path))
-
-    def finish(self) -> None:
-        started = self.start()
-        code = started.wait()
-        said = started.said()
-        assert code == 0, said
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a stage takes when nothing disturbs it: seconds of work, and bytes of address space before and at most."""
-
-    seconds: float
-    memory: tuple[int, int]
-
+from tests.integration.jobs import PATIENCE_S, Job, Measured, group, temporaries
 
 Stop = Callable[[random.Random, Job, Measured], bool]
-
-
-def measure(job: Job) -> Measured:
-    started = job.start()
-    assert started.until_ready()
-    began = time.monotonic()
-    first = most = 0
-    while started.process.poll() is None:
-        peak = int(status(started.process.pid).get("VmPeak", "0 kB").split()[0]) << 10
-        first, most = first or peak, max(most, peak)
-        time.sleep(0.002)
-    seconds = time.monotonic() - began
-    said = started.said()
-    assert started.process.returncode == 0, said
-    return Measured(seconds, (first, most))
-
-
-def status(pid: int) -> dict[str, str]:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return {}
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-def group(leader: int) -> list[int]:
-    """The living processes of a group."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[2]) == leader and fields[0] not in "ZX":
-                found.append(int(folder.name))
-    return found
-
-
-def temporaries(run: Path) -> list[str]:
-    return sorted(str(path.relative_to(run)) for path in run.rglob(".tmp-*"))
-
-
-def digests(run: Path) -> dict[str, str]:
-    files = [path for path in sorted(run.rglob("*")) if path.is_file() and ".tmp-" not in str(path.relative_to(run))]
-    return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def kill(draw: random.Random, job: Job, measured: Measured) -> bool:
@@ -281,8 +126,9 @@ def no_space(draw: random.Random, job: Job, measured: Measured) -> bool:
 
 
 def told(said: str, job: Job) -> bool:
-    """Check that an error is told as errors are, and left nothing."""
-    assert said.count("error:") == 1 and "where:" in said and "next:" in said and "Traceback" not in said, said
+    """Check that an error is told as errors are, with the path that it is about and what to do, and left nothing."""
+    assert said.count("error:") == 1 and "next:" in said and "Traceback" not in said, said
+    assert re.search(r"^error: \S*/\S+: \S", said, re.MULTILINE), said
     assert temporaries(job.run) == [], said
     return True
 

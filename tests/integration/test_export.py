@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,43 +13,49 @@ import duckdb
 import numpy as np
 import pytest
 
-from encode.encode import encode_run
-from ingest.prepare import prepare
-from ingest.sample import write_sample
-from ingest.source import discover
-from ingest.stages import ingest
-from shards import embeddings, plan, posts
-from shards.embeddings import Encoder
-from shards.errors import PostmillError, UsageError
-from shards.export import export
-from shards.run import Run
+from postmill.encode.options import EncoderName, ModelSet
+from postmill.encode.stage import encode_run
+from postmill.ingest.pack.stages import ingest
+from postmill.ingest.plan.make import make_plan
+from postmill.ingest.sample.write import write_sample
+from postmill.ingest.source.layout import discover
+from postmill.shards.formats import embeddings, plan, posts
+from postmill.shards.formats.choices import Layout
+from postmill.shards.formats.encoders import Encoder, encoders_of
+from postmill.shards.formats.export import export
+from postmill.shards.run.folder import Run
+from postmill.shards.run.options import Options
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.errors import PostmillError, UsageError
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("export")
     write_sample(folder / "data", posts=60, influencers=6, seed=4)
-    made, _ = prepare(discover(str(folder / "data")), folder / "run", shard_bytes=400 << 10)
+    made, _ = make_plan(discover(str(folder / "data")), folder / "run", Options(shard_bytes=400 << 10))
     list(ingest(made))
-    encode_run(made, encoders=["text", "sentiment", "image", "metadata"], models="light", device="cpu", per_image=True)
+    encoders = (EncoderName.TEXT, EncoderName.SENTIMENT, EncoderName.IMAGE, EncoderName.METADATA)
+    encode_run(made, encoders=encoders, models=ModelSet.LIGHT, device=Device.CPU, per_image=True)
     return made
 
 
 def encoder(run: Run, name: str) -> Encoder:
-    return next(each for each in embeddings.encoders(run) if each.encoder == name)
+    return next(known for known in encoders_of(run) if known.encoder == name)
 
 
 def everything(run: Run, name: str) -> tuple[list[str], list[bool], np.ndarray[Any, Any]]:
-    held = [embeddings.read(run, encoder(run, name), shard) for shard in range(plan.manifest(run).counts["shards"])]
-    keys = [key for each in held for key in each.keys.to_pylist()]
-    return keys, [bool(p) for each in held for p in each.present], np.concatenate([np.asarray(e.vectors) for e in held])
+    shards = [embeddings.read(run, encoder(run, name), number) for number in range(plan.counts(run).shards)]
+    keys = [key for shard in shards for key in shard.keys.to_pylist()]
+    present = [bool(value) for shard in shards for value in shard.present]
+    return keys, present, np.concatenate([np.asarray(shard.vectors) for shard in shards])
 
 
 def test_clip_retrieval_is_read_by_embedding_reader_indexed_by_faiss_and_searched(run: Run, tmp_path: Path) -> None:
     import faiss
     from embedding_reader import EmbeddingReader
 
-    done = export(run, "clip-retrieval", tmp_path / "index")
+    done = export(run, Layout.CLIP_RETRIEVAL, tmp_path / "index")
     assert sorted(path.name for path in (tmp_path / "index").iterdir()) == ["img_emb", "metadata", "text_emb"]
     keys, with_image, images = everything(run, "image")
     _, with_text, texts = everything(run, "text")
@@ -63,8 +71,8 @@ def test_clip_retrieval_is_read_by_embedding_reader_indexed_by_faiss_and_searche
         assert (reader.count, reader.dimension) == (len(kept), expected.shape[1])
         batches = list(reader(batch_size=7))
         vectors = np.concatenate([batch for batch, _ in batches])
-        found = [key for _, meta in batches for key in meta["key"].tolist()]
-        assert found == [keys[n] for n in kept]
+        names = [key for _, meta in batches for key in meta["key"].tolist()]
+        assert names == [keys[n] for n in kept]
         np.testing.assert_array_equal(vectors, expected[kept])
         index = faiss.IndexFlatIP(vectors.shape[1])
         index.add(vectors.astype(np.float32))
@@ -79,7 +87,7 @@ def test_clip_retrieval_is_read_by_embedding_reader_indexed_by_faiss_and_searche
 def test_hugging_face_datasets_reads_the_export(run: Run, tmp_path: Path) -> None:
     import datasets
 
-    export(run, "hf", tmp_path / "hf")
+    export(run, Layout.HUGGING_FACE, tmp_path / "hf")
     read = datasets.load_dataset(str(tmp_path / "hf"), split="train", cache_dir=str(tmp_path / "cache"))
     keys, present, images = everything(run, "image")
     assert read["key"][:] == keys
@@ -100,7 +108,7 @@ def test_hugging_face_datasets_and_webdataset_read_the_tars(run: Run, tmp_path: 
     tars = [str(path) for path in sorted(run.posts.glob("*.tar"))]
     keys, _, _ = everything(run, "image")
     # Its reader infers the fields from five posts, which must then be alike: carousels are not. So they are told.
-    told = datasets.Features(
+    features = datasets.Features(
         {
             "__key__": datasets.Value("string"),
             "json": dict(datasets.Features.from_arrow_schema(posts.SCHEMA)),
@@ -109,7 +117,7 @@ def test_hugging_face_datasets_and_webdataset_read_the_tars(run: Run, tmp_path: 
         }
     )
     streamed = datasets.load_dataset(
-        "webdataset", data_files={"train": tars[:1]}, split="train", features=told, streaming=True
+        "webdataset", data_files={"train": tars[:1]}, split="train", features=features, streaming=True
     )
     records = posts.read_records(run, 0).to_pylist()
     rows = list(streamed)
@@ -117,23 +125,20 @@ def test_hugging_face_datasets_and_webdataset_read_the_tars(run: Run, tmp_path: 
     assert [row["json"]["caption"] for row in rows] == [record["caption"] for record in records]
     assert [row["1.jpg"] is not None for row in rows] == [len(record["images"]) > 1 for record in records]
     assert all(row["0.jpg"].size[0] > 0 for row in rows if row["json"]["images"])
-    found = [sample["__key__"] for sample in webdataset.WebDataset(tars, shardshuffle=False)]
-    assert found == keys
+    names = [sample["__key__"] for sample in webdataset.WebDataset(tars, shardshuffle=False)]
+    assert names == keys
 
 
 def test_csv_holds_every_post_and_scalar(run: Run, tmp_path: Path) -> None:
-    done = export(run, "csv", tmp_path / "csv")
+    done = export(run, Layout.CSV, tmp_path / "csv")
     with (tmp_path / "csv" / "posts.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     keys, _, _ = everything(run, "image")
     assert [row["key"] for row in rows] == keys and done.posts == len(keys)
-    records = [
-        each
-        for shard in range(plan.manifest(run).counts["shards"])
-        for each in posts.read_records(run, shard).to_pylist()
-    ]
-    assert [row["caption"] for row in rows] == [each["caption"] or "" for each in records]
-    assert [json.loads(row["hashtags"]) for row in rows] == [each["hashtags"] for each in records]
+    tables = [posts.read_records(run, shard) for shard in range(plan.counts(run).shards)]
+    records = [record for table in tables for record in table.to_pylist()]
+    assert [row["caption"] for row in rows] == [record["caption"] or "" for record in records]
+    assert [json.loads(row["hashtags"]) for row in rows] == [record["hashtags"] for record in records]
     assert {row["sentiment_vaderSentiment_caption_label"] for row in rows} >= {"POSITIVE", "NEGATIVE"}
 
 
@@ -149,26 +154,51 @@ def test_embeddings_are_plain_numpy_and_duckdb(run: Run) -> None:
     ).fetchall()
     assert joined > 0
     images = run.embeddings / "image.EfficientNet-Lite0"
-    ((pictures,),) = duckdb.sql(f"select count(*) from '{images}/posts-000000.images.parquet'").fetchall()
-    assert pictures == len(np.load(images / "posts-000000.images.npy"))
+    ((pictures,),) = duckdb.sql(f"select count(*) from '{images}/images/000000.parquet'").fetchall()
+    assert pictures == len(np.load(images / "images" / "000000.npy"))
 
 
 def test_what_cannot_be_exported_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     with pytest.raises(UsageError, match="not empty"):
-        export(run, "csv", tmp_path / "full")
-    with pytest.raises(UsageError, match="no layout") as caught:
-        export(run, "parquet", tmp_path / "new")
-    assert "clip-retrieval" in str(caught.value.hint)
-    with pytest.raises(UsageError, match="no folder of embeddings"):
-        export(run, "hf", tmp_path / "new", ["audio"])
+        export(run, Layout.CSV, tmp_path / "full")
+    command = [sys.executable, "-m", "postmill.cli", "export", run.folder, tmp_path / "new", "--to", "parquet"]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 2 and "'parquet' is none of csv, clip-retrieval, hf" in refused.stderr, refused
+    with pytest.raises(UsageError, match="'audio' is none of the folders below embeddings"):
+        export(run, Layout.HUGGING_FACE, tmp_path / "new", ["audio"])
     manifest = run.embeddings / "metadata" / "posts-000000.json"
     content = manifest.read_bytes()
     manifest.unlink()
     try:
         with pytest.raises(PostmillError, match="not done"):
-            export(run, "hf", tmp_path / "new")
+            export(run, Layout.HUGGING_FACE, tmp_path / "new")
     finally:
         manifest.write_bytes(content)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]  # nothing is left of it
+
+
+KILLED = """
+import sys, time; from contextlib import contextmanager; from pathlib import Path
+from postmill.shards.formats.choices import Layout; from postmill.shards.formats.export import export
+from postmill.shards.run.folder import open_run
+class Slow:
+    @contextmanager
+    def track(self, *arguments, **options):
+        def advance(n):
+            print("written", flush=True); time.sleep(60)
+        yield advance
+export(open_run(Path(sys.argv[1])), Layout(sys.argv[2]), Path(sys.argv[3]), progress=Slow())
+"""
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_what_a_killed_export_left_the_next_one_removes(run: Run, tmp_path: Path, layout: Layout) -> None:
+    command = [sys.executable, "-c", KILLED, run.folder, layout, tmp_path / "out"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdout.readline() == b"written\n"
+        child.kill()
+    assert [path.name.startswith(".tmp-") for path in tmp_path.iterdir()] == [True]
+    export(run, layout, tmp_path / "other")
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]

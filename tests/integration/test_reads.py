@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import shutil
@@ -16,11 +15,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from shards import plan
-from shards import run as runs
-from shards.plan import IMAGES, METADATA
+from postmill.shards.formats import plan
+from postmill.shards.formats.plan import IMAGES, METADATA
+from postmill.shards.run import folder as runs
+from tests.datasets import info, write_dataset
 
-COMMAND = [sys.executable, str(Path(__file__).resolve().parents[2] / "cli.py")]
+COMMAND = [sys.executable, "-m", "postmill.cli"]
 READS = "openat,close,dup,dup2,dup3,fcntl,read,readv,pread64,preadv,preadv2,lseek,mmap,sendfile,splice,copy_file_range"
 # A call in strace's words; one that another thread interrupts is put together again from its two halves.
 CALL = re.compile(r"^(?P<pid>\d+) +(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>-?\d+)")
@@ -47,32 +47,16 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some hundred posts, a tenth of them carousels, of 65 MB of pictures stored on parts of 8 MB."""
     noise = random.Random(11)
     root = tmp_path_factory.mktemp("reads") / "data"
-    infos, pictures, rows = [], [], []
+    infos, pictures, rows = {}, {}, []
     for n in range(1300):
         images = [f"{n}_{i}.jpg" for i in range(noise.randint(2, 4) if n % 10 == 0 else 1)]
-        rows.append(f"ann\t{n}.info\t{images}\n")
-        infos.append(f"info/ann-{n}.info")
-        pictures += [f"image/ann-{image}" for image in images]
+        rows.append(("ann", str(n), images))
         comments = [{"node": {"text": noise.randbytes(9).hex()}} for _ in range(40)]
-        post = {"shortcode": str(n), "edge_media_to_parent_comment": {"count": 40, "edges": comments}}
-        _write(root / infos[-1], json.dumps(post).encode())
-    for name in pictures:
-        _write(root / name, noise.randbytes(noise.randrange(30_000, 60_000)))
-    for folder, stem, names in (("Post_metadata", "posts_info", infos), ("Post_images", "posts_image", pictures)):
-        (root / folder).mkdir()
-        noise.shuffle(names)
-        command = ["zip", "-q", "-s", "8m" if stem == "posts_image" else "128k", f"{folder}/{stem}.zip", "-@"]
-        subprocess.run(command, input="\n".join(names).encode(), cwd=root, check=True)
-    header = "influencer_name JSON_PostMetadata_file_name Image_file_name    \n"
-    (root / "JSON-Image_files_mapping.txt").write_text(header + "".join(rows))
-    listed = "Username\tCategory\t#Followers\t#Followees\t#Posts\n=====\nann\tfood\t1000\t10\t5\n"
-    (root / "influencers.txt").write_text(listed)
+        infos[f"ann-{n}.info"] = info(str(n), edge_media_to_parent_comment={"count": 40, "edges": comments})
+        pictures.update({f"ann-{image}": noise.randbytes(noise.randrange(30_000, 60_000)) for image in images})
+    scattered = [dict(noise.sample(list(files.items()), len(files))) for files in (infos, pictures)]
+    write_dataset(root, *scattered, rows, options=["-s", "8m"], metadata_options=["-s", "128k"])
     return root
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 def trace(log: Path, *arguments: str) -> list[Read]:
@@ -114,9 +98,9 @@ def reads(log: Path) -> Iterator[Read]:
             raise AssertionError(f"bytes that this test does not count: {line}")
 
 
-def of_archive(found: list[Read], source: Path) -> list[Read]:
+def of_archive(calls: list[Read], source: Path) -> list[Read]:
     folders = {source / "Post_images", source / "Post_metadata"}
-    return [read for read in found if read.path.parent in folders]
+    return [read for read in calls if read.path.parent in folders]
 
 
 @pytest.fixture(scope="module")
@@ -124,40 +108,41 @@ def traced(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     """A run, and the reads of its plan and of each stage of its ingest."""
     folder = tmp_path_factory.mktemp("traced")
     run = folder / "run"
-    found = {"plan": trace(folder / "plan.log", "plan", str(source), str(run), "--shard-size", "4")}
+    calls = {"plan": trace(folder / "plan.log", "plan", str(source), str(run), "--shard-size", "4")}
     for stage in ("metadata", "windows", "spanning"):
-        found[stage] = trace(folder / f"{stage}.log", "ingest", str(run), "--stage", stage)
-    return run, found
+        calls[stage] = trace(folder / f"{stage}.log", "ingest", str(run), "--stage", stage)
+    return run, calls
 
 
 def test_every_source_byte_is_read_once(source: Path, traced: tuple[Path, dict[str, list[Read]]]) -> None:
-    _, found = traced
+    _, calls = traced
     for folder, stage in (("Post_metadata", "metadata"), ("Post_images", "windows")):
         size = sum(part.stat().st_size for part in (source / folder).iterdir())
-        read = sum(r.length for name in ("plan", stage) for r in found[name] if r.path.parent == source / folder)
+        read = sum(r.length for name in ("plan", stage) for r in calls[name] if r.path.parent == source / folder)
         assert size * 0.99 < read < size + ONCE
         if size > 50 * ONCE:
             assert read <= 1.02 * size
-    assert not of_archive(found["spanning"], source)
+    assert not of_archive(calls["spanning"], source)
 
 
 def test_windows_are_read_front_to_back(source: Path, traced: tuple[Path, dict[str, list[Read]]]) -> None:
-    run, found = traced
+    run, calls = traced
     opened = runs.open_run(run)
     for archive, folder, stage in ((METADATA, "Post_metadata", "metadata"), (IMAGES, "Post_images", "windows")):
         starts, start = {}, 0
-        for name, size in opened.sources[("metadata", "images")[archive]]["parts"]:
+        pinned = opened.sources.metadata if archive == METADATA else opened.sources.images
+        for name, size in pinned.parts:
             starts[source / folder / name], start = start, start + size
         windows = plan.windows(opened, archive)
         assert len(windows) > 3
-        passed = [(starts[r.path] + r.offset, r.length) for r in found[stage] if r.path in starts]
+        passed = [(starts[r.path] + r.offset, r.length) for r in calls[stage] if r.path in starts]
         for window in windows:
-            inside = [(at, length) for at, length in passed if window.start <= at < window.end and length > 1000]
+            inside = [(offset, n) for offset, n in passed if window.start <= offset < window.end and n > 1000]
             assert sum(length for _, length in inside) >= window.end - window.start - 2000
             reached = window.start
-            for at, length in inside:
-                assert at >= reached - (1 << 20), f"{reached - at} bytes back in window {window.window}"
-                reached = max(reached, at + length)
+            for offset, length in inside:
+                assert offset >= reached - (1 << 20), f"{reached - offset} bytes back in window {window.window}"
+                reached = max(reached, offset + length)
 
 
 def test_the_spool_holds_the_metadata_and_the_pictures_of_spanning_posts_alone(
@@ -176,9 +161,9 @@ def test_the_spool_holds_the_metadata_and_the_pictures_of_spanning_posts_alone(
 
 
 def test_spools_are_read_once_a_piece_at_a_time(traced: tuple[Path, dict[str, list[Read]]]) -> None:
-    run, found = traced
+    run, calls = traced
     spools = sum(spool.stat().st_size for spool in (run / "spool").glob("*.spool"))
     shards = len(plan.shards(runs.open_run(run)))
     index = shards * sum(1 for _ in (run / "spool").glob("*.spool")) * (24 + 24 * shards)
-    read = sum(r.length for name in ("windows", "spanning") for r in found[name] if r.path.suffix == ".spool")
+    read = sum(r.length for name in ("windows", "spanning") for r in calls[name] if r.path.suffix == ".spool")
     assert spools * 0.9 <= read <= spools + index

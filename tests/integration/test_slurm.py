@@ -16,15 +16,18 @@ from pathlib import Path
 
 import pytest
 
-from shards import attempts
-from shards import run as runs
+from postmill.shards.formats import plan
+from postmill.shards.run import folder as runs
+from postmill.shards.state import attempts
+from tests.datasets import KnownDataset
+from tests.integration.slurm import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBMIT = ("--models", "light", "--gres", "", "--cpus", "1", "--mem", "500M")
 
 
 def local(*arguments: object) -> None:
-    done = subprocess.run([sys.executable, ROOT / "cli.py", *map(str, arguments)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "postmill.cli", *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -33,7 +36,7 @@ def digests(run: Path) -> dict[str, str]:
     return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def hurry(cluster) -> None:  # type: ignore[no-untyped-def]
+def hurry(cluster: Cluster) -> None:
     """Start soon what was requeued: Slurm lets it wait for two minutes.
 
     Not at once: credentials and their revocation are compared by the second, and a node that revoked a task's
@@ -47,7 +50,7 @@ def hurry(cluster) -> None:  # type: ignore[no-untyped-def]
                 cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
 
 
-def finish(cluster) -> None:  # type: ignore[no-untyped-def]
+def finish(cluster: Cluster) -> None:
     def empty() -> bool:
         hurry(cluster)
         return not cluster.jobs()
@@ -55,23 +58,33 @@ def finish(cluster) -> None:  # type: ignore[no-untyped-def]
     cluster.until(empty, "the jobs do not end", 1500)
 
 
-def disturb(cluster, run: Path, stage: str, *command: str, spare: str = "") -> str:  # type: ignore[no-untyped-def]
+def disturb(cluster: Cluster, run: Path, stage: str, *command: str, spare: str = "") -> str:
     """Do `command` to a task of `stage` that has begun its work, not `spare`; return the task's name in Slurm."""
     opened = runs.open_run(run)
-    found: list[str] = []
+    tasks: list[str] = []
+    hurried = 0.0
 
     def done() -> bool:
-        hurry(cluster)
+        nonlocal hurried
         for record in attempts.read(opened):
-            if record.stage.startswith(stage) and record.running and record.attempts[-1].job != spare:
+            if (
+                record.stage.startswith(stage)
+                and record.running
+                and record.attempts
+                and record.attempts[-1].job != spare
+            ):
                 with contextlib.suppress(AssertionError):  # it ended meanwhile
                     cluster.call(*command, record.attempts[-1].job)
-                    found.append(record.attempts[-1].job)
+                    tasks.append(record.attempts[-1].job)
                     return True
+        if time.monotonic() > hurried + 1:  # a task may work for less than a second
+            hurry(cluster)
+            assert cluster.jobs(), f"all has ended, and no task of {stage} was seen at work"
+            hurried = time.monotonic()
         return False
 
-    cluster.until(done, f"no task of {stage} runs")
-    return found[0]
+    cluster.until(done, f"no task of {stage} runs", pause=0.01)
+    return tasks[0]
 
 
 def logs(run: Path) -> str:
@@ -79,25 +92,24 @@ def logs(run: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    real = ROOT / ".." / "shared" / "real-posts"
-    if not real.is_dir():
-        pytest.skip("the folder ../shared/real-posts is absent")
+def undisturbed(built: KnownDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("undisturbed") / "run"
-    local("run", real.resolve(), run, "--models", "light")
+    local("run", built.folder, run, "--models", "light")
     return run
 
 
-def test_requeued_cancelled_and_orphaned_tasks_end_with_the_bytes_of_a_local_run(  # type: ignore[no-untyped-def]
-    cluster, undisturbed: Path, shared: Path, tmp_path: Path
+def test_requeued_cancelled_and_orphaned_tasks_end_with_the_bytes_of_a_local_run(
+    cluster: Cluster, undisturbed: Path, built: KnownDataset, tmp_path: Path
 ) -> None:
     run = tmp_path / "a run 'of' $(one)"
-    local("plan", shared / "real-posts", run)
+    local("plan", built.folder, run)
+    cluster.call("scontrol", "update", "PartitionName=main", "State=DOWN")  # nothing begins unseen
     said = cluster.postmill("submit", run, *SUBMIT, "--tasks", 2)
     assert re.search(r"^metadata: 0 of 1 tasks as job \d+$", said, re.MULTILINE), said
     assert re.search(r"^encode\.image: 0-1 of 2 tasks as job \d+, waits for afterok:\d+", said, re.MULTILINE), said
     assert "in the queue already" in cluster.postmill("submit", run, *SUBMIT, "--tasks", 2)
 
+    cluster.call("scontrol", "update", "PartitionName=main", "State=UP")
     disturb(cluster, run, "windows", "scontrol", "requeue")
     requeued = disturb(cluster, run, "encode.text", "scontrol", "requeue")
     cluster.kill_node("nodeb")
@@ -116,21 +128,27 @@ def test_requeued_cancelled_and_orphaned_tasks_end_with_the_bytes_of_a_local_run
     assert digests(run) == digests(undisturbed), logs(run)
     assert "nothing is missing" in cluster.postmill("retry", run)
     records = attempts.read(runs.open_run(run))
-    restarted = {record.stage.split(".")[0] for record in records for each in record.attempts if each.restarts}
+    restarted = {record.stage.split(".")[0] for record in records for attempt in record.attempts if attempt.restarts}
     assert restarted >= {"windows", "encode"}
-    assert {each.code for record in records for each in record.attempts} <= {0, 75, None}
+    assert {attempt.code for record in records for attempt in record.attempts} <= {0, 75, None}
     assert all(record.attempts[-1].code == 0 and record.failures == 0 for record in records)
 
 
-def test_a_time_limit_interrupts_and_the_task_requeues_itself(cluster, shared: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_time_limit_interrupts_and_the_task_requeues_itself(
+    cluster: Cluster, built: KnownDataset, tmp_path: Path
+) -> None:
     alone, run = tmp_path / "alone", tmp_path / "run"
-    for each in (alone, run):
-        local("plan", shared / "real-posts", each)
+    for folder in (alone, run):
+        local("plan", built.folder, folder)
     local("ingest", alone)
-    local("encode", alone, "--encoders", "metadata")
-    chosen = ("--encoders", "metadata", "--time", "1", "--sbatch=--signal=B:USR2@20")
+    local("encode", alone, "--encoder", "metadata")
+    chosen = ("--encoder", "metadata", "--time", "1", "--sbatch=--signal=B:USR2@20")
     said = cluster.postmill("submit", run, *SUBMIT, *chosen)
-    assert re.search(r"^encode\.metadata: 0-18 of 20 tasks as job \d+, waits for aftercorr:\d+$", said, re.MULTILINE)
+    kinds = [shard.kind for shard in plan.shards(runs.open_run(run))]
+    last, shards = kinds.index("spanning") - 1, len(kinds)
+    assert last > 10 and shards > last + 1
+    expected = rf"^encode\.metadata: 0-{last} of {shards} tasks as job \d+, waits for aftercorr:\d+$"
+    assert re.search(expected, said, re.MULTILINE), said
     (train,) = re.findall(r"^train: .* as job (\d+)", said, re.MULTILINE)
     cluster.call("scancel", train)
 
@@ -143,7 +161,7 @@ def test_a_time_limit_interrupts_and_the_task_requeues_itself(cluster, shared: P
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 words = path.read_bytes().split(b"\0")
-                if {os.fsencode(run), b"--encoders", b"--task"} <= set(words) and b"python" in words[0]:
+                if {os.fsencode(run), b"--encoder", b"--task"} <= set(words) and b"python" in words[0]:
                     os.kill(int(path.parent.name), signal.SIGSTOP)  # as good as work that takes hours
                     worker.append(int(path.parent.name))
                     return True
@@ -167,11 +185,13 @@ def test_a_time_limit_interrupts_and_the_task_requeues_itself(cluster, shared: P
     assert interrupted and all(record.attempts[-1].code == 0 and not record.failures for record in interrupted)
 
 
-def test_two_nodes_do_the_same_ingest_at_once_on_one_folder(cluster, shared: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_two_nodes_do_the_same_ingest_at_once_on_one_folder(
+    cluster: Cluster, built: KnownDataset, tmp_path: Path
+) -> None:
     """By hand, with the templates as they are: every task is given twice, to both nodes at the same time."""
     alone, run = tmp_path / "alone", tmp_path / "both"
-    for each in (alone, run):
-        local("plan", shared / "real-posts", each, "--shard-size", 2)
+    for folder in (alone, run):
+        local("plan", built.folder, folder, "--shard-size", 2)
     local("ingest", alone)
     (run / "logs").mkdir()
     template = ROOT / "jobs" / "templates" / "ingest.sbatch"
@@ -190,13 +210,15 @@ def test_two_nodes_do_the_same_ingest_at_once_on_one_folder(cluster, shared: Pat
     records = attempts.read(runs.open_run(run))
     assert {record.stage for record in records} == {"metadata", "windows", "spanning"}
     for record in records:
-        assert {each.host for each in record.attempts} == {"nodea", "nodeb"}
-        assert [each.code for each in record.attempts] == [0, 0]
+        assert {attempt.host for attempt in record.attempts} == {"nodea", "nodeb"}
+        assert [attempt.code for attempt in record.attempts] == [0, 0]
 
 
-def test_a_task_that_fails_three_times_is_given_up_and_its_log_shown(cluster, shared: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_task_that_fails_three_times_is_given_up_and_its_log_shown(
+    cluster: Cluster, built: KnownDataset, tmp_path: Path
+) -> None:
     data, run = tmp_path / "data", tmp_path / "run"
-    subprocess.run(["cp", "-r", shared / "real-posts", data], check=True)
+    subprocess.run(["cp", "-r", built.folder, data], check=True)
     local("plan", data, run)
     lost = data / "Post_metadata" / "posts_info.zip"
     lost.rename(tmp_path / "lost")

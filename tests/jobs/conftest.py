@@ -8,10 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from shards import embeddings, plan, posts, publish
-from shards import run as runs
-from shards.embeddings import Encoder
-from shards.run import Run
+from postmill.shards.formats import plan
+from postmill.shards.formats.encoders import Encoder, pin_encoder
+from postmill.shards.formats.units import shard_name
+from postmill.shards.run import publish
+from postmill.shards.run.folder import Run
+from tests.runs import new_run, plan_counts, shard_counts
 
 METADATA = Encoder("metadata", "every", "", "1", "", "float32", 0, "float16", (), (), True, "", {})
 
@@ -21,7 +23,7 @@ def planned(tmp_path: Path) -> Callable[..., Run]:
     """Write a run with a plan: metadata windows, picture windows with the shard that each makes, spanning shards."""
 
     def make(metadata: int, windows: Sequence[int | None], spanning: int, folder: str = "run") -> Run:
-        run = runs.create_or_check(tmp_path / folder, {"test": 1}, {}, {})
+        run = new_run(tmp_path / folder)
         spooling = spanning > 0
         rows = [
             dict(archive=archive, window=n, start=n, end=n + 1, first_part=0, last_part=0, entries=1)
@@ -39,8 +41,7 @@ def planned(tmp_path: Path) -> Callable[..., Run]:
             unit.table("windows.parquet", pa.Table.from_pylist(rows, schema=plan.WINDOWS))
             unit.table("shards.parquet", pa.Table.from_pylist(shards, schema=plan.SHARDS))
             unit.table("faults.parquet", pa.table({"reason": pa.array(["no_image"] * 2, pa.string())}))
-            unit.counts.update(shards=len(shards), lost=2)
-            unit.info["faults"] = {"no_image": 2}
+            plan_counts(shards=len(shards), lost=2, faults=2, reasons={"no_image": 2}).put(unit)
         return run
 
     return make
@@ -51,8 +52,8 @@ def finish(run: Run, folder: Path, *names: str, **info: object) -> None:
     for name in names:
         with publish.unit(folder, name, run.fingerprint) as unit:
             unit.file(f"{name}.data").write(b"12345")
-            unit.counts.update(posts=10, lost=1, faults=1)
-            unit.info.update({"faults": {"no_image": 1}, **info})
+            shard_counts(10, lost=1, faults=1, reasons={"no_image": 1}).put(unit)
+            unit.info.update(info)
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def ingested() -> Callable[..., None]:
 
     def make(run: Run, *shards: int, spools: Sequence[str] = ()) -> None:
         finish(run, run.spool, *spools)
-        finish(run, run.posts, *map(posts.shard_name, shards))
+        finish(run, run.posts, *map(shard_name, shards))
 
     return make
 
@@ -71,7 +72,7 @@ def encoded() -> Callable[..., None]:
     """Mark shards as done by the encoder `metadata`."""
 
     def make(run: Run, *shards: int) -> None:
-        folder = embeddings.pin(run, METADATA)
-        finish(run, folder, *map(posts.shard_name, shards), encoder=METADATA.fingerprint)
+        folder = pin_encoder(run, METADATA)
+        finish(run, folder, *map(shard_name, shards), encoder=METADATA.fingerprint)
 
     return make

@@ -9,26 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.windows import image_spool, is_packed, metadata_spool
-from jobs.arrays import Work, missing_work, ranges
-from jobs.settings import Settings
-from jobs.slurm import Job, Mark
-from shards import attempts, manifests, pieces, plan
-from shards.errors import PostmillError, UsageError
-from shards.run import Run
-from shards.tasks import Task
+from postmill.jobs.arrays import MissingWork, missing_work, ranges
+from postmill.jobs.settings import Settings
+from postmill.jobs.slurm import Job, JobMark
+from postmill.shards.formats import units
+from postmill.shards.formats.choices import Stage
+from postmill.shards.run import manifests
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.shards.state import attempts, pieces
+from postmill.shards.state.tasks import Task
 
 ONE = Settings(encoders=("metadata",))
 Make = Callable[..., Run]
 Finish = Callable[..., None]
 
 
-def plainly(work: Work) -> list[tuple[object, ...]]:
+def plainly(work: MissingWork) -> list[tuple[object, ...]]:
     return [(a.stage, a.count, a.offset, ranges(a.indices), a.wait if a.after else "", *a.after) for a in work.arrays]
 
 
 def queued(stage: str, offset: int, count: int, array: int, job: str = "77") -> Job:
-    return Job(job, array, "RUNNING", "None", Mark("0", stage, offset, count))
+    return Job(job, array, "RUNNING", "None", JobMark("0", stage, offset, count))
 
 
 @given(st.sets(st.integers(0, 200)))
@@ -175,14 +177,13 @@ def test_without_a_plan_it_says_so(planned: Make) -> None:
 def test_the_pieces_are_those_that_ingest_does(planned: Make, ingested: Finish) -> None:
     run = planned(3, [0, None, 1, 2], 2)
     ingested(run, 1, 2, 4, spools=["metadata-000001", "window-000001", "window-000002"])
-    listed = [pieces.listing(folder, run.fingerprint) for folder in (run.spool, run.posts)]
-    found = pieces.ingest_pieces(run, *listed)
-    metadata, windows = plan.windows(run, plan.METADATA), plan.windows(run, plan.IMAGES)
-    done = [
-        manifests.done(run.spool, metadata_spool(window.window), run.fingerprint) is not None for window in metadata
-    ]
-    assert [(piece.number, piece.done) for piece in found["metadata"]] == list(enumerate(done))
-    assert [piece.done for piece in found["windows"]] == [is_packed(run, window) for window in windows]
-    assert [piece.number for piece in found["spanning"]] == [3, 4]
-    assert image_spool(1) in listed[0].made
-    assert [piece.done for piece in found["windows"]] == [False, True, True, False]
+    spools, shards = (pieces.list_units(folder, run.fingerprint) for folder in (run.spool, run.posts))
+    states = pieces.ingest_pieces(run, spools, shards)
+    for stage in Stage:  # each unit by itself, as the stages look
+        for state, piece in zip(states[stage], units.pieces(run, stage), strict=True):
+            done = [manifests.done(folder, name, run.fingerprint) is not None for folder, name in piece.units]
+            assert (state.number, state.done) == (piece.number, all(done))
+    assert [state.done for state in states[Stage.METADATA]] == [False, True, False]
+    assert [state.done for state in states[Stage.WINDOWS]] == [False, True, True, False]
+    assert [state.number for state in states[Stage.SPANNING]] == [3, 4]
+    assert units.image_spool(1) in spools.done

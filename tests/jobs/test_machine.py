@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ingest.prepare import prepare
-from ingest.sample import write_sample
-from ingest.source import discover
-from jobs import machine
-from shards import attempts
-from shards.errors import UsageError
+from postmill.ingest.plan.make import make_plan
+from postmill.ingest.sample.write import write_sample
+from postmill.ingest.source.layout import discover
+from postmill.jobs import machine
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.errors import UsageError
+from postmill.shards.state import attempts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,7 +64,7 @@ def test_too_few_cores_for_the_workers_is_said(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_device_and_its_number_format_are_said() -> None:
     notes = Notes()
-    machine.announce(notes, device="cpu")
+    machine.announce(notes, device=Device.CPU)
     assert "no GPU, float32" in notes.said[0]
 
 
@@ -71,13 +72,13 @@ def test_a_gpu_asked_for_and_missing_stops_the_task(monkeypatch: pytest.MonkeyPa
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="no CUDA device"):
-        machine.announce(Notes(), device="cuda")
+        machine.announce(Notes(), device=Device.CUDA)
 
 
 def test_a_task_logs_where_it_is_and_leaves_a_record_and_a_plain_command_does_not(tmp_path: Path) -> None:
     write_sample(tmp_path / "data", posts=20, influencers=3, seed=1)
-    run, _ = prepare(discover(str(tmp_path / "data")), tmp_path / "run")
-    words = [sys.executable, str(ROOT / "cli.py"), "ingest", str(run.folder), "--stage", "metadata"]
+    run, _ = make_plan(discover(str(tmp_path / "data")), tmp_path / "run")
+    words = [sys.executable, "-m", "postmill.cli", "ingest", str(run.folder), "--stage", "metadata"]
     log = tmp_path / "log"
     subprocess.run(words, capture_output=True, check=True)
     assert not run.logs.exists()

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from jobs import show
-from jobs.slurm import Job, Mark
-from shards import attempts, publish, status
-from shards.errors import Interrupted, PostmillError
-from shards.run import Run
-from shards.status import StageStatus
-from shards.tasks import Task
+from postmill.jobs import show
+from postmill.jobs.slurm import Job, JobMark
+from postmill.shards.run import publish
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.errors import Interrupted, PostmillError
+from postmill.shards.state import attempts, status
+from postmill.shards.state.status import StageStatus
+from postmill.shards.state.tasks import Task
 
 Make = Callable[..., Run]
 Finish = Callable[..., None]
@@ -90,7 +91,8 @@ def test_a_failed_tasks_missing_pieces_are_failed_and_a_running_ones_are_not(pla
 
 def test_a_task_that_is_given_up_is_shown_with_the_end_of_its_log(planned: Make, tmp_path: Path) -> None:
     run = planned(1, [0], 0)
-    log = tmp_path / "log"
+    log = run.logs / "windows.log"
+    log.parent.mkdir(exist_ok=True)
     log.write_text("\n".join(map(str, range(20))) + "\nerror: the disk is full\n")
     for _ in range(3):
         with (
@@ -146,7 +148,7 @@ FAILED = {
     "log": str,
     "tail": list,
 }
-TOP = {"stages": list, "posts": int, "lost": int, "faults": dict, "failed": list, "jobs": dict | None}
+TOP = {"stages": list, "posts": int, "lost": int, "waiting": int, "faults": dict, "failed": list, "jobs": dict | None}
 
 
 def typed(value: dict[str, Any], contract: dict[str, Any]) -> None:
@@ -167,7 +169,7 @@ def test_the_json_is_a_contract(planned: Make, ingested: Finish) -> None:
         typed(failed, FAILED)
     assert alone["failed"] and alone["jobs"] is None
     assert alone["faults"] == {"no_image": 3}
-    jobs = [Job("1", n, state, "None", Mark("0", "windows", 0, 2)) for n, state in enumerate(("RUNNING", "PENDING"))]
+    jobs = [Job("1", n, state, "None", JobMark("0", "windows", 0, 2)) for n, state in enumerate(("RUNNING", "PENDING"))]
     assert show.as_json(told, jobs)["jobs"] == {"windows": {"RUNNING": 1, "PENDING": 1}}
 
 
@@ -178,7 +180,7 @@ def test_the_table_names_every_stage_fault_and_job(
     ingested(run, 0, spools=["metadata-000000"])
     encoded(run, 0)
     console = Console(width=100, record=True, file=(tmp_path / "out").open("w"))
-    jobs = [Job("1", None, "PENDING", "Dependency", Mark("0", "train", 0, 1))]
+    jobs = [Job("1", None, "PENDING", "Dependency", JobMark("0", "train", 0, 1))]
     console.print(show.status_view(str(run.folder), status.read(run), jobs))
     shown = " ".join(console.export_text().split())  # a long path is broken into lines
     for words in ("a [bold] run", "windows", "encode metadata", "1/1", "no_image 3", "Slurm train: 1 PENDING"):

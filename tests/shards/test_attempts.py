@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -12,20 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from shards import attempts
-from shards.attempts import TaskRecord
-from shards.errors import Interrupted, PostmillError
-from shards.run import Run
-from shards.tasks import Task
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.errors import Interrupted, PostmillError
+from postmill.shards.state import attempts
+from postmill.shards.state.attempts import TaskRecord
+from postmill.shards.state.tasks import Task
 
 TASK = Task(3, 8)
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path
-from shards import attempts
-from shards.run import Run
-from shards.tasks import Task
+from postmill.shards.state import attempts
+from postmill.shards.run.folder import Run
+from postmill.shards.state.tasks import Task
 run = Run(Path(sys.argv[1]), "0", {}, {}, {})
 with attempts.recorded(run, "windows", Task(3, 8), {"job": sys.argv[2]}):
     print("begun", flush=True)
@@ -134,11 +136,22 @@ def test_a_record_that_cannot_be_written_stops_the_task_and_says_why(run: Run) -
         once(run)
 
 
-def test_the_tail_of_a_log(tmp_path: Path) -> None:
-    log = tmp_path / "log"
+def test_the_tail_of_a_log(run: Run, tmp_path: Path) -> None:
+    log = run.logs / "a.log"
+    log.parent.mkdir()
     log.write_bytes(b"x" * 100_000 + b"\n" + b"".join(b"line %d\n\n" % n for n in range(30)) + b"\xff last")
-    assert attempts.tail(str(log), 3) == ["line 28", "line 29", "\ufffd last"]
-    assert attempts.tail(str(tmp_path / "none")) == attempts.tail("") == []
+    assert attempts.tail(run, str(log), 3) == ["line 28", "line 29", "\ufffd last"]
+    assert attempts.tail(run, str(run.logs / "none")) == attempts.tail(run, "") == []
+
+
+def test_no_log_is_read_that_is_no_file_below_the_logs(run: Run, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("not of this run\n")
+    run.logs.mkdir()
+    (run.logs / "link").symlink_to(outside)
+    os.mkfifo(run.logs / "pipe")
+    for log in (outside, run.logs / "link", run.logs / ".." / ".." / "outside", run.logs / "pipe", "/etc/passwd", "\0"):
+        assert attempts.tail(run, str(log)) == []
 
 
 def test_a_stage_of_encoders() -> None:
@@ -146,3 +159,34 @@ def test_a_stage_of_encoders() -> None:
     assert attempts.encodes(stage, "text") and attempts.encodes(stage, "text-with-comments")
     assert not attempts.encodes(stage, "image") and not attempts.encodes("train", "image")
     assert attempts.encodes(attempts.encode_stage(), "image")
+
+
+@pytest.mark.parametrize("locks", ["missing", "of one node"])
+def test_without_working_locks_a_running_task_of_this_machine_is_told_by_its_process(
+    run: Run, hold: Callable[[str], subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch, locks: str
+) -> None:
+    if locks == "missing":
+        monkeypatch.delattr(fcntl, "flock")
+    else:
+        monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
+    process = hold("9_3")
+    assert only(run).running and only(run).failures == 0
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not only(run).running and only(run).failures == 1
+    once(run)
+    assert only(run).failures == 0
+
+
+def test_a_record_on_a_full_disk_stops_a_task_that_has_not_begun_and_no_other(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def write(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    caplog.set_level("INFO")
+    with attempts.recorded(run, "windows", TASK, {}):
+        monkeypatch.setattr(os, "write", write)
+    assert "cannot be written (No space left on device)" in caplog.text
+    with pytest.raises(PostmillError, match="No space left"):
+        once(run)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from shards import interrupt, publish
-from shards.errors import Interrupted
-from shards.interrupt import interruptible
+from postmill.shards.run import publish
+from postmill.shards.runtime import interrupt
+from postmill.shards.runtime.errors import Interrupted
+from postmill.shards.runtime.interrupt import interruptible
 
 
 @pytest.mark.parametrize("number", interrupt.SIGNALS)

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards import offsets, publish
-from shards.errors import PostmillError
-from shards.offsets import Member
-from shards.run import Run
-from shards.tar import TarWriter
+from postmill.shards.formats import offsets
+from postmill.shards.formats.offsets import Member
+from postmill.shards.formats.tar import TarWriter
+from postmill.shards.run import publish
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.errors import PostmillError
 
 KEYS = st.text("abzAZ09_-", min_size=1, max_size=64)
 SUFFIXES = st.lists(st.sampled_from(["json", "0.jpg", "1.jpg", "raw.json.gz"]), min_size=1, max_size=4, unique=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shards.errors import UsageError
-from shards.tasks import WHOLE, Task, from_environment
+from postmill.shards.runtime.errors import UsageError
+from postmill.shards.state.tasks import WHOLE, Task, from_environment
 
 SLURM = {"SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "9", "SLURM_ARRAY_TASK_STEP": "1"}
 ARRAYS = [

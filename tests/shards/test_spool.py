@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards import publish, spool
-from shards.errors import PostmillError
-from shards.spool import SpoolEntry
+from postmill.shards.formats import spool
+from postmill.shards.formats.spool import Seen, SpoolEntry
+from postmill.shards.run import publish
+from postmill.shards.runtime.errors import PostmillError
 
 ENTRIES = st.builds(
     SpoolEntry,
@@ -37,14 +38,16 @@ def test_each_post_shard_gets_its_entries_in_order(
     entries.sort(key=lambda each: each.shard)
     path = write(tmp_path_factory.mktemp("spool"), entries)
     for shard in range(7):
-        assert list(spool.read_piece(path, shard)) == [entry for entry in entries if entry.shard == shard]
+        of_shard = [entry for entry in entries if entry.shard == shard]
+        assert list(spool.read_piece(path, shard, "").entries()) == of_shard
 
 
 def test_a_fault_keeps_its_reason(tmp_path: Path) -> None:
     path = write(tmp_path, [spool.faulty(3, 7, -1, "crc_wrong", "é \n 0x1")])
-    (entry,) = spool.read_piece(path, 3)
+    (entry,) = spool.read_piece(path, 3, "").entries()
     assert entry.method == spool.FAULT_METHOD
-    assert entry.fault() == ("crc_wrong", "é \n 0x1")
+    assert entry.fault() == ("crc_wrong", "é \n 0x1", None)
+    assert spool.faulty(3, 7, -1, "crc_wrong", "", Seen(5, 9, "0f")).fault().seen == Seen(5, 9, "0f")
 
 
 def test_shards_out_of_order_are_refused(tmp_path: Path) -> None:
@@ -57,12 +60,37 @@ def test_a_file_cut_short_is_said(tmp_path: Path, keep: int) -> None:
     path = write(tmp_path, [SpoolEntry(n, 0, 0, 0, 0, 5, b"hello") for n in range(3)])
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(PostmillError, match="is damaged"):
-        list(spool.read_piece(path, 1))
+        spool.read_piece(path, 1, "postmill ingest run")
+
+
+def test_no_bit_of_a_piece_its_index_or_its_trailer_can_flip_unnoticed(tmp_path: Path) -> None:
+    path = write(tmp_path, [SpoolEntry(n, 0, 0, 0, 0, 5, b"hello") for n in range(3)])
+    content = path.read_bytes()
+    _, second, _ = spool.read_index(path)
+    others = {
+        *range(len(spool.MAGIC), second.offset),
+        *range(second.offset + second.length, second.offset + 2 * second.length),
+    }
+    for position in range(len(content)):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        if position < len(spool.MAGIC) or position in others:  # of other post shards, or told by verify
+            assert spool.read_piece(path, 1, "").length == second.length
+            continue
+        with pytest.raises(PostmillError, match="is damaged") as caught:
+            spool.read_piece(path, 1, "postmill ingest run")
+        assert caught.value.hint == f"rm -f -- {path}; postmill ingest run"
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.spool").mkdir()
-    for name, cause in (("a.spool", "Is a directory"), ("b.spool", "No such file or directory")):
-        with pytest.raises(PostmillError, match=f"cannot be read: {cause}") as caught:
-            list(spool.read_piece(tmp_path / name, 0))
+    (tmp_path / "c.spool").symlink_to(tmp_path / "b.spool")
+    for name, cause in (
+        ("a.spool", "is no regular file"),
+        ("b.spool", "is missing"),
+        ("c.spool", "is no regular file"),
+    ):
+        with pytest.raises(PostmillError, match=cause) as caught:
+            spool.read_piece(tmp_path / name, 0, "postmill ingest run")
         assert str(caught.value.place) == str(tmp_path / name)

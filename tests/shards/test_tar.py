@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards import publish, tar
-from shards.tar import MAX_SIZE, RECORD, TarWriter, headers
+from postmill.shards.formats import tar
+from postmill.shards.formats.tar import MAX_SIZE, RECORD, TarWriter, headers
+from postmill.shards.run import publish
 
 NAMES = st.text("abcdefXYZ0189_-.", min_size=1, max_size=100)
 

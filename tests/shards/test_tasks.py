@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.errors import UsageError
-from shards.tasks import WHOLE, Task, from_environment, parse_task, share
+from postmill.shards.runtime.errors import UsageError
+from postmill.shards.state.tasks import WHOLE, Task, from_environment, parse_task, share
 
 
 @given(items=st.lists(st.integers(), max_size=60), count=st.integers(1, 80))

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shards import embeddings, faults, plan, posts, publish
-from shards import run as runs
-from shards.embeddings import Encoder
-from shards.progress import Silent
-from shards.reasons import Reason
-from shards.run import Run
+from postmill.shards.formats import embeddings, faults, plan, posts
+from postmill.shards.formats.encoders import Encoder, encoders_of, pin_encoder
+from postmill.shards.formats.reasons import Reason
+from postmill.shards.formats.units import shard_name
+from postmill.shards.run import publish
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.progress import Silent
+from tests.runs import new_run, plan_counts, shard_counts
 
 TEXT_WIDTH, IMAGE_WIDTH = 24, 16
 
@@ -68,17 +70,17 @@ def make_encoder() -> Callable[..., Encoder]:
 
 def write_posts(folder: Path, records: Sequence[dict[str, Any]], shards: int, lost: int = 0) -> Run:
     """A run folder with finished post shards that hold records alone."""
-    run = runs.create_or_check(folder, {"test": 1}, {}, {})
+    run = new_run(folder)
     pieces = np.array_split(np.arange(len(records)), shards)
     with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
-        found = [faults.Fault(Reason.METADATA_MISSING, post_lost=True, post_id=f"lost{n}") for n in range(lost)]
-        unit.table(faults.FILE, faults.table(found))
-        unit.counts.update(shards=shards, mapped_posts=len(records) + lost)
+        missing = [faults.Fault(Reason.METADATA_MISSING, post_lost=True, post_id=f"lost{n}") for n in range(lost)]
+        unit.table(faults.FILE, faults.table(missing))
+        plan_counts(shards=shards, mapped_posts=len(records) + lost).put(unit)
     for number, piece in enumerate(pieces):
-        name = posts.shard_name(number)
+        name = shard_name(number)
         with publish.unit(run.posts, name, run.fingerprint) as unit:
             unit.table(f"{name}.parquet", posts.records_table([records[n] for n in piece]))
-            unit.counts.update(posts=len(piece))
+            shard_counts(len(piece)).put(unit)
     return run
 
 
@@ -86,9 +88,9 @@ def write_embeddings(
     run: Run, made: Encoder, vectors: Any, present: Any, scalars: dict[str, Any] | None = None
 ) -> None:
     """The embedding shards of one encoder for all posts of the run, in order."""
-    embeddings.pin(run, made)
+    pin_encoder(run, made)
     start = 0
-    for shard in range(plan.manifest(run).counts["shards"]):
+    for shard in range(plan.counts(run).shards):
         keys = posts.read_records(run, shard, ["key"])["key"].to_pylist()
         rows = slice(start, start + len(keys))
         embeddings.write(
@@ -96,7 +98,7 @@ def write_embeddings(
             made,
             shard,
             keys,
-            [None if here else "absent" for here in present[rows]],
+            [None if is_present else "absent" for is_present in present[rows]],
             None if vectors is None else vectors[rows],
             {name: values[rows] for name, values in (scalars or {}).items()},
         )
@@ -136,8 +138,8 @@ def plant_run(folder: Path, truth: Planted) -> Run:
     positive = random.random(n) < 0.5
     # Content also tells the account apart, as real captions and pictures do.
     level = random.normal(size=truth.accounts)
-    own = random.normal(size=(truth.accounts, TEXT_WIDTH)).astype(np.float32)
-    text += 2 * own[account] if truth.account else 0
+    style = random.normal(size=(truth.accounts, TEXT_WIDTH)).astype(np.float32)
+    text += 2 * style[account] if truth.account else 0
     y = (
         6
         + truth.account * level[account]
@@ -169,12 +171,12 @@ def plant_run(folder: Path, truth: Planted) -> Run:
     everyone = np.ones(n, dtype=bool)
     write_embeddings(run, encoder("text", TEXT_WIDTH), text, has_text)
     write_embeddings(run, encoder("image", IMAGE_WIDTH), image, has_image)
-    told = text.copy()
-    told[:, 1] = truth.comments * (y - y.mean()) + (1 - truth.comments) * text[:, 1]
+    with_comments = text.copy()
+    with_comments[:, 1] = truth.comments * (y - y.mean()) + (1 - truth.comments) * text[:, 1]
     write_embeddings(
         run,
         encoder("text-with-comments", TEXT_WIDTH, available_before_publication=False),
-        told,
+        with_comments,
         everyone,
     )
     names = ("log_followers", "width", "category_food", "caption_length", *truth.extra_metadata)
@@ -223,7 +225,7 @@ def rewrite_keys() -> Callable[[Run], None]:
     """Replace the text embeddings of shard 0 by those of posts with other keys."""
 
     def rewrite(run: Run) -> None:
-        made = next(e for e in embeddings.encoders(run) if e.encoder == "text")
+        made = next(e for e in encoders_of(run) if e.encoder == "text")
         keys = [f"other{key}" for key in posts.read_records(run, 0, ["key"])["key"].to_pylist()]
         embeddings.write(run, made, 0, keys, [None] * len(keys), np.ones((len(keys), TEXT_WIDTH)), {})
 
@@ -235,10 +237,10 @@ def reencode() -> Callable[[Run], None]:
     """Encode the text of shard 0 again, with other numbers."""
 
     def rewrite(run: Run) -> None:
-        made = next(e for e in embeddings.encoders(run) if e.encoder == "text")
-        held = embeddings.read(run, made, 0)
-        keys = held.keys.to_pylist()
-        embeddings.write(run, made, 0, keys, [None] * len(keys), np.asarray(held.vectors) + 1, {})
+        made = next(e for e in encoders_of(run) if e.encoder == "text")
+        shard = embeddings.read(run, made, 0)
+        keys = shard.keys.to_pylist()
+        embeddings.write(run, made, 0, keys, [None] * len(keys), np.asarray(shard.vectors) + 1, {})
 
     return rewrite
 

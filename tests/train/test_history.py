@@ -8,15 +8,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train import history
-from train.history import COLUMNS, RECENT
+from postmill.train.data import history
+from postmill.train.data.history import COLUMNS, RECENT
 
 DAY = 86_400.0
 
 
-def brute_force(posts: list[tuple[int, float | None, float | None]], at: int) -> dict[str, float] | None:
-    """The history of post ``at`` of (account, time, target) triples, by looking at every other post."""
-    account, now, _ = posts[at]
+def brute_force(posts: list[tuple[int, float | None, float | None]], row: int) -> dict[str, float] | None:
+    """The history of post ``row`` of (account, time, target) triples, by looking at every other post."""
+    account, now, _ = posts[row]
     if now is None:
         return None
     earlier = sorted(
@@ -57,33 +57,33 @@ POSTS = st.lists(
 
 def computed(posts: list[tuple[int, float | None, float | None]]) -> tuple[np.ndarray, np.ndarray]:
     numbers = np.array([[a, math.nan if t is None else t, math.nan if y is None else y] for a, t, y in posts])
-    return history.features(numbers[:, 0].astype(np.uint64), numbers[:, 1], numbers[:, 2])
+    return history.of_posts(numbers[:, 0].astype(np.uint64), numbers[:, 1], numbers[:, 2])
 
 
 @given(POSTS)
 def test_it_is_what_brute_force_finds(posts: list[tuple[int, float | None, float | None]]) -> None:
     values, present = computed(posts)
-    for at in range(len(posts)):
-        expected = brute_force(posts, at)
-        assert present[at] == (expected is not None)
+    for row in range(len(posts)):
+        expected = brute_force(posts, row)
+        assert present[row] == (expected is not None)
         if expected is None:
-            assert not values[at].any()
+            assert not values[row].any()
         else:
-            np.testing.assert_allclose(values[at], [expected[name] for name in COLUMNS], atol=1e-4)
+            np.testing.assert_allclose(values[row], [expected[name] for name in COLUMNS], atol=1e-4)
 
 
 @given(POSTS, st.integers(0, 59))
 def test_a_post_is_blind_to_itself_and_to_what_comes_with_or_after_it(
-    posts: list[tuple[int, float | None, float | None]], at: int
+    posts: list[tuple[int, float | None, float | None]], row: int
 ) -> None:
-    at %= len(posts)
-    now = posts[at][1]
+    row %= len(posts)
+    now = posts[row][1]
     if now is None:
         return
     changed = [(a, t, 99.0 if t is not None and t >= now else y) for a, t, y in posts]
     before, after = computed(posts), computed(changed)
-    np.testing.assert_allclose(before[0][at], after[0][at], atol=1e-4)
-    assert before[1][at] == after[1][at]
+    np.testing.assert_allclose(before[0][row], after[0][row], atol=1e-4)
+    assert before[1][row] == after[1][row]
 
 
 @given(POSTS, st.integers(0, 99))

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from shards import models, posts
-from shards.errors import UsageError
-from shards.run import Run
-from train import predict
-from train.stage import train_run
+from postmill.shards.formats import models
+from postmill.shards.formats.units import shard_name
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.errors import UsageError
+from postmill.train import predict
+from postmill.train.stage import train_run
 
 MakeRun = Callable[..., Run]
 TRUTH = dict(accounts=30, text=0.6, image=0.6, metadata=0.5, account=0.7)
@@ -41,7 +42,7 @@ def test_new_posts_are_scored_with_an_interval_where_there_is_one(
         assert table["low"].null_count == 90
     else:
         assert (table["low"].to_numpy() <= predicted).all() and (predicted <= table["high"].to_numpy()).all()
-    one = predict.predict(trained, model, new.posts / f"{posts.shard_name(1)}.tar")
+    one = predict.predict(trained, model, new.posts / f"{shard_name(1)}.tar")
     assert one["key"].to_pylist() == table["key"].to_pylist()[30:60]
     # A sum over another number of rows may differ in the last bits of single precision.
     np.testing.assert_allclose(one["predicted"].to_numpy(), predicted[30:60], atol=1e-4)
@@ -50,14 +51,14 @@ def test_new_posts_are_scored_with_an_interval_where_there_is_one(
 @pytest.mark.parametrize("model", ["followers", "history", "boosting", "fusion", "stack"])
 def test_posts_of_training_get_what_evaluation_said(trained: Run, model: str) -> None:
     table = predict.predict(trained, model, trained.folder)
-    said = dict(zip(table["key"].to_pylist(), table["predicted"].to_pylist(), strict=True))
+    scored = dict(zip(table["key"].to_pylist(), table["predicted"].to_pylist(), strict=True))
     tested = pq.read_table(trained.models / model / models.PREDICTIONS_FILE)
-    np.testing.assert_allclose([said[key] for key in tested["key"].to_pylist()], tested["predicted"], atol=1e-4)
+    np.testing.assert_allclose([scored[key] for key in tested["key"].to_pylist()], tested["predicted"], atol=1e-4)
 
 
 def test_refusals_name_the_next_step(trained: Run, planted_run: MakeRun) -> None:
     new = planted_run("new", posts=40, **TRUTH)
-    with pytest.raises(UsageError, match=r"no model 'oracle' in this run; it has followers, history") as caught:
+    with pytest.raises(UsageError, match=r"'oracle' is none of this run's models: followers, history") as caught:
         predict.predict(trained, "oracle", new.folder)
     assert caught.value.place == "--model"
     with pytest.raises(UsageError, match="only after publication"):

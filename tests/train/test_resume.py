@@ -11,29 +11,31 @@ import numpy as np
 import pytest
 import torch
 
-from shards import models
-from shards import run as runs
-from shards.embeddings import Encoder
-from shards.run import Run
-from train import checkpoint, loop, pools, recipes
-from train.checkpoint import Checkpoints, State
-from train.determinism import deterministic
-from train.features import Modality
-from train.networks import CONCAT, TRANSFORMER, Fusion, Spec
-from train.problem import Fit
-from train.stage import train_run
+from postmill.shards.formats import models
+from postmill.shards.formats.encoders import Encoder
+from postmill.shards.run.folder import Run
+from postmill.train.data.modality import Block, Modality
+from postmill.train.models import checkpoint, loop, pools, recipes
+from postmill.train.models.checkpoint import Checkpoints, State
+from postmill.train.models.determinism import deterministic
+from postmill.train.models.learners import TrainingContext
+from postmill.train.models.loop import Examples
+from postmill.train.models.networks import Fusion, Spec
+from postmill.train.models.problem import Fit
+from postmill.train.stage import train_run
+from tests.runs import new_run
 
 ROWS = 400
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return runs.create_or_check(tmp_path / "run", {"test": 1}, {}, {})
+    return new_run(tmp_path / "run")
 
 
 @pytest.fixture
 def small_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(pools, "HELD", 64)
+    monkeypatch.setattr(pools, "IN_MEMORY", 64)
     monkeypatch.setattr(pools, "POOL", 64)
     monkeypatch.setattr(pools, "STRETCH", 16)
     yield
@@ -62,55 +64,53 @@ def trained(make_encoder: Callable[..., Encoder], checkpoints: Checkpoints | Non
     random = np.random.default_rng(0)
     values = random.normal(size=(ROWS, 6)).astype(np.float16)
     modality = Modality(
-        "text", make_encoder("text", 6), (), 6, (values,), np.array([0, ROWS]), np.ones(ROWS, dtype=bool), True
+        "text", make_encoder("text", 6), (), 6, (Block(values),), np.array([0, ROWS]), np.ones(ROWS, dtype=bool), True
     )
     target = values[:, 0].astype(np.float64) + random.normal(size=ROWS)
     recipe = replace(recipes.postmill(ROWS), epochs=3, batch=16, hidden=8, token=8, dropout=0.3)
-    recipe = replace(recipe, **{name: value for name, value in changes.items() if name != "kind"})
+    recipe = replace(recipe, **{name: value for name, value in changes.items() if name != "fusion"})
     with deterministic(7, threads=1):
         spec = Spec("text", 6, True, torch.zeros(6), torch.ones(6))
-        network = Fusion((spec,), changes.get("kind", CONCAT), 8, 8, 0.3, 0.2)
+        network = Fusion((spec,), changes.get("fusion", "concatenation"), 8, 8, 0.3, 0.2)
         validation = np.arange(ROWS) % 5 == 0
-        rows, units = np.arange(ROWS), np.arange(ROWS) // 8
-        history = loop.fit(
-            network, {"text": modality}, rows, target, units, validation, recipe, 7, "cpu", checkpoints, "split-0.0"
-        )
-    return {**{name: value.numpy() for name, value in network.state_dict().items()}, "history": vars(history)}
+        examples = Examples({"text": modality}, np.arange(ROWS), target, np.arange(ROWS) // 8, validation)
+        log = loop.train(network, examples, TrainingContext(recipe, "cpu", checkpoints, "split-0.0"), 7)
+    return {**{name: value.numpy() for name, value in network.state_dict().items()}, "log": vars(log)}
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    assert one.keys() == other.keys() and one["history"] == other["history"]
-    return all(np.array_equal(one[name], other[name]) for name in one if name != "history")
+    assert one.keys() == other.keys() and one["log"] == other["log"]
+    return all(np.array_equal(one[name], other[name]) for name in one if name != "log")
 
 
 @pytest.mark.parametrize("after", [1, 4, 5, 11, 14])
 def test_killed_at_a_step_and_taken_up_again_to_the_last_bit(
     make_encoder: Callable[..., Encoder], run: Run, small_pools: None, after: int
 ) -> None:
-    whole = trained(make_encoder, None)
+    undisturbed = trained(make_encoder, None)
     with pytest.raises(Killed):
         trained(make_encoder, Fragile(run, after))
-    assert same(trained(make_encoder, Checkpoints(run, "model", "settings")), whole)
+    assert same(trained(make_encoder, Checkpoints(run, "model", "settings")), undisturbed)
 
 
-@pytest.mark.parametrize("changes", [{"ema": None}, {"intercepts": None}, {"patience": 1}, {"kind": TRANSFORMER}])
+@pytest.mark.parametrize("changes", [{"ema": None}, {"intercepts": None}, {"patience": 1}, {"fusion": "transformer"}])
 def test_killed_at_every_epoch_of_every_kind(
     make_encoder: Callable[..., Encoder], run: Run, changes: dict[str, Any]
 ) -> None:
-    whole = trained(make_encoder, None, **changes)
+    undisturbed = trained(make_encoder, None, **changes)
     for _ in range(3):
         try:
             trained(make_encoder, Fragile(run, 1), **changes)
         except Killed:
             continue
-    assert same(trained(make_encoder, Checkpoints(run, "model", "settings"), **changes), whole)
+    assert same(trained(make_encoder, Checkpoints(run, "model", "settings"), **changes), undisturbed)
 
 
 def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(run: Run) -> None:
     state = State({"a": np.arange(3.0)}, {"epoch": 2})
     Checkpoints(run, "model", "settings").keep("x", state)
-    held = Checkpoints(run, "model", "settings").resume("x")
-    assert held is not None and held.place == {"epoch": 2} and held.arrays["a"].tolist() == [0, 1, 2]
+    kept = Checkpoints(run, "model", "settings").resume("x")
+    assert kept is not None and kept.progress == {"epoch": 2} and kept.arrays["a"].tolist() == [0, 1, 2]
     assert Checkpoints(run, "model", "other settings").resume("x") is None
     path = models.folder(run, "model") / "checkpoint-x.safetensors"
     content = bytearray(path.read_bytes())
@@ -123,9 +123,9 @@ def test_what_took_long_is_kept_and_replaces_its_pieces(run: Run) -> None:
     keeper = Checkpoints(run, "model", "settings", long=0.0)
     keeper.keep("split-0.0", State({}, {}))
     keeper.keep("split-01.0", State({}, {}))
-    made = keeper.finished("split-0", lambda: Fit({"w": np.ones(2)}, {"trees": 3}))
+    fitted = keeper.finished("split-0", lambda: Fit({"w": np.ones(2)}, {"trees": 3}))
     again = Checkpoints(run, "model", "settings").finished("split-0", lambda: pytest.fail("made twice"))
-    assert again.details == made.details == {"trees": 3} and again.weights["w"].tolist() == [1, 1]
+    assert again.details == fitted.details == {"trees": 3} and again.weights["w"].tolist() == [1, 1]
     assert keeper.resume("split-0.0") is None and keeper.resume("split-01.0") is not None
     keeper.clear()
     assert not list(models.folder(run, "model").iterdir())
@@ -136,23 +136,23 @@ def test_a_killed_model_ends_with_the_same_files(
 ) -> None:
     """Kills within the second training, with everything kept: the first is not trained again."""
     runs_of = [planted_run(name, posts=120, accounts=30, text=0.5) for name in ("killed", "whole")]
-    asked: dict[str, Any] = dict(names=["text-mlp"], seeds=2, split_names=("influencer",))
-    train_run(runs_of[1], **asked)
+    options: dict[str, Any] = dict(names=["text-mlp"], seeds=2, split_names=("influencer",))
+    train_run(runs_of[1], **options)
     monkeypatch.setattr(checkpoint, "INTERVAL_S", 0.0)
     monkeypatch.setattr(checkpoint, "LONG_S", 0.0)
-    fit, calls = loop.fit, iter(range(100))
+    train, calls = loop.train, iter(range(100))
 
-    def killed(*arguments: Any) -> loop.History:
+    def killed(*arguments: Any) -> loop.TrainingLog:
         if next(calls) == 4:
             raise Killed
-        return fit(*arguments)
+        return train(*arguments)
 
-    monkeypatch.setattr(loop, "fit", killed)
+    monkeypatch.setattr(loop, "train", killed)
     with pytest.raises(Killed):
-        train_run(runs_of[0], **asked)
+        train_run(runs_of[0], **options)
     kept = {path.name for path in (runs_of[0].models / "text-mlp").glob("checkpoint-*.json")}
     assert "checkpoint-influencer-0.done.json" in kept
-    train_run(runs_of[0], **asked)
+    train_run(runs_of[0], **options)
     assert next(calls) == 7  # five before the kill, and the two that were left
     files = [{p.name: p.read_bytes() for p in (run.models / "text-mlp").iterdir()} for run in runs_of]
     assert files[0] == files[1]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as Reference
 
-from shards.embeddings import Encoder
-from train import ridge
-from train.features import Modality
+from postmill.shards.formats.encoders import Encoder
+from postmill.train.data.modality import Block, Modality
+from postmill.train.models import ridge
 
 N, D = 400, 6
 
@@ -19,16 +19,16 @@ N, D = 400, 6
 def as_modality(make_encoder: Callable[..., Encoder]) -> Callable[..., Modality]:
     def make(values: np.ndarray, present: np.ndarray | None = None) -> Modality:
         n, d = values.shape
-        here = np.ones(n, dtype=bool) if present is None else present
+        shown = np.ones(n, dtype=bool) if present is None else present
         columns = tuple(f"c{k}" for k in range(d))
         return Modality(
             "metadata",
             make_encoder("metadata", d),
             columns,
             d,
-            (values.astype(np.float32),),
+            (Block(values.astype(np.float32)),),
             np.array([0, n]),
-            here,
+            shown,
             True,
         )
 
@@ -45,36 +45,36 @@ def plant(accounts: int, level: float, noise: float, seed: int) -> tuple[np.ndar
     return x, (y - y.mean()) / y.std(), account.astype(np.uint64), float(y.std())
 
 
-def test_it_is_scikit_learns_where_units_are_single_posts(as_modality: Callable[..., Modality]) -> None:
+def test_it_is_scikit_learns_where_groups_are_single_posts(as_modality: Callable[..., Modality]) -> None:
     x, y, *_ = plant(50, 0.0, 1.0, 0)
     modality, rows = as_modality(x), np.arange(N)
-    found = ridge.fit([modality], rows, y, np.arange(N, dtype=np.uint64), 0)
+    fitted = ridge.solve([modality], rows, y, np.arange(N, dtype=np.uint64), 0)
     standardised = (x - x.mean(axis=0)) / x.std(axis=0)
-    reference = Reference(alpha=found.penalty * N).fit(standardised.astype(float), y)
-    assert found.ratio == 0
-    np.testing.assert_allclose(found.coefficients[:D], reference.coef_, atol=1e-5)
-    np.testing.assert_allclose(ridge.predict(found, [modality], rows), reference.predict(standardised), atol=1e-5)
+    reference = Reference(alpha=fitted.penalty * N).fit(standardised.astype(float), y)
+    assert fitted.variance_ratio == 0
+    np.testing.assert_allclose(fitted.coefficients[:D], reference.coef_, atol=1e-5)
+    np.testing.assert_allclose(ridge.predict(fitted, [modality], rows), reference.predict(standardised), atol=1e-5)
 
 
 def test_intercepts_are_generalised_least_squares(as_modality: Callable[..., Modality]) -> None:
     """Against the textbook: whiten with the inverse of the covariance that one ratio implies, then least squares."""
     x, y, account, _ = plant(25, 2.0, 0.5, 1)
-    found = ridge.fit([as_modality(x)], np.arange(N), y, account, 0)
-    assert found.ratio > 0
+    fitted = ridge.solve([as_modality(x)], np.arange(N), y, account, 0)
+    assert fitted.variance_ratio > 0
     same = account[:, None] == account[None, :]
-    precision = np.linalg.inv(np.eye(N) + found.ratio * same)
+    precision = np.linalg.inv(np.eye(N) + fitted.variance_ratio * same)
     columns = np.column_stack([(x - x.mean(axis=0)) / x.std(axis=0), np.ones(N)]).astype(float)
-    penalty = found.penalty * N * np.diag([1.0] * D + [0.0])
+    penalty = fitted.penalty * N * np.diag([1.0] * D + [0.0])
     solution = np.linalg.solve(columns.T @ precision @ columns + penalty, columns.T @ precision @ y)
-    np.testing.assert_allclose([*found.coefficients[:D], found.intercept], solution, atol=1e-5)
+    np.testing.assert_allclose([*fitted.coefficients[:D], fitted.intercept], solution, atol=1e-5)
 
 
 def test_intercepts_find_the_slope_that_accounts_hide(as_modality: Callable[..., Modality]) -> None:
     errors = []
     for seed in range(6):
         x, y, account, scale = plant(25, 2.0, 0.3, seed)
-        ours = ridge.fit([as_modality(x)], np.arange(N), y, account, 0).coefficients * scale
-        plain = ridge.fit([as_modality(x)], np.arange(N), y, np.arange(N, dtype=np.uint64), 0).coefficients * scale
+        ours = ridge.solve([as_modality(x)], np.arange(N), y, account, 0).coefficients * scale
+        plain = ridge.solve([as_modality(x)], np.arange(N), y, np.arange(N, dtype=np.uint64), 0).coefficients * scale
         errors.append([abs(ours[0] - 1), abs(plain[0] - 1)])
         assert abs(ours[1]) < abs(plain[1])
     mean_ours, mean_plain = np.mean(errors, axis=0)
@@ -84,8 +84,8 @@ def test_intercepts_find_the_slope_that_accounts_hide(as_modality: Callable[...,
 def test_noise_gets_the_mean(as_modality: Callable[..., Modality]) -> None:
     random = np.random.default_rng(3)
     modality = as_modality(random.normal(size=(N, D)))
-    found = ridge.fit([modality], np.arange(N), random.normal(size=N), np.arange(N, dtype=np.uint64) // 10, 0)
-    assert np.abs(found.coefficients).max() < 0.1
+    fitted = ridge.solve([modality], np.arange(N), random.normal(size=N), np.arange(N, dtype=np.uint64) // 10, 0)
+    assert np.abs(fitted.coefficients).max() < 0.1
 
 
 def test_an_absent_post_is_predicted_by_its_absence(as_modality: Callable[..., Modality]) -> None:
@@ -94,20 +94,20 @@ def test_an_absent_post_is_predicted_by_its_absence(as_modality: Callable[..., M
     x = np.where(present[:, None], random.normal(50, 1, size=(N, D)), 0)
     y = np.where(present, x[:, 0] - 50, 5.0)
     modality = as_modality(x, present)
-    found = ridge.fit([modality], np.arange(N), (y - y.mean()) / y.std(), np.arange(N, dtype=np.uint64), 0)
-    predicted = ridge.predict(found, [modality], np.arange(N)) * y.std() + y.mean()
+    fitted = ridge.solve([modality], np.arange(N), (y - y.mean()) / y.std(), np.arange(N, dtype=np.uint64), 0)
+    predicted = ridge.predict(fitted, [modality], np.arange(N)) * y.std() + y.mean()
     assert np.abs(predicted - y).max() < 0.05
 
 
-def test_one_unit_and_a_constant_column_are_no_trouble(as_modality: Callable[..., Modality]) -> None:
+def test_one_group_and_a_constant_column_are_no_trouble(as_modality: Callable[..., Modality]) -> None:
     x = np.full((20, D), 7.0)
-    found = ridge.fit([as_modality(x)], np.arange(20), np.linspace(-1, 1, 20), np.zeros(20, dtype=np.uint64), 0)
-    assert found.coefficients.tolist() == [0.0] * (D + 1)
-    assert np.isfinite(found.validation_loss)
+    fitted = ridge.solve([as_modality(x)], np.arange(20), np.linspace(-1, 1, 20), np.zeros(20, dtype=np.uint64), 0)
+    assert fitted.coefficients.tolist() == [0.0] * (D + 1)
+    assert np.isfinite(fitted.validation_loss)
 
 
 def test_an_outlier_is_clipped(as_modality: Callable[..., Modality]) -> None:
     x, y, *_ = plant(50, 0.0, 0.1, 5)
-    found = ridge.fit([as_modality(x)], np.arange(N), y, np.arange(N, dtype=np.uint64), 0)
+    fitted = ridge.solve([as_modality(x)], np.arange(N), y, np.arange(N, dtype=np.uint64), 0)
     wild = as_modality(np.full((1, D), 1e9))
-    assert abs(ridge.predict(found, [wild], np.array([0]))[0]) < D * ridge.LIMIT
+    assert abs(ridge.predict(fitted, [wild], np.array([0]))[0]) < D * ridge.LIMIT

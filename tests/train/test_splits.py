@@ -12,67 +12,73 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train import splits
+from postmill.train.data import splits
+from postmill.train.data.arrays import Ids
+from postmill.train.data.groups import components, group_ids
+from postmill.train.data.hashing import hash64
+from postmill.train.options import Split
 
-UNITS = st.lists(st.integers(0, 40), min_size=2, max_size=200).filter(lambda ids: len(set(ids)) > 1)
+GROUPED = st.lists(st.integers(0, 40), min_size=2, max_size=200).filter(lambda ids: len(set(ids)) > 1)
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def as_units(ids: list[int]) -> splits.Units:
+def as_groups(ids: list[int]) -> Ids:
     return np.array(ids, dtype=np.uint64)
 
 
-@given(UNITS, st.integers(0, 20))
-def test_a_unit_is_never_on_both_sides(ids: list[int], seed: int) -> None:
-    units = as_units(ids)
-    test = splits.tested(units, seed)
+@given(GROUPED, st.integers(0, 20))
+def test_a_group_is_never_on_both_sides(ids: list[int], seed: int) -> None:
+    groups = as_groups(ids)
+    test = splits.tested(groups, seed)
     assert test.any() and not test.all()
-    assert not set(units[test]) & set(units[~test])
+    assert not set(groups[test]) & set(groups[~test])
 
 
-@given(UNITS, st.integers(0, 3))
+@given(GROUPED, st.integers(0, 3))
 def test_as_many_seeds_as_folds_test_every_post_once(ids: list[int], repetition: int) -> None:
-    units = as_units(ids)
-    folds = min(splits.FOLDS, len(np.unique(units)))
-    times = sum(splits.tested(units, seed).astype(int) for seed in range(repetition * folds, (repetition + 1) * folds))
+    groups = as_groups(ids)
+    folds = min(splits.FOLDS, len(np.unique(groups)))
+    times = sum(splits.tested(groups, seed).astype(int) for seed in range(repetition * folds, (repetition + 1) * folds))
     assert (times == 1).all()
 
 
-@given(UNITS)
-def test_folds_have_equally_many_units(ids: list[int]) -> None:
-    units = as_units(ids)
-    fold = splits.folds(units, 3, "test", 5)
-    sizes = [len(np.unique(units[fold == n])) for n in range(5)]
+@given(GROUPED)
+def test_folds_have_equally_many_groups(ids: list[int]) -> None:
+    groups = as_groups(ids)
+    fold = splits.folds(groups, 3, "test", 5)
+    sizes = [len(np.unique(groups[fold == n])) for n in range(5)]
     assert max(sizes) - min(sizes) <= 1
 
 
-@given(UNITS, st.integers(0, 99))
-def test_the_order_of_posts_does_not_matter(ids: list[int], seed: int) -> None:
-    units = as_units(ids)
+@given(GROUPED, st.integers(0, 99))
+def test_the_order_groups_does_not_matter(ids: list[int], seed: int) -> None:
+    groups = as_groups(ids)
     order = np.random.default_rng(seed).permutation(len(ids))
-    np.testing.assert_array_equal(splits.tested(units, 1)[order], splits.tested(units[order], 1))
+    np.testing.assert_array_equal(splits.tested(groups, 1)[order], splits.tested(groups[order], 1))
 
 
 def test_seeds_from_the_number_of_folds_on_deal_anew() -> None:
-    units = np.arange(50, dtype=np.uint64)
-    assert (splits.tested(units, 0) != splits.tested(units, 5)).any()
-    assert (splits.folds(units, 0, "test", 5) != splits.folds(units, 0, "validation", 5)).any()
+    groups = np.arange(50, dtype=np.uint64)
+    assert (splits.tested(groups, 0) != splits.tested(groups, 5)).any()
+    assert (splits.folds(groups, 0, "test", 5) != splits.folds(groups, 0, "validation", 5)).any()
 
 
-def test_one_unit_cannot_be_split() -> None:
-    with pytest.raises(ValueError, match="1 unit"):
+def test_one_group_cannot_be_split() -> None:
+    with pytest.raises(ValueError, match="1 group"):
         splits.tested(np.zeros(9, dtype=np.uint64), 0)
 
 
 def test_another_process_makes_the_same_split() -> None:
     program = (
-        "import numpy as np; import pyarrow as pa; from train import splits;"
-        "ids = splits.unit_ids(np.arange(100), pa.array([f'account{n}' for n in range(100)]));"
+        "import numpy as np; import pyarrow as pa; from postmill.train.data import groups, splits;"
+        "ids = groups.group_ids(np.arange(100), pa.array([f'account{n}' for n in range(100)]));"
         "print(np.flatnonzero(splits.tested(ids, 2)).tolist())"
     )
-    said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    ids = splits.unit_ids(np.arange(100), pa.array([f"account{n}" for n in range(100)]))
-    assert said.strip() == str(np.flatnonzero(splits.tested(ids, 2)).tolist())
+    output = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    ids = group_ids(np.arange(100), pa.array([f"account{n}" for n in range(100)]))
+    assert output.strip() == str(np.flatnonzero(splits.tested(ids, 2)).tolist())
     # Frozen: another hash would change every number that was ever reported.
     assert np.flatnonzero(splits.tested(ids, 2))[:8].tolist() == [2, 4, 12, 20, 23, 25, 33, 35]
 
@@ -89,44 +95,25 @@ def test_components_are_those_of_a_plain_search(links: list[tuple[int, int]]) ->
             for b, token_b in links:
                 if token_a == token_b:
                     label[a] = label[b] = min(label[a], label[b])
-    assert splits.components(size, rows, tokens).tolist() == label
+    assert components(size, rows, tokens).tolist() == label
 
 
 def test_long_chains_are_one_component() -> None:
     size = 5_000
     rows = np.repeat(np.arange(size), 2)[1:-1]
     tokens = np.repeat(np.arange(size - 1), 2).astype(np.uint64)
-    assert (splits.components(size, rows, tokens) == 0).all()
+    assert (components(size, rows, tokens) == 0).all()
 
 
-def test_a_unit_id_depends_on_what_is_in_it_not_on_where() -> None:
-    one = splits.unit_ids(np.array([0, 0, 2]), pa.array(["b", "a", "c"]))
-    other = splits.unit_ids(np.array([0, 1, 1]), pa.array(["c", "a", "b"]))
+def test_a_group_id_depends_on_what_is_in_it_not_on_where() -> None:
+    one = group_ids(np.array([0, 0, 2]), pa.array(["b", "a", "c"]))
+    other = group_ids(np.array([0, 1, 1]), pa.array(["c", "a", "b"]))
     assert one[0] == one[1] == other[1] == other[2]
     assert one[2] == other[0] != one[0]
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "together"),
-    [
-        (("ann", ["1.jpg"], "x"), ("ann", ["1.jpg", "2.jpg"], "y"), True),
-        (("ann", ["1.jpg"], "Same  words\nhere"), ("ann", ["2.jpg"], "same words here "), True),
-        (("ann", ["1.jpg"], "same words here"), ("bob", ["1.jpg"], "same words here"), False),
-        (("ann", ["1.jpg"], ""), ("ann", ["2.jpg"], "  "), False),
-        (("ann", ["1.jpg"], None), ("ann", ["2.jpg"], None), False),
-        (("ann", ["1.jpg"], "\uff33ale"), ("ann", ["2.jpg"], "sale"), True),
-        (("ann", ["1.jpg"], "1.jpg"), ("ann", ["2.jpg"], "2.jpg"), False),
-    ],
-)
-def test_near_duplicates_share_a_token(
-    first: tuple[str, list[str], str | None], second: tuple[str, list[str], str | None], together: bool
-) -> None:
-    shared = set(splits.near_duplicate_tokens(*first)) & set(splits.near_duplicate_tokens(*second))
-    assert bool(shared) == together
-
-
 def test_hashes_keep_their_parts_apart() -> None:
-    assert splits.hash64("ab", "c") != splits.hash64("a", "bc")
+    assert hash64("ab", "c") != hash64("a", "bc")
 
 
 def drawn(seed: int, posts: int, accounts: int) -> splits.Posts:
@@ -139,7 +126,7 @@ def drawn(seed: int, posts: int, accounts: int) -> splits.Posts:
     return splits.Posts(account, group, taken_at)
 
 
-@given(st.integers(0, 999), st.integers(2, 150), st.integers(1, 20), st.sampled_from(splits.SPLITS), st.integers(0, 9))
+@given(st.integers(0, 999), st.integers(2, 150), st.integers(1, 20), st.sampled_from(tuple(Split)), st.integers(0, 9))
 def test_what_a_split_promises_holds(seed: int, posts: int, accounts: int, split: str, number: int) -> None:
     of = drawn(seed, posts, accounts)
     if splits.impossible(of, split):
@@ -148,10 +135,10 @@ def test_what_a_split_promises_holds(seed: int, posts: int, accounts: int, split
         return
     train, test = splits.divide(of, split, number)
     assert train.any() and test.any() and not (train & test).any()
-    assert not set(of.groups[train]) & set(of.groups[test])
+    assert not set(of.near_duplicates[train]) & set(of.near_duplicates[test])
     if split in splits.BY_ACCOUNT:
         assert not set(of.accounts[train]) & set(of.accounts[test])
-    if split in (splits.TIME, splits.TIME_INFLUENCER):
+    if split in (Split.TIME, Split.TIME_INFLUENCER):
         assert np.nanmax(of.taken_at[train]) < np.nanmin(of.taken_at[test])
         assert not np.isnan(of.taken_at[train | test]).any()
     else:
@@ -162,11 +149,11 @@ def test_the_splits_by_time_test_the_same_posts_once() -> None:
     of = drawn(3, 600, 40)
     times = {
         split: sum(splits.divide(of, split, seed)[1].astype(int) for seed in range(splits.FOLDS))
-        for split in (splits.TIME, splits.TIME_INFLUENCER)
+        for split in (Split.TIME, Split.TIME_INFLUENCER)
     }
     after = of.taken_at >= splits.cut(of.taken_at)
-    np.testing.assert_array_equal(times[splits.TIME], after.astype(int))
-    np.testing.assert_array_equal(times[splits.TIME_INFLUENCER], after.astype(int))
+    np.testing.assert_array_equal(times[Split.TIME], after.astype(int))
+    np.testing.assert_array_equal(times[Split.TIME_INFLUENCER], after.astype(int))
     assert 0.15 < after.mean() < 0.25
 
 
@@ -175,6 +162,6 @@ def test_the_splits_by_time_test_the_same_posts_once() -> None:
     [([np.nan] * 6, "no two times"), ([5.0] * 6, "no two times"), ([1, 2, 3, 4, 5, 6], "")],
 )
 def test_without_a_before_and_an_after_there_is_no_split_by_time(taken_at: list[float], why: str) -> None:
-    of = splits.Posts(as_units([1, 1, 2, 2, 3, 3]), as_units([1, 2, 3, 4, 5, 6]), np.array(taken_at, dtype=float))
-    assert (why in splits.impossible(of, splits.TIME)) and bool(splits.impossible(of, splits.TIME)) == bool(why)
-    assert not splits.impossible(of, splits.RANDOM)
+    of = splits.Posts(as_groups([1, 1, 2, 2, 3, 3]), as_groups([1, 2, 3, 4, 5, 6]), np.array(taken_at, dtype=float))
+    assert (why in splits.impossible(of, Split.TIME)) and bool(splits.impossible(of, Split.TIME)) == bool(why)
+    assert not splits.impossible(of, Split.RANDOM)

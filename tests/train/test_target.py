@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from shards.errors import UsageError
-from train import target
+from postmill.shards.runtime.errors import UsageError
+from postmill.train.data import target
 
 
 def column(*values: int | None) -> pa.ChunkedArray:
@@ -22,14 +22,14 @@ def test_the_formula(weight: float, expected: float) -> None:
 
 
 def test_what_has_no_target_is_counted_once_by_reason() -> None:
-    found = target.engagement(column(None, 5, None, -1, 5, 5), column(3, None, None, 3, -2, 3), 1.0)
-    assert found.left_out == {"hidden_likes": 2, "unknown_comment_count": 1, "negative_count": 2}
-    assert np.isnan(found.values).tolist() == [True, True, True, True, True, False]
+    engagement = target.engagement(column(None, 5, None, -1, 5, 5), column(3, None, None, 3, -2, 3), 1.0)
+    assert engagement.left_out == {"hidden_likes": 2, "unknown_comment_count": 1, "negative_count": 2}
+    assert np.isnan(engagement.values).tolist() == [True, True, True, True, True, False]
 
 
 def test_comments_that_do_not_count_need_not_be_known() -> None:
-    found = target.engagement(column(5, 6), column(None, -1), 0.0)
-    assert found.left_out == {} and found.values.tolist() == pytest.approx([math.log(6), math.log(7)])
+    engagement = target.engagement(column(5, 6), column(None, -1), 0.0)
+    assert engagement.left_out == {} and engagement.values.tolist() == pytest.approx([math.log(6), math.log(7)])
 
 
 @pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
@@ -48,5 +48,5 @@ def test_standardisation_undoes_itself() -> None:
 
 def test_equal_targets_are_not_divided_by_zero() -> None:
     scale = target.fit_scale(np.full(5, 0.1))
-    assert scale.deviation == 1.0
+    assert scale.std == 1.0
     assert np.isfinite(scale.standardise(np.full(5, 0.1))).all()

@@ -12,13 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ingest import sample_truth
-from train import features, history, intervals, ladder, metrics, splits
-from train.features import Modality
-from train.intervals import Interval
-from train.metrics import Predicted
-from train.neural import Place
-from train.problem import Problem
+from postmill.ingest.sample import truth as sample_truth
+from postmill.train.data import history, splits
+from postmill.train.data.modality import Block, Modality, in_memory
+from postmill.train.evaluation import intervals, metrics
+from postmill.train.evaluation.intervals import Interval
+from postmill.train.evaluation.measures import Predicted
+from postmill.train.models import ladder, recipes
+from postmill.train.models.learners import TrainingContext
+from postmill.train.models.problem import Problem
+from postmill.train.models.registry import LADDER
 
 POSTS, ACCOUNTS, SEED = 20_000, 400, 11
 WIDTH = 16
@@ -52,25 +55,25 @@ def shown(truth: pa.Table, posts: splits.Posts, make_encoder: Callable[..., Any]
         if styled:
             values[:, 4:] += 2 * random.normal(size=(ACCOUNTS, WIDTH - 4))[posts.accounts.astype(int)]
         return Modality(
-            name, make_encoder(name, WIDTH), (), WIDTH, (values.astype(np.float16),), starts, everyone, True
+            name, make_encoder(name, WIDTH), (), WIDTH, (Block(values.astype(np.float16)),), starts, everyone, True
         )
 
     followers = np.log1p(column(truth, "followers").astype(np.float64))
     numbers = np.column_stack([followers, np.zeros(POSTS)]).astype(np.float32)
-    past, has = history.features(posts.accounts, posts.taken_at, column(truth, "y"))
+    past, has = history.of_posts(posts.accounts, posts.taken_at, column(truth, "y"))
     leak = column(truth, "leak")[:, None].astype(np.float32)
     return {
         "text": embedding("text", column(truth, "text_effect")),
         "image": embedding("image", column(truth, "image_effect")),
         "styled": embedding("image", column(truth, "image_effect"), styled=True),
-        "sentiment": features.in_memory(
+        "sentiment": in_memory(
             "sentiment", ("caption_sentiment",), np.zeros((POSTS, 1), np.float32), everyone, before_publication=True
         ),
-        "metadata": features.in_memory(
+        "metadata": in_memory(
             "metadata", ("log_followers", "account_missing"), numbers, everyone, before_publication=True
         ),
-        "history": features.in_memory("history", history.COLUMNS, past, has, before_publication=True),
-        "afterwards": features.in_memory("afterwards", ("tone",), leak, everyone, before_publication=False),
+        "history": in_memory("history", history.COLUMNS, past, has, before_publication=True),
+        "afterwards": in_memory("afterwards", ("tone",), leak, everyone, before_publication=False),
     }
 
 
@@ -80,46 +83,46 @@ Judge = Callable[[str, str], Predicted]
 @pytest.fixture(scope="module")
 def judged(truth: pa.Table, posts: splits.Posts, shown: Mapping[str, Modality]) -> Judge:
     """What a model, trained on four fifths, says of the test posts of seed 0 of a split."""
-    y, held = column(truth, "y"), {}
+    y, parts = column(truth, "y"), {}
 
     def of(name: str, split: str) -> Predicted:
-        if (name, split) not in held:
+        if (name, split) not in parts:
             train, test = (np.flatnonzero(part) for part in splits.divide(posts, split, 0))
-            modalities = {modality: shown[modality] for modality in ladder.LADDER[name]}
+            modalities = {modality: shown[modality] for modality in LADDER[name].modalities}
             if name == "image-mlp":
                 modalities = {"image": shown["styled"]}
-            recipe = ladder.recipe_of("postmill", len(train))
-            fitted = ladder.fit(
-                name, recipe, Problem(modalities, train, y[train], posts.units(split)[train], 0), Place()
-            )
-            scores = ladder.apply(name, recipe, fitted.weights, modalities, test, "cpu")
-            held[name, split] = Predicted(y[test], scores.predicted, posts.accounts[test], np.zeros(len(test), int))
+            context = TrainingContext(recipes.recipe_of("postmill", len(train)))
+            fitted = ladder.fit(name, Problem(modalities, train, y[train], posts.groups(split)[train], 0), context)
+            scores = ladder.apply(name, fitted.weights, modalities, test, context)
+            parts[name, split] = Predicted(y[test], scores.predicted, posts.accounts[test], np.zeros(len(test), int))
             if scores.low is not None and scores.high is not None:
                 inside = (scores.low <= y[test]) & (y[test] <= scores.high)
-                held[name + " inside", split] = Predicted(inside.astype(float), np.zeros(len(test)), *_ids(posts, test))
-        return held[name, split]
+                parts[name + " inside", split] = Predicted(
+                    inside.astype(float), np.zeros(len(test)), *_ids(posts, test)
+                )
+        return parts[name, split]
 
     def _ids(of_posts: splits.Posts, test: np.ndarray) -> tuple[Any, Any]:
         return of_posts.accounts[test], np.zeros(len(test), dtype=np.int64)
 
     def get(name: str, split: str) -> Predicted:
         of(name.removesuffix(" inside"), split)
-        return held[name, split]
+        return parts[name, split]
 
     return get
 
 
 def r2(part: Predicted) -> float:
-    found = metrics.value(part, "r2")
-    assert found is not None
-    return found
+    value = metrics.value(part, "r2")
+    assert value is not None
+    return value
 
 
 def test_followers_explain_what_was_planted(judged: Judge) -> None:
     """A third of the variance is the slope on followers; the interval covers it."""
     part = judged("followers", "influencer")
-    found = intervals.interval(part, "r2")
-    assert isinstance(found, Interval) and found.low < sample_truth.FOLLOWER_SHARE < found.high
+    bounds = intervals.interval(part, "r2")
+    assert isinstance(bounds, Interval) and bounds.low < sample_truth.FOLLOWER_SHARE < bounds.high
     assert r2(part) == pytest.approx(sample_truth.FOLLOWER_SHARE, abs=0.12)
 
 
@@ -135,7 +138,7 @@ def test_history_finds_the_account_and_no_more(judged: Judge) -> None:
 def test_content_gains_over_history_what_was_planted(judged: Judge, model: str) -> None:
     """Text and picture were planted with six hundredths of the variance each: all in all, twelve."""
     planted = sample_truth.SHARES["text"] + sample_truth.SHARES["image"]
-    gain, bounds = intervals.difference(judged(model, "influencer"), judged("history", "influencer"), "r2")
+    gain, bounds = intervals.paired_difference(judged(model, "influencer"), judged("history", "influencer"), "r2")
     assert isinstance(bounds, Interval) and bounds.low > 0
     assert gain == pytest.approx(planted, abs=0.04)
     assert r2(judged(model, "influencer")) < 1 - sample_truth.SHARES["noise"] + 0.02
@@ -146,8 +149,8 @@ def test_order_within_accounts_is_that_of_content_against_noise(judged: Judge) -
 
     That is of the truth itself. A model has less: its history moves from post to post, with a noise of its own.
     """
-    found = metrics.value(judged("fusion", "influencer"), metrics.WITHIN)
-    assert found is not None and 0.5 < found < 0.61 + 0.03
+    within = metrics.value(judged("fusion", "influencer"), metrics.WITHIN)
+    assert within is not None and 0.5 < within < 0.61 + 0.03
 
 
 def test_a_random_split_looks_better_than_new_accounts(judged: Judge) -> None:

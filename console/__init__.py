@@ -1,0 +1,1 @@
+"""What the commands share: their options, what they print, and errors as people see them."""

@@ -1,0 +1,177 @@
+"""What commands show of a run or an archive without changing it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from postmill.console.output import err, out, progress
+from postmill.console.streams import emit
+from postmill.shards.runtime import interrupt
+from postmill.shards.runtime.errors import EXIT_FAULTS, Interrupted, PostmillError
+from postmill.shards.runtime.printable import printable, printable_json
+
+if TYPE_CHECKING:
+    from postmill.ingest.archive.inspect import Description
+    from postmill.shards.run.folder import Run
+
+_WATCH_S = 5.0
+
+
+def status(run: Run) -> None:
+    """Show how far the run is, and its jobs where there is a scheduler within reach."""
+    from postmill.jobs import show, submit
+    from postmill.shards.state import status as statuses
+
+    out.print(show.status_view(str(run.folder), statuses.read(run), submit.reachable(run)))
+
+
+def watch_status(run: Run) -> None:
+    """Show it anew every five seconds until Ctrl-C."""
+    from postmill.jobs import show, submit
+    from postmill.shards.state import status as statuses
+
+    try:
+        with Live(console=out, auto_refresh=False) as live:
+            while True:
+                view = show.status_view(str(run.folder), statuses.read(run), submit.reachable(run))
+                live.update(view, refresh=True)
+                time.sleep(_WATCH_S)
+    except Interrupted:
+        if not interrupt.answer(signal.SIGINT):
+            raise
+
+
+def status_json(run: Run) -> None:
+    """Print how far the run is as one JSON object."""
+    from postmill.jobs import show, submit
+    from postmill.shards.state import status as statuses
+
+    shown = show.as_json(statuses.read(run), submit.reachable(run))
+    _emit_json(shown, indent=1)
+
+
+def verify(run: Run, complete: bool = False) -> None:
+    """Show what is wrong with the run, and what mends it; and, in a line for each command, what is not done yet.
+
+    Args:
+        run: The run.
+        complete: Whether what is not done yet is wrong.
+
+    Raises:
+        PostmillError: Something is wrong.
+    """
+    from postmill.shards.run.manifests import SCHEMA_VERSION
+    from postmill.shards.state.verify import verify as verify_run
+
+    wrong = 0
+    undone: dict[str, list[str]] = {}  # by the command that does it
+    with progress() as shown:
+        for discrepancy in verify_run(run, shown):
+            if discrepancy.unfinished and not complete:
+                undone.setdefault(discrepancy.remedy, []).append(str(discrepancy))
+                continue
+            wrong += 1
+            err.print(escape(str(discrepancy)), style="red", highlight=False, soft_wrap=True)
+            err.print("  mend: " + escape(discrepancy.remedy), highlight=False, soft_wrap=True)
+    for command, what in undone.items():
+        more = f", and {len(what) - 1} more" if len(what) > 1 else ""
+        line = f"not done yet: {escape(what[0])}{more}; to go on: {escape(command)}"
+        out.print(line, soft_wrap=True, highlight=False)
+    if wrong:
+        raise PostmillError(
+            f"{wrong} things are wrong",
+            place=run.folder,
+            hint="do what stands under each: what is deleted is made anew, with the same bytes",
+        )
+    name = escape(str(run.folder))
+    if run.format_version != SCHEMA_VERSION:
+        out.print(
+            f"{name}: every byte is what its manifest states, and the counts add up; whether its rows are those of the "
+            f"plan cannot be judged, for it is of format {run.format_version}",
+            soft_wrap=True,
+        )
+        return
+    of = "of what is done " if undone else ""
+    out.print(f"{name}: every byte, file and row {of}is as it should be, and the counts add up", soft_wrap=True)
+
+
+def faults(run: Run) -> None:
+    """Show what was wrong with the input, by reason."""
+    from postmill.shards.formats.faults import count_faults
+
+    table = Table("reason", "faults", "posts lost", "meaning", title=f"Faults of {escape(str(run.folder))}")
+    for row in count_faults(run):
+        table.add_row(row.reason, str(row.faults), str(row.lost), row.meaning)
+    out.print(table if table.rows else "no faults")
+
+
+def faults_csv(run: Run) -> None:
+    """Print every fault as CSV, as bytes: the same in every locale, and to a file what stands in the tables.
+
+    To a terminal nothing goes that controls it.
+    """
+    from postmill.shards.formats.faults import faults_csv as csv_of
+
+    shown = out.is_terminal
+    for piece in csv_of(run):
+        emit(printable(piece.decode().replace("\r\n", "\n")).encode() if shown else piece)
+
+
+def inspect(source: list[str], as_json: bool, digest: bool, strict: bool, salvage: bool) -> None:
+    """Show what a zip is, or what each of its entries holds; exit with 3 if there are faults."""
+    from postmill.ingest.archive.inspect import describe, digests
+    from postmill.ingest.archive.reader import Archive
+
+    parts = source if len(source) > 1 else source[0]
+    with progress() as shown, Archive.open(parts, strict=strict, salvage=salvage) as archive:
+        if digest:
+            faulty = 0
+            for line in digests(archive, shown):
+                faulty += "fault" in line
+                _emit_json(line)
+        else:
+            description = describe(archive, shown)
+            faulty = sum(description.faults.values())
+            if as_json:
+                _emit_json(asdict(description), indent=1)
+            else:
+                out.print(archive_view(description))
+    if faulty:
+        raise typer.Exit(EXIT_FAULTS)
+
+
+def _emit_json(value: Mapping[str, Any], indent: int | None = None) -> None:
+    """Print ``value`` as JSON in UTF-8; half a character, as in a name that is not UTF-8, as JSON's escape."""
+    text = printable_json(json.dumps(value, indent=indent, ensure_ascii=False))
+    emit((text + "\n").encode("utf-8", "backslashreplace"))
+
+
+def archive_view(archive: Description) -> Table:
+    """Return what an archive is: kind, parts, files, methods, faults, warnings."""
+    from postmill.ingest.archive.inspect import KINDS
+    from postmill.shards.formats.faults import meaning
+
+    table = Table(box=None, show_header=False)
+    sizes = [size for _, size in archive.parts]
+    first, last = (escape(archive.parts[index][0]) for index in (0, -1))
+    table.add_row("kind", KINDS[archive.kind] + (", ZIP64" if archive.zip64 else ""))
+    table.add_row("parts", f"{len(sizes):,}: {first}" + (f" to {last}" if len(sizes) > 1 else ""))
+    table.add_row("part sizes", f"{min(sizes):,} to {max(sizes):,} bytes, {sum(sizes):,} in all")
+    table.add_row("files", f"{archive.files:,}, and {archive.folders:,} folders")
+    table.add_row("plain size", f"{archive.size:,} bytes from {archive.compressed_size:,}")
+    table.add_row("methods", ", ".join(f"{name} {count:,}" for name, count in archive.methods.items()) or "none")
+    for reason, count in archive.faults.items():
+        table.add_row("[red]fault", f"{reason} {count:,}: {meaning(reason)}")
+    for warning in archive.warnings:
+        table.add_row("[yellow]warning", escape(warning))
+    return table

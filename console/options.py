@@ -1,0 +1,218 @@
+"""The options that several commands have. What is chosen of a closed set is named in the help and completed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from postmill.console.output import out
+from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.shards.formats.choices import Stage
+from postmill.shards.run.options import MAX_ENTRY, SHARD_BYTES, Level, TypedOptions
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.errors import UsageError, unknown
+from postmill.train.options import FeatureSet, RecipeName, Split
+
+_WIDE = 60  # of a list of names that stands in the help where other options have their type
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def one_of(kind: type[Choice], option: str, help_text: str) -> Any:
+    """Return an option that takes one of ``kind``.
+
+    Args:
+        kind: The closed set.
+        option: Its name, such as ``--device``.
+        help_text: What it is for.
+    """
+
+    def parse(value: str) -> Choice:
+        if value not in set(kind):
+            raise unknown(value, kind, place=option)
+        return kind(value)
+
+    return typer.Option(option, parser=parse, metavar=f"[{'|'.join(kind)}]", help=help_text, autocompletion=_of(kind))
+
+
+def list_of(kind: Iterable[str], option: str, help_text: str) -> Any:
+    """Return an option that takes several of ``kind``, each by itself; :func:`listed` reads what was given."""
+    names = list(kind)
+    metavar = f"[{'|'.join(names)}]"
+    if len(metavar) > _WIDE:
+        metavar, help_text = "NAME", f"{help_text} One of {', '.join(names)}."
+    return typer.Option(option, metavar=metavar, help=f"{help_text} Repeatable.", autocompletion=_of(names))
+
+
+def listed(values: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the values of an option that is repeatable, each once; a list with commas is read too."""
+    words = (word.strip() for value in values or () for word in value.split(","))
+    return tuple(dict.fromkeys(word for word in words if word))
+
+
+def range_text(values: Iterable[str] | None) -> str | None:
+    """Return the ranges of an option that is repeatable as one text, None where it was not given."""
+    return ",".join(listed(values)) or None
+
+
+def chosen(values: Iterable[str] | None, kind: type[Choice], option: str) -> tuple[Choice, ...]:
+    """Return :func:`listed` values as members of the closed set ``kind``.
+
+    Raises:
+        UsageError: One of them is not in it.
+    """
+    names = listed(values)
+    for name in names:
+        if name not in set(kind):
+            raise unknown(name, kind, place=option)
+    return tuple(kind(name) for name in names)
+
+
+def overrides(pairs: Iterable[str] | None) -> dict[str, str]:
+    """Read ``--model ENCODER=MODEL`` options.
+
+    Raises:
+        UsageError: One is not of that form.
+    """
+    models: dict[str, str] = {}
+    for pair in pairs or ():
+        encoder, equals, model = pair.partition("=")
+        if not equals or not encoder or not model:
+            raise UsageError(f"{pair!r} names no model", place="--model", hint="write --model text=/path/to/folder")
+        models[encoder] = model
+    return models
+
+
+def planned_with(
+    shard_size: int | None, max_entry: int | None, raw: bool | None, strict: bool | None, salvage: bool | None
+) -> TypedOptions:
+    """Read the options that a run is planned with; sizes in MiB, None for what was not typed.
+
+    Raises:
+        UsageError: Two of them exclude each other.
+    """
+    shard_bytes, entry_bytes = (None if size is None else size << 20 for size in (shard_size, max_entry))
+    return TypedOptions(shard_bytes, entry_bytes, raw, level_of(strict, salvage))
+
+
+def level_of(strict: bool | None, salvage: bool | None) -> Level | None:
+    """Read the two options that set how much contradiction in an archive is borne; None where neither was typed.
+
+    Raises:
+        UsageError: Both are given.
+    """
+    if strict and salvage:
+        raise UsageError("exclude each other", place="--strict and --salvage", hint="choose one")
+    if strict is None and salvage is None:
+        return None
+    return Level.STRICT if strict else Level.SALVAGE if salvage else Level.DEFAULT
+
+
+def _of(names: Iterable[str]) -> Callable[[str], list[str]]:
+    words = [str(name) for name in names]
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
+
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Folder or address with influencers.txt, the mapping file, Post_metadata/ and Post_images/.",
+    ),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
+MetadataOption = Annotated[str | None, typer.Option("--metadata", help="Any part of the metadata archive.")]
+ImagesOption = Annotated[str | None, typer.Option("--images", help="Any part of the picture archive.")]
+MappingOption = Annotated[str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst.")]
+InfluencersOption = Annotated[str | None, typer.Option("--influencers", help="The influencers file.")]
+# What a run is planned with has no default here: what is not typed, a run that is there knows.
+ShardSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--shard-size",
+        min=1,
+        help=f"Picture bytes of a post shard, in MiB; a worker holds one. Default: {SHARD_BYTES >> 20}.",
+    ),
+]
+MaxEntryOption = Annotated[
+    int | None,
+    typer.Option("--max-entry", min=1, help=f"Largest entry that is taken, in MiB. Default: {MAX_ENTRY >> 20}."),
+]
+RawOption = Annotated[
+    bool | None,
+    typer.Option("--raw/--no-raw", help="Keep the original metadata bytes in the shards. Default: keep them."),
+]
+PlannedStrictOption = Annotated[
+    bool | None, typer.Option("--strict/--no-strict", help="Any contradiction in an archive is an error.")
+]
+PlannedSalvageOption = Annotated[
+    bool | None,
+    typer.Option("--salvage/--no-salvage", help="Go on without parts that are missing, and rebuild a lost directory."),
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Any contradiction in an archive is an error.")]
+SalvageOption = Annotated[
+    bool, typer.Option("--salvage", help="Go on without parts that are missing, and rebuild a lost directory.")
+]
+ChecksumsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--checksums", metavar="FILE", help="A list of md5, sha1, sha256 or sha512 to check first. Repeatable."
+    ),
+]
+MaxFaultsOption = Annotated[
+    int | None, typer.Option("--max-faults", min=0, help="Exit with 3 if there are more faults than this.")
+]
+StageOption = Annotated[list[str] | None, list_of(Stage, "--stage", "Only this stage.")]
+PartsOption = Annotated[
+    list[str] | None,
+    typer.Option("--parts", help="Only what ends in these of the stage's archive: z01-z10. Repeatable."),
+]
+ShardsOption = Annotated[list[str] | None, typer.Option("--shards", help="Only these post shards: 0-99. Repeatable.")]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Processes that work at once.")]
+TaskOption = Annotated[
+    str | None, typer.Option("--task", metavar="K/N", help="Do share K (from 0) of N; default: the array task's.")
+]
+EncoderOption = Annotated[
+    list[str] | None, list_of(EncoderName, "--encoder", "Only this encoder, or one of another package.")
+]
+ModelsOption = Annotated[
+    ModelSet, one_of(ModelSet, "--models", "paper: the study's models; light: small packaged stand-ins.")
+]
+ModelOption = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="ENCODER=MODEL", help="Hub id or local folder for one encoder. Repeatable."),
+]
+DeviceOption = Annotated[Device, one_of(Device, "--device", "Where models run; auto: a GPU where there is one.")]
+PrecisionOption = Annotated[
+    Precision, one_of(Precision, "--precision", "Number format; auto: float32, and float16 on CUDA.")
+]
+PerImageOption = Annotated[
+    bool, typer.Option("--per-image", help="Keep a vector for each picture, beside that of the post.")
+]
+AgainOption = Annotated[bool, typer.Option("--again", help="Also tasks that failed three times.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the scripts, submit nothing.")]
+RecipeOption = Annotated[
+    RecipeName, one_of(RecipeName, "--recipe", "postmill: trained with care; paper: the study's own settings.")
+]
+FeaturesOption = Annotated[
+    FeatureSet,
+    one_of(FeatureSet, "--features", "default: what exists before publication; paper: with comments, which leak."),
+]
+SplitOption = Annotated[list[str] | None, list_of(Split, "--split", "Only this split; default: all four.")]
+
+
+def _show_version(asked: bool) -> None:
+    """Print the version and exit, if that is what was asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        out.print(version("postmill"))
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+]

@@ -1,0 +1,89 @@
+"""Where commands print, and how they say how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from postmill.encode.options import Precision
+from postmill.jobs import machine
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.interrupt import interruptible
+from postmill.shards.runtime.printable import printable
+from postmill.shards.runtime.progress import Progress, for_console
+from postmill.shards.state.tasks import WHOLE, Task, from_environment, parse_task
+
+if TYPE_CHECKING:
+    from postmill.shards.run.folder import Run
+
+
+class Terminal(Console):
+    """Where commands print: what controls a terminal comes from styles alone, never out of a name or another text."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield the pieces of ``renderable``, with characters that control a terminal written as their numbers."""
+        for piece in super().render(renderable, options):
+            yield piece if piece.control else Segment(printable(piece.text), piece.style)
+
+
+out = Terminal(emoji=False)  # a name may hold :smile:
+err = Terminal(stderr=True, emoji=False)
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show progress on standard error, and let signals end the work in order."""
+    with interruptible():
+        yield for_console(err)
+
+
+def share_of(task: str | None) -> Task:
+    """Return the share of ``--task``, or the scheduler's.
+
+    Raises:
+        UsageError: It makes no sense.
+    """
+    return parse_task(task) if task is not None else from_environment()
+
+
+@contextmanager
+def attempt(
+    run: Run,
+    stage: str,
+    task: str | None,
+    share: Task,
+    workers: int | None = None,
+    device: Device | None = None,
+    precision: Precision = Precision.AUTO,
+) -> Iterator[Progress]:
+    """Show progress; a task of an array or a job also says what it was given, and its attempt is written down.
+
+    Args:
+        run: The run.
+        stage: The stage's name in the records.
+        task: What ``--task`` said.
+        share: The share that this is.
+        workers: Processes that will work at once.
+        device: Where models will run; None where there are none.
+        precision: As for `postmill encode`.
+    """
+    if task is None and not machine.in_a_job() and share == WHOLE:
+        with progress() as shown:
+            yield shown
+        return
+    from postmill.shards.state import attempts
+
+    with attempts.recorded(run, stage, share, machine.facts()), progress() as shown:
+        machine.announce(shown, workers, device, precision)
+        yield shown
+
+
+def did(done: int, skipped: int) -> str:
+    """Say in words what was done and what had been done before."""
+    if not done:
+        return f"nothing to do, all {skipped} done before" if skipped else "nothing to do"
+    return f"{done} done" + (f", {skipped} done before" if skipped else "")

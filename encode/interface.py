@@ -1,0 +1,128 @@
+"""What an encoder is to the stage: a pinned description, and a function from post shards to their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy.typing as npt
+import pyarrow as pa
+from PIL.Image import Image
+
+from postmill.encode.device import Compute
+from postmill.encode.options import ModelSet
+from postmill.shards.formats.embeddings import PictureRows
+from postmill.shards.formats.encoders import Encoder
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.progress import Progress, Silent
+
+MAX_CHARACTERS = 100_000  # of one text; every model here stops reading long before
+
+
+class Absence(StrEnum):
+    """Why a row, or one picture of it, could not be encoded: the closed list of the column ``reason``."""
+
+    NO_CAPTION = "no_caption"
+    NO_TEXT = "no_text"
+    NO_IMAGE = "no_image"
+    IMAGE_EMPTY = "image_empty"
+    IMAGE_UNREADABLE = "image_unreadable"
+    IMAGE_TOO_LARGE = "image_too_large"
+    IMAGE_DAMAGED = "image_damaged"
+
+
+ABSENCE_MEANING = {
+    Absence.NO_CAPTION: "the post has no caption, or one of blanks alone",
+    Absence.NO_TEXT: "the post has neither a caption nor a comment text",
+    Absence.NO_IMAGE: "the post shard has no picture of the post",
+    Absence.IMAGE_EMPTY: "the picture has no bytes",
+    Absence.IMAGE_UNREADABLE: "the picture is not a JPEG, PNG or WebP",
+    Absence.IMAGE_TOO_LARGE: "the picture states more pixels than are decoded",
+    Absence.IMAGE_DAMAGED: "the picture is cut short or its data are wrong",
+}
+
+
+@dataclass(frozen=True)
+class EncodedShard:
+    """What an encoder made of one post shard of N posts: what :func:`.embeddings.write` takes.
+
+    Attributes:
+        keys: N keys in the order of the post shard.
+        reasons: N times None where the row is present, else one of :class:`Absence`.
+        vectors: Shape (N, dimensions), float32; None where the encoder has scalars alone.
+        scalars: N values for each scalar column.
+        pictures: A row for each picture, where all are kept.
+    """
+
+    keys: Sequence[str]
+    reasons: Sequence[str | None]
+    vectors: npt.NDArray[Any] | None
+    scalars: Mapping[str, pa.Array] = field(default_factory=dict)
+    pictures: PictureRows | None = None
+
+
+ShardEncoder = Callable[[Run, Iterable[int]], Iterator[EncodedShard]]
+"""Encodes the post shards with these numbers, in order; it may read ahead."""
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """A loaded model of pictures.
+
+    Attributes:
+        prepare: Turns a picture (RGB) into the model's input, without the axis of the batch; safe in several threads.
+        forward: Takes a batch of inputs and returns features, shape (B, ``dimensions``), a float32 array or a tensor
+            of any precision, of any length: they are scaled to 1.
+        dimensions: Length of a vector.
+    """
+
+    prepare: Callable[[Image], npt.NDArray[Any]]
+    forward: Callable[[npt.NDArray[Any]], Any]
+    dimensions: int
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """An encoder before it is loaded: what is pinned of it, and one of two ways to load it, which takes seconds.
+
+    Attributes:
+        encoder: What is pinned.
+        load: Returns the function that encodes post shards by their numbers.
+        compute: The device it computes on; None where it has no model for one.
+        load_image_model: Returns a model of pictures: all such encoders share one reading and decoding.
+    """
+
+    encoder: Encoder
+    load: Callable[[], ShardEncoder] | None
+    compute: Compute | None = None
+    load_image_model: Callable[[], ImageModel] | None = None
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """What the user chose.
+
+    Attributes:
+        models: The set of models.
+        overrides: Folder or hub id by ``text``, ``sentiment`` or ``image``, instead of the set's own model.
+        compute: Returns the device to compute on; asked only by the encoders that need one.
+        per_image: Keep a vector for each picture beside that of the post.
+        progress: Told what the user must not miss.
+    """
+
+    models: ModelSet
+    overrides: Mapping[str, str]
+    compute: Callable[[], Compute]
+    per_image: bool = False
+    progress: Progress = field(default_factory=Silent)
+
+    def packaged(self, kind: str) -> bool:
+        """Say whether the encoder ``kind`` takes its packaged stand-in: in the set ``light``, unless overridden."""
+        return self.models == ModelSet.LIGHT and kind not in self.overrides
+
+
+def blank(text: str | None) -> bool:
+    """Say whether there is nothing to read in ``text``."""
+    return text is None or not text.strip()

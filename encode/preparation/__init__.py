@@ -1,0 +1,1 @@
+"""From post shards to batches that a model takes: reading, decoding, tokenizing, ahead of the device."""

@@ -1,0 +1,113 @@
+"""How texts are put into batches: a function of a shard's texts alone, so that a second run gives the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from postmill.encode.device import Compute, to_host
+from postmill.encode.interface import MAX_CHARACTERS
+from postmill.encode.preparation.stream import stream
+
+T = TypeVar("T")
+Tokens = Any  # what a tokenizer makes of a batch: a mapping from names to tensors
+TOKENS = 1024  # of a batch on one core, padding included: its activations stay in the core's cache
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A loaded model of texts.
+
+    Attributes:
+        lengths: Returns the number of tokens of each text.
+        tokenize: Makes the model's input from a batch of texts. Called from one thread: fast tokenizers keep state.
+        forward: Returns a tensor of shape (batch, ``width``) for a batch; safe to call from several threads.
+        width: Numbers it makes of a text.
+    """
+
+    lengths: Callable[[list[str]], Sequence[int]]
+    tokenize: Callable[[list[str]], Tokens]
+    forward: Callable[[Tokens], Any]
+    width: int
+
+
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of ``size``; the last may be shorter."""
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def by_budget(lengths: Sequence[int], budget: int) -> Iterator[range]:
+    """Yield stretches of ``lengths``, which descend, each as long as ``budget`` tokens allow, and at least 1.
+
+    The first of a stretch is its longest, to which the others are padded.
+    """
+    start = 0
+    while start < len(lengths):
+        count = max(1, budget // max(1, lengths[start]))
+        yield range(start, min(start + count, len(lengths)))
+        start += count
+
+
+@dataclass(frozen=True)
+class _EndOfTexts:
+    """All texts of a shard are computed: ``rows[n]`` is the row, among the distinct ones, of text n."""
+
+    context: Any
+    rows: npt.NDArray[np.int64]
+
+
+def over_texts(
+    compute: Compute, model: TextModel, shards: Iterable[tuple[T, Sequence[str]]]
+) -> Iterator[tuple[T, npt.NDArray[np.float32]]]:
+    """Yield the model's rows for the texts of each shard, in their order; each distinct text is computed once.
+
+    Texts of like length share a batch, so that little of it is padding. The next shards are read and tokenized, and
+    their first batches computed, before the rows of this one are drawn.
+
+    Args:
+        compute: Where the model runs.
+        model: The model.
+        shards: What the caller knows a shard by, and its texts; of each the first :data:`MAX_CHARACTERS` characters
+            are read.
+
+    Yields:
+        What the caller gave, and shape (texts, ``model.width``), float32.
+    """
+
+    def batches() -> Iterator[Tokens | _EndOfTexts]:
+        for context, texts in shards:
+            cut = [text[:MAX_CHARACTERS] for text in texts]
+            distinct = sorted(set(cut))
+            longest_first = (
+                sorted(zip(model.lengths(distinct), distinct, strict=True), reverse=True) if distinct else []
+            )
+            ordered = [text for _, text in longest_first]
+            for span in by_budget([length for length, _ in longest_first], TOKENS * compute.batch_scale):
+                yield model.tokenize(ordered[span.start : span.stop])
+            row_of = {text: row for row, text in enumerate(ordered)}
+            yield _EndOfTexts(context, np.array([row_of[text] for text in cut], dtype=np.int64))
+
+    def forward(batch: Tokens | _EndOfTexts) -> Any:
+        return batch if isinstance(batch, _EndOfTexts) else model.forward(batch)
+
+    def collect(result: Any) -> Any:
+        return result if isinstance(result, _EndOfTexts) else to_host(compute, result)
+
+    computed: list[npt.NDArray[np.float32]] = [np.empty((0, model.width), np.float32)]
+    for result in stream(compute, batches(), lambda batch: batch, forward, collect, prepare_while_drawing=True):
+        if isinstance(result, _EndOfTexts):
+            yield result.context, np.concatenate(computed)[result.rows]
+            computed = computed[:1]
+        else:
+            computed.append(result)

@@ -1,0 +1,57 @@
+"""From the bytes of a picture to pixels, with every way in which that can fail given a name."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+from PIL import Image, UnidentifiedImageError
+
+from postmill.encode.interface import Absence
+
+FORMATS = ("JPEG", "PNG", "WEBP")  # a file's name may lie, but no decoder of a rarer format is ever run
+MAX_PIXELS = 50_000_000  # 150 MB as RGB; the largest that the service ever kept has a thirtieth of it
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+
+
+class NotAPicture(Exception):
+    """A picture that is left out, with one of :class:`Absence` as its reason."""
+
+    def __init__(self, reason: Absence) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """Decode a JPEG, PNG or WebP to RGB.
+
+    The size that the header states is checked before anything is decoded, and a JPEG is decoded at full size: at a
+    half or a quarter of it the vectors move (cosine 0.96 to 0.999 on photographs of 1080 pixels). The orientation
+    noted in EXIF is not applied, as in the CLIP processor that the paper used.
+
+    Args:
+        data: The file.
+
+    Raises:
+        NotAPicture: It is none, is damaged or cut short, or states more than :data:`MAX_PIXELS`.
+    """
+    if not data:
+        raise NotAPicture(Absence.IMAGE_EMPTY)
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise NotAPicture(Absence.IMAGE_UNREADABLE) from error
+    except Image.DecompressionBombError as error:
+        raise NotAPicture(Absence.IMAGE_TOO_LARGE) from error
+    except _DAMAGE as error:
+        raise NotAPicture(Absence.IMAGE_DAMAGED) from error
+    with image:
+        if image.width * image.height > MAX_PIXELS:
+            raise NotAPicture(Absence.IMAGE_TOO_LARGE)
+        try:
+            return image.convert("RGB")
+        except Image.DecompressionBombError as error:
+            raise NotAPicture(Absence.IMAGE_TOO_LARGE) from error
+        except _DAMAGE as error:
+            raise NotAPicture(Absence.IMAGE_DAMAGED) from error

@@ -1,0 +1,266 @@
+"""The stage: every finished post shard through every encoder, each pair once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+from postmill.encode.device import check_device, choose_device, single_threaded
+from postmill.encode.encoders.image import encode_pictures
+from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings
+from postmill.encode.models import check_models, named_model
+from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.encode.registry import encoder_names, encoder_specs
+from postmill.shards.formats import embeddings, plan, posts
+from postmill.shards.formats.counts import EmbeddingCounts
+from postmill.shards.formats.encoders import Encoder, pin_encoder
+from postmill.shards.formats.units import shard_name
+from postmill.shards.run import manifests, temporary
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.errors import unknown
+from postmill.shards.runtime.progress import Progress, Silent
+from postmill.shards.state import tasks
+from postmill.shards.state.tasks import WHOLE, Task
+
+
+@dataclass(frozen=True)
+class EncoderSummary:
+    """What was done for one encoder.
+
+    Attributes:
+        encoder: Its description; ``encoder.folder`` names its folder.
+        done: Post shards encoded by this call.
+        skipped: Post shards that had been encoded before.
+        posts: Rows in all of them.
+        absent: Rows of them that are marked absent.
+    """
+
+    encoder: Encoder
+    done: int
+    skipped: int
+    posts: int
+    absent: int
+
+
+@dataclass(frozen=True)
+class EncodeSummary:
+    """What a call did.
+
+    Attributes:
+        encoders: One for each encoder, in the order in which they were asked for.
+        waiting: Post shards of this share that ingest has not finished, and that are therefore not encoded.
+    """
+
+    encoders: tuple[EncoderSummary, ...]
+    waiting: int
+
+
+def encode_run(
+    run: Run,
+    *,
+    encoders: Sequence[str] = tuple(EncoderName),
+    models: ModelSet = ModelSet.PAPER,
+    model_overrides: Mapping[str, str] | None = None,
+    device: Device = Device.AUTO,
+    precision: Precision = Precision.AUTO,
+    per_image: bool = False,
+    task: Task = WHOLE,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> EncodeSummary:
+    """Encode what ingest has finished and no earlier call has encoded.
+
+    A call that is killed leaves only complete embedding shards, and the next one carries on. The bytes depend on the
+    post shards, the models and the kind of processor, not on the number of threads or on how often it was killed.
+
+    Args:
+        run: The run.
+        encoders: Names: of :class:`.options.EncoderName`, or of plug-ins.
+        models: Where models come from that ``model_overrides`` does not name.
+        model_overrides: A folder or hub id by ``text``, ``sentiment`` or ``image``.
+        device: Where they compute.
+        precision: In which number format.
+        per_image: Keep a vector for each picture beside that of the post.
+        task: The share of the post shards that this process does.
+        workers: Threads; None: as many as this process has cores.
+        progress: Told of stand-ins, of the device, of slower paths, and of every shard.
+
+    Raises:
+        UsageError: An argument names something unknown, there is no plan, or an encoder's folder was made with
+            another model or setting.
+        PostmillError: A model cannot be had, a post shard is damaged, or the disk is full.
+    """
+    progress = progress or Silent()
+    overrides = dict(model_overrides or {})
+    check(encoders, models, overrides, device, precision)
+    planned = tasks.share(range(plan.counts(run).shards), task)
+    finished = frozenset(posts.done_shards(run, planned[-1] + 1 if planned else 0))
+    ready = [shard for shard in planned if shard in finished]
+    waiting = len(planned) - len(ready)
+    if waiting:
+        progress.note(f"{waiting} of {len(planned)} post shards are not finished by ingest and wait")
+    compute = functools.cache(functools.partial(choose_device, device, workers, progress, precision))
+    settings = EncodeSettings(ModelSet(models), overrides, compute, per_image, progress)
+    specs = encoder_specs(list(dict.fromkeys(encoders)), settings)
+    for encoder in (spec.encoder for spec in specs):
+        _check_pin(run, encoder)
+        if encoder.stand_in_for:
+            progress.note(f"{encoder.encoder}: {encoder.model} stands in for {encoder.stand_in_for}")
+    summaries: dict[str, EncoderSummary] = {}
+    for group in _passes(specs):
+        done = _encode(run, group, ready, overrides, progress)
+        summaries.update((summary.encoder.folder, summary) for summary in done)
+    return EncodeSummary(tuple(summaries[spec.encoder.folder] for spec in specs), waiting)
+
+
+def check(
+    encoders: Sequence[str],
+    models: ModelSet,
+    overrides: Mapping[str, str],
+    device: Device,
+    precision: Precision = Precision.AUTO,
+) -> None:
+    """Refuse names that mean nothing to :func:`encode_run`; nothing is loaded and no model is looked for.
+
+    Raises:
+        UsageError: One of the arguments names something unknown, or the precision is not for the device.
+        PostmillError: An installed plug-in has a name that it may not have.
+    """
+    check_names(encoders)
+    check_device(device, precision)
+    check_models(models, overrides)
+
+
+def check_names(encoders: Sequence[str], option: str = "--encoder") -> None:
+    """Refuse names of encoders that there are not, given by an option.
+
+    Raises:
+        UsageError: One is neither postmill's nor a plug-in's.
+        PostmillError: An installed plug-in has a name that it may not have.
+    """
+    known = encoder_names()
+    for name in encoders:
+        if name not in known:
+            raise unknown(name, known, place=option)
+
+
+def find_models(
+    encoders: Sequence[str],
+    models: ModelSet,
+    overrides: Mapping[str, str],
+    device: Device,
+    precision: Precision = Precision.AUTO,
+) -> tuple[Encoder, ...]:
+    """Return what each of ``encoders`` would be, having found its model and the device: nothing is encoded.
+
+    For a caller that would rather know now than after hours of ingest that a model cannot be had. Unlike :func:`check`
+    it loads torch, and downloads what is not on this machine.
+
+    Raises:
+        UsageError: One of the arguments names something unknown, or CUDA was asked for and is not there.
+        PostmillError: A model cannot be had.
+    """
+    check(encoders, models, overrides, device, precision)
+    compute = functools.cache(functools.partial(choose_device, device, None, Silent(), precision))
+    settings = EncodeSettings(ModelSet(models), dict(overrides), compute)
+    return tuple(spec.encoder for spec in encoder_specs(encoders, settings))
+
+
+def _check_pin(run: Run, encoder: Encoder) -> None:
+    """Compare with what is pinned, if anything is, before hours are spent on other encoders; pin anew what was lost."""
+    if (run.embeddings / encoder.folder).is_dir():
+        pin_encoder(run, encoder)
+
+
+def _passes(specs: Sequence[EncoderSpec]) -> Iterator[list[EncoderSpec]]:
+    """Yield the encoders that share a pass: all that read pictures, and each other one alone."""
+    of_pictures = [spec for spec in specs if spec.load_image_model is not None]
+    for spec in specs:
+        if spec.load_image_model is None:
+            yield [spec]
+        elif spec is of_pictures[0]:
+            yield of_pictures
+
+
+def _encode(
+    run: Run, group: Sequence[EncoderSpec], shards: Sequence[int], overrides: Mapping[str, str], progress: Progress
+) -> list[EncoderSummary]:
+    missing = {
+        shard: [n for n, spec in enumerate(group) if not embeddings.is_done(run, spec.encoder, shard)]
+        for shard in shards
+    }
+    todo = [(shard, numbers) for shard, numbers in missing.items() if numbers]
+    if todo:
+        with ExitStack() as stack:
+            for compute in {spec.compute for spec in group if spec.compute is not None}:
+                stack.enter_context(single_threaded(compute))
+            encoded_shards = stack.enter_context(closing(_encoded_shards(run, group, todo)))
+            for n in {n for _, numbers in todo for n in numbers}:
+                temporary.sweep(pin_encoder(run, group[n].encoder))
+            label = f"encode {', '.join(spec.encoder.encoder for spec in group)}"
+            advance = stack.enter_context(progress.track(label, len(todo), "shards"))
+            writer = stack.enter_context(ThreadPoolExecutor(1))  # so that no device waits for the disk
+            written: Future[None] | None = None
+            for (shard, _), by_number in zip(todo, encoded_shards, strict=True):
+                if written is not None:
+                    written.result()
+                    advance(1)
+                written = writer.submit(_write, run, group, shard, by_number, overrides)
+            if written is not None:
+                written.result()
+                advance(1)
+    return [
+        _summary(run, spec.encoder, shards, done=sum(n in numbers for _, numbers in todo))
+        for n, spec in enumerate(group)
+    ]
+
+
+def _encoded_shards(
+    run: Run, group: Sequence[EncoderSpec], todo: Sequence[tuple[int, Sequence[int]]]
+) -> Generator[dict[int, EncodedShard], None, None]:
+    """Load the encoders that a shard lacks; then yield for each shard what they make of it, by number in ``group``."""
+    load = group[0].load
+    if load is not None:
+        encoded_shards = load()(run, [shard for shard, _ in todo])
+        return ({0: encoded} for encoded in encoded_shards)
+    lacking = {n for _, numbers in todo for n in numbers}
+    loaded = [
+        spec.load_image_model() if spec.load_image_model is not None and n in lacking else None
+        for n, spec in enumerate(group)
+    ]
+    compute = next(spec.compute for spec in group if spec.compute is not None)
+    per_image = any(spec.encoder.preprocessing.get("per_image") for spec in group)
+    return encode_pictures(loaded, compute, run, todo, per_image)
+
+
+def _write(
+    run: Run,
+    group: Sequence[EncoderSpec],
+    shard: int,
+    by_number: Mapping[int, EncodedShard],
+    overrides: Mapping[str, str],
+) -> None:
+    for n, encoded in by_number.items():
+        rows = encoded.keys, encoded.reasons, encoded.vectors, encoded.scalars, encoded.pictures
+        encoder = group[n].encoder
+        embeddings.write(run, encoder, shard, *rows, named=named_model(encoder.encoder, overrides))
+
+
+def _summary(run: Run, encoder: Encoder, shards: Sequence[int], done: int) -> EncoderSummary:
+    counts = [count for shard in shards if (count := _shard_counts(run, encoder, shard)) is not None]
+    return EncoderSummary(
+        encoder,
+        done=done,
+        skipped=len(shards) - done,
+        posts=sum(count.posts for count in counts),
+        absent=sum(count.absent for count in counts),
+    )
+
+
+def _shard_counts(run: Run, encoder: Encoder, shard: int) -> EmbeddingCounts | None:
+    manifest = manifests.read(run.embeddings / encoder.folder, shard_name(shard))
+    return None if manifest is None else EmbeddingCounts.of(manifest)

@@ -1,0 +1,1 @@
+"""The three stages: what the plan says becomes spools and post shards."""

@@ -1,0 +1,178 @@
+"""The three stages of ingest over many windows and shards: what is done is skipped, the rest is done by workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from postmill.ingest.pack.first_pass import pack_window, read_pieces, spool_metadata
+from postmill.ingest.pack.mend import stale_pieces
+from postmill.ingest.pack.post_shard import pack_shard
+from postmill.ingest.pack.selection import EVERYTHING, Selection
+from postmill.ingest.pack.workers import Perform, alone
+from postmill.ingest.source.pinning import open_archive
+from postmill.shards.formats import faults, plan, shard_lists
+from postmill.shards.formats.choices import Stage
+from postmill.shards.formats.plan import IMAGES, METADATA
+from postmill.shards.formats.units import Piece, image_spool, metadata_spool, pieces
+from postmill.shards.run import manifests, temporary
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.collector import uncollected
+from postmill.shards.runtime.errors import PostmillError
+from postmill.shards.runtime.progress import Progress, Silent
+from postmill.shards.state.tasks import WHOLE, Task, share
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """What one stage did: pieces of work done now, found done, and waiting for windows that are not done.
+
+    ``shards`` are the post shards of all of these, done or not.
+    """
+
+    stage: Stage
+    done: int
+    skipped: int
+    waiting: int = 0
+    shards: tuple[int, ...] = ()
+
+
+def ingest(
+    run: Run,
+    stages: Sequence[Stage] = tuple(Stage),
+    task: Task = WHOLE,
+    perform: Perform = alone,
+    progress: Progress | None = None,
+    selection: Selection = EVERYTHING,
+    mending: bool = False,
+) -> Iterator[StageSummary]:
+    """Do ``stages`` of the ingest of ``run`` in order, yielding what each did.
+
+    What is done and waits for other bytes is done again where these are there (:mod:`.mend`).
+
+    Args:
+        run: A planned run.
+        stages: Which stages.
+        task: This process's share of each stage.
+        perform: Does the pieces of a stage: in this process, or as :func:`.workers.workforce` provides.
+        progress: Told of each finished piece.
+        selection: Which pieces of each stage; ``task`` is a share of these.
+        mending: Do only what has waited for other bytes.
+
+    Raises:
+        UsageError: ``selection`` names what there is not.
+        PostmillError: An earlier stage is not done, a source cannot be read, or the run cannot be written.
+        Interrupted: A signal came.
+    """
+    progress = progress or Silent()
+    plan.manifest(run)
+    # What is asked for is looked at before the first byte is read: of all stages, for the metadata takes hours.
+    chosen = {stage: _selected(run, stage, _needed(stage, stages, selection)) for stage in stages}
+    for folder in (run.spool, run.posts, run.posts / faults.FOLDER):
+        if folder.is_dir():
+            temporary.sweep(folder)
+    stale = stale_pieces(run)
+    for stage in stages:
+        mine = share(chosen[stage], task)
+        if mending:
+            mine = [piece for piece in mine if piece.number in stale[stage]]
+        todo = [piece for piece in mine if piece.number in stale[stage] or not _is_done(run, piece)]
+        ready = _ready(run, stage, todo, partly=selection != EVERYTHING)
+        with progress.track(f"ingest: {stage.value}", len(mine), "pieces", len(mine) - len(todo)) as advance:
+            for _ in perform([partial(_do_piece, run, stage, piece.number) for piece in ready]):
+                advance(1)
+        shards = tuple(piece.shard for piece in mine if piece.shard is not None)
+        yield StageSummary(stage, len(ready), len(mine) - len(todo), len(todo) - len(ready), shards)
+    shard_lists.write(run)
+
+
+def _needed(stage: Stage, stages: Sequence[Stage], selection: Selection) -> Selection:
+    """Return ``selection``, or everything where later stages of this call need all of ``stage``."""
+    return EVERYTHING if stage is Stage.METADATA and len(stages) > 1 else selection
+
+
+def _is_done(run: Run, piece: Piece) -> bool:
+    return all(manifests.done(folder, name, run.fingerprint) is not None for folder, name in piece.units)
+
+
+def _selected(run: Run, stage: Stage, selection: Selection) -> list[Piece]:
+    """Return the pieces of ``stage`` that ``selection`` takes."""
+    chosen = pieces(run, stage)
+    parts = selection.part_indices(run, METADATA if stage is Stage.METADATA else IMAGES)
+    numbers = selection.shard_numbers(run)
+    if stage is Stage.METADATA:
+        return [piece for piece in chosen if piece.part in parts]
+    # A window without a post shard of its own only sets pictures aside, for shards that may be among the chosen.
+    return [piece for piece in chosen if piece.part in parts and (piece.shard is None or piece.shard in numbers)]
+
+
+def _ready(run: Run, stage: Stage, todo: list[Piece], partly: bool) -> list[Piece]:
+    """Return those of ``todo`` for which the earlier stages have done what they need.
+
+    Raises:
+        PostmillError: Metadata is not done; or not all are ready, and that was not asked for by ``partly``.
+    """
+    if not todo or stage is Stage.METADATA:
+        return todo
+    missing = [piece for piece in pieces(run, Stage.METADATA) if not _is_done(run, piece)]
+    if missing:
+        raise _too_early(run, stage, Stage.METADATA, missing)
+    if stage is Stage.WINDOWS:
+        return todo
+    unseen = [piece for piece in pieces(run, Stage.WINDOWS) if _spools(run, piece) and not _is_done(run, piece)]
+    first = min((piece.part for piece in unseen), default=None)
+    ready = [piece for piece in todo if first is None or piece.part < first]
+    if len(ready) < len(todo) and not partly:
+        raise _too_early(run, stage, Stage.WINDOWS, unseen)
+    return ready
+
+
+def _spools(run: Run, piece: Piece) -> bool:
+    return any(folder == run.spool for folder, _ in piece.units)
+
+
+def _too_early(run: Run, stage: Stage, earlier: Stage, missing: Sequence[Piece]) -> PostmillError:
+    first = next(name for folder, name in missing[0].units if manifests.done(folder, name, run.fingerprint) is None)
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    return PostmillError(
+        f"stage {stage.value} needs stage {earlier.value}, of which {first}{more} is not done",
+        place=run.folder,
+        hint=f"do them first: postmill ingest {run.word} --stage {earlier.value}",
+    )
+
+
+def _do_piece(run: Run, stage: Stage, number: int) -> None:
+    """Do one piece of ``stage``: what a worker process runs.
+
+    Raises:
+        PostmillError: A source or a spool cannot be read, or the run cannot be written.
+    """
+    try:
+        with uncollected():
+            _make_units(run, stage, number)
+    except PostmillError:  # some are an OSError too
+        raise
+    except OSError as error:
+        raise PostmillError(
+            f"a file of this run cannot be read: {error.strerror or error}",
+            place=error.filename or run.spool,
+            hint="check the disk; what is damaged, postmill verify finds, and it says what to do",
+        ) from error
+
+
+def _make_units(run: Run, stage: Stage, number: int) -> None:
+    if stage is Stage.SPANNING:
+        units = [metadata_spool(window.window) for window in plan.windows(run, METADATA)]
+        last = next(shard.last_part for shard in plan.shards(run) if shard.shard == number)
+        windows = [window for window in plan.windows(run, IMAGES) if window.spools and window.last_part <= last]
+        units += [image_spool(window.window) for window in windows]
+        pack_shard(run, number, read_pieces(run, number, units))
+        return
+    archive = METADATA if stage is Stage.METADATA else IMAGES
+    window = next(window for window in plan.windows(run, archive) if window.window == number)
+    with open_archive(run, archive, window.first_part, window.last_part) as space:
+        if stage is Stage.METADATA:
+            spool_metadata(run, space, window)
+        else:
+            pack_window(run, space, window, plan.windows(run, METADATA))

@@ -1,0 +1,1 @@
+"""Which entry goes where: directories and mapping joined, windows and post shards cut."""

@@ -1,0 +1,25 @@
+-- `metadata` and `pictures`: which entry is a post's metadata, and which stands at which place of its list of pictures;
+-- the position is null where the archive has none. Archive entries carry the account, which the mapping's names do not.
+CREATE TABLE metadata AS
+    SELECT p.line, e.position, e.fault, e.detail FROM posts p JOIN (
+        FROM entries ANTI JOIN copies USING (archive, position) WHERE archive = 'metadata'
+    ) e ON base(e.name) = metadata_entry(p.influencer, p.post_id);
+CREATE TABLE pictures AS
+    WITH listed AS (
+        SELECT line, len(images) AS listed, influencer, unnest(images) AS picture,
+               generate_subscripts(images, 1) - 1 AS image
+        FROM posts
+    )
+    SELECT l.line, l.listed::SMALLINT AS listed, l.image::SMALLINT AS image, e.position, e."offset", e."end",
+           e."window", e.compressed_size, e.fault, e.detail
+    FROM listed l LEFT JOIN (
+        FROM entries ANTI JOIN copies USING (archive, position) WHERE archive = 'images'
+    ) e ON base(e.name) = picture_entry(l.influencer, l.picture);
+INSERT INTO faults BY NAME
+    SELECT 'unmapped_entry' AS rank, 'unmapped_metadata' AS reason, false AS post_lost, archive, base(name) AS entry
+    FROM entries e ANTI JOIN copies USING (archive, position) ANTI JOIN metadata USING (position)
+    WHERE e.archive = 'metadata' AND e.fault IS NULL;
+INSERT INTO faults BY NAME
+    SELECT 'unmapped_entry' AS rank, 'unmapped_image' AS reason, false AS post_lost, archive, base(name) AS entry
+    FROM entries e ANTI JOIN copies USING (archive, position) ANTI JOIN pictures USING (position)
+    WHERE e.archive = 'images' AND e.fault IS NULL;

@@ -1,0 +1,2 @@
+-- The post shard of each picture window that has one.
+SELECT "window", shard FROM local_shards;

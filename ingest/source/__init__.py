@@ -1,0 +1,1 @@
+"""Where a dataset lies, and its text files and metadata."""

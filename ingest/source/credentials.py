@@ -1,0 +1,65 @@
+"""What gives the right to read a run's addresses, kept for the user alone: never in the run, which is handed on.
+
+A presigned address or a password is in the address that `postmill plan` was given, and ingest, in other processes and
+on other nodes, needs it. It goes, as ``~/.netrc`` does, into a file of the user's home that nobody else may read; the
+next address that is given replaces it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from postmill.shards.run import publish
+from postmill.shards.run.sealed import json_bytes
+from postmill.shards.run.sources import Locations
+from postmill.shards.runtime.errors import PostmillError
+from postmill.shards.runtime.progress import Progress
+
+FOLDER = ".local/state/postmill/addresses"  # in the home, where programs keep what is neither settings nor data
+
+
+def keep(fingerprint: str, locations: Locations, progress: Progress) -> None:
+    """Keep ``locations``, the addresses of a run as they were given, if there is something secret in them.
+
+    Where there is no home that can be written they are not kept, which is said: ingest then asks for them.
+    """
+    path = _path(fingerprint)
+    try:
+        if locations == locations.plain():
+            if path is not None and path.exists():
+                publish.remove(path)
+            return
+        if path is None:
+            raise PostmillError("there is no home")
+        _make_private(path.parent)
+        publish.put_bytes(path, json_bytes(asdict(locations)), private=True)
+    except PostmillError as error:
+        progress.note(f"what gives the right to read the sources is not kept, and ingest will ask for it: {error}")
+        return
+    progress.note(f"what gives the right to read the sources is kept for you alone in {path}, not in the run")
+
+
+def recall(fingerprint: str, seen: Locations) -> Locations:
+    """Return where the sources of a run were last ``seen``, with what was kept of how they are read."""
+    path = _path(fingerprint)
+    try:
+        kept = None if path is None else Locations.from_json(json.loads(path.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return seen
+    # Another run of the same sources may have been told of another place.
+    return kept if kept is not None and kept.plain() == seen.plain() else seen
+
+
+def _path(fingerprint: str) -> Path | None:
+    try:
+        return Path.home() / FOLDER / f"{fingerprint[:32]}.json"
+    except RuntimeError:  # no HOME, and no entry of the user
+        return None
+
+
+def _make_private(folder: Path) -> None:
+    with publish.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)

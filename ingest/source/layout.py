@@ -1,0 +1,193 @@
+"""How a distribution of the dataset names its files, and where those of a folder lie.
+
+Another distribution is one more line of :data:`LAYOUTS`. How the entries of its archives are named is said here too,
+by :func:`metadata_entry` and :func:`picture_entry`, and once more for the joins, by the macros of that name in
+``ingest/plan/sql/tables.sql``; a test holds them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shlex import quote
+
+from postmill.ingest.zipformat.parts import measure
+from postmill.shards.run.sources import Locations
+from postmill.shards.runtime.addresses import is_url, split
+from postmill.shards.runtime.errors import UsageError
+
+INFO_SUFFIX = ".info"
+_COMPRESSIONS = ("", ".gz", ".zst")  # of the text files, by the ending of their names
+
+
+@dataclass(frozen=True)
+class ArchiveFiles:
+    """The split zip ``folder/stem.zip`` with its other parts; it may lie in the dataset's folder itself too."""
+
+    folder: str
+    stem: str
+
+
+@dataclass(frozen=True)
+class DatasetLayout:
+    """One distribution of the dataset: two archives, and two text files that may be compressed."""
+
+    metadata: ArchiveFiles
+    images: ArchiveFiles
+    mapping: str
+    influencers: str
+
+    def names(self) -> dict[str, str]:
+        """Return what a reader looks for, by source: for an archive its last part."""
+        return {
+            "metadata": f"{self.metadata.folder}/{self.metadata.stem}.zip",
+            "images": f"{self.images.folder}/{self.images.stem}.zip",
+            "mapping": self.mapping,
+            "influencers": self.influencers,
+        }
+
+    def look(self, root: str) -> dict[str, str | None]:
+        """Return where each source lies in the folder, or below the address, ``root``; None for one that does not."""
+        archive, text = (_ask_archive, _ask_text) if is_url(root) else (_find_archive, _find_text)
+        return {
+            "metadata": archive(root, self.metadata),
+            "images": archive(root, self.images),
+            "mapping": text(root, self.mapping),
+            "influencers": text(root, self.influencers),
+        }
+
+    def holds(self, root: Path, locations: Locations) -> bool:
+        """Say whether all of ``locations`` are where this layout has them in the folder ``root``."""
+        return Path(locations.mapping).parent == Path(locations.influencers).parent == root and all(
+            Path(path).parent in (root, root / files.folder)
+            for path, files in ((locations.metadata, self.metadata), (locations.images, self.images))
+        )
+
+
+INSTAGRAM_INFLUENCERS = DatasetLayout(
+    metadata=ArchiveFiles("Post_metadata", "posts_info"),
+    images=ArchiveFiles("Post_images", "posts_image"),
+    mapping="JSON-Image_files_mapping.txt",
+    influencers="influencers.txt",
+)
+"""The Instagram Influencer dataset of Kim et al. (WWW 2020), as its authors give it out."""
+
+LAYOUTS = (INSTAGRAM_INFLUENCERS,)
+"""The layouts that are known; a folder has that of which most is in it."""
+
+
+def metadata_entry(influencer: str, post_id: str) -> str:
+    """Return the file name of a post's entry in the metadata archive."""
+    return f"{influencer}-{post_id}{INFO_SUFFIX}"
+
+
+def picture_entry(influencer: str, picture: str) -> str:
+    """Return the file name of the entry that the picture archive has for ``picture``, a name of the mapping."""
+    return f"{influencer}-{picture}"
+
+
+def discover(
+    folder: str | None,
+    metadata: str | None = None,
+    images: str | None = None,
+    mapping: str | None = None,
+    influencers: str | None = None,
+    known: Locations | None = None,
+) -> Locations:
+    """Find the sources in ``folder``, which has a dataset's layout; what is named on its own is taken as it is.
+
+    Args:
+        folder: A folder or an address, if one was named.
+        metadata: Any part of the metadata archive, if it was named.
+        images: Likewise of the picture archive.
+        mapping: The mapping file, likewise.
+        influencers: The influencers file, likewise.
+        known: Where a run last saw its sources: what is neither named nor in ``folder`` is still there.
+
+    Raises:
+        UsageError: A source is neither named nor in its place.
+        PostmillError: An address cannot be asked for.
+    """
+    layout, paths = LAYOUTS[0], dict[str, str | None]()
+    if folder is not None:
+        root = Path(folder)
+        if not is_url(folder) and not root.is_dir():
+            raise UsageError(
+                "is not a folder" if root.exists() else "does not exist",
+                place=folder,
+                hint="SOURCE is the folder with influencers.txt, the mapping file, Post_metadata and Post_images",
+            )
+        layout, paths = max(((each, each.look(folder)) for each in LAYOUTS), key=lambda pair: _count(pair[1]))
+    named = {"metadata": metadata, "images": images, "mapping": mapping, "influencers": influencers}
+    sources = {name: path or paths.get(name) for name, path in named.items()}
+    if known is not None and (folder is None or _count(paths)):  # a folder with nothing in it is another one
+        sources = {name: path or asdict(known)[name] for name, path in sources.items()}
+    missing = [f"--{name} ({layout.names()[name]})" for name, path in sources.items() if path is None]
+    if missing:
+        raise UsageError(
+            f"has no {', no '.join(missing)}",
+            place=folder or "the command line",
+            hint="SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown",
+        )
+    return Locations(**{name: path for name, path in sources.items() if path is not None})
+
+
+def root_of(locations: Locations) -> Path | None:
+    """Return the folder in which :func:`discover` finds all of ``locations``; None: they lie apart, or at addresses."""
+    if is_url(locations.influencers):
+        return None
+    root = Path(locations.influencers).parent
+    return root if any(layout.holds(root, locations) for layout in LAYOUTS) else None
+
+
+def source_words(locations: Locations) -> str:
+    """Return what names ``locations`` in a command: their folder, or else an option for each, without secrets."""
+    root = root_of(locations)
+    if root is None:
+        return " ".join(f"--{name} {quote(place)}" for name, place in locations.to_json().items())
+    return quote(str(root))
+
+
+def absolute(locations: Locations) -> Locations:
+    """Return ``locations`` as they are to be found from any folder; addresses stay as they are."""
+    return Locations(**{name: _absolute(path) for name, path in asdict(locations).items()})
+
+
+def _count(paths: Mapping[str, str | None]) -> int:
+    return sum(path is not None for path in paths.values())
+
+
+def _absolute(path: str) -> str:
+    # A link stays one: behind that of one part, the others may lie elsewhere.
+    return path if is_url(path) else str(Path(path).absolute())
+
+
+def _find_archive(root: str, files: ArchiveFiles) -> str | None:
+    """Return any part of the archive, in its folder or in the root; its siblings are found from it."""
+    for folder in (Path(root, files.folder), Path(root)):
+        parts = sorted(path for path in folder.glob(f"{files.stem}.*") if path.is_file())
+        if parts:
+            return str(next((path for path in parts if path.suffix in (".zip", ".zipx")), parts[-1]))
+    return None
+
+
+def _find_text(root: str, name: str) -> str | None:
+    paths = (Path(root, f"{name}{ending}") for ending in _COMPRESSIONS)
+    return next((str(path) for path in paths if path.is_file()), None)
+
+
+def _ask_archive(root: str, files: ArchiveFiles) -> str | None:
+    """Return the address of the archive's last part below the address ``root``, where servers list no folders."""
+    return _ask(root, [f"{files.folder}/{files.stem}.zip", f"{files.stem}.zip"])
+
+
+def _ask_text(root: str, name: str) -> str | None:
+    return _ask(root, [f"{name}{ending}" for ending in _COMPRESSIONS])
+
+
+def _ask(root: str, names: Sequence[str]) -> str | None:
+    query = split(root)[1]
+    folder = root.removesuffix(query).rstrip("/")
+    addresses = (f"{folder}/{name}{query}" for name in names)
+    return next((address for address in addresses if measure(address) is not None), None)

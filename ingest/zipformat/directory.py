@@ -1,0 +1,231 @@
+"""Find the central directory of an archive, and decide what kind of split the archive has.
+
+``read_directory(space)`` returns a :class:`Directory`; :func:`.directory_records.batches` streams its records.
+
+The kind is decided by content, never by names: an end record that lies on a disk above 0 belongs to
+PKWARE disks, where offsets count from the start of each disk; with several parts and disk 0 it is one
+file cut into slices, and offsets are absolute (APPNOTE 6.3.10, 4.3.16 and 4.4.16).
+
+Which end record counts: the one whose comment ends where the archive ends and whose directory ends where
+it begins. If there is none, one file with something in front of it is taken with its offsets corrected, or
+something behind it is left out; both are warnings, and errors if ``strict``. Anything else, two right ones
+included, is refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from postmill.ingest.zipformat.end_record import EndRecord, end_records
+from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATURE, RECORD_SIGNATURE, SPLIT_MARKER
+from postmill.ingest.zipformat.space import AddressSpace
+from postmill.ingest.zipformat.stand_ins import stand_ins
+from postmill.shards.runtime.errors import DamagedSource, PostmillError
+
+_NAMED = 8  # parts in a message, at most
+_ODD_SIZE = 256 << 10  # a writer closes a part early by a header, at most 192 KiB
+
+Kind = Literal["single", "disks", "bytes"]
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Where the central directory lies, in bytes of the address space."""
+
+    kind: Kind  # one part; PKWARE disks; slices of one file
+    start: int
+    end: int
+    entries: int  # as the end record counts them; the records themselves decide
+    zip64: bool
+    shift: int  # to add to every offset: bytes in front of the archive
+    warnings: list[str] = field(default_factory=list, compare=False)  # `batches` adds what it finds
+    beyond: Counter[int] = field(default_factory=Counter, compare=False)  # entries behind the end of a disk
+
+
+def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
+    """Find the central directory. Reads the last 64 KiB and a few records.
+
+    Args:
+        space: All parts.
+        strict: Refuse what would be a warning.
+
+    Raises:
+        PostmillError: There is no end record, more than one that could be right, or the parts are not
+            those of one whole archive: missing, too many, cut short, or another archive's.
+    """
+    ends = end_records(space)
+    last = space.parts[-1].path
+    if not ends:
+        raise _stand_ins(space) or DamagedSource(
+            "no end of central directory: this is not a zip, or its end is missing",
+            place=last,
+            hint="check that the last part (usually NAME.zip) is there and was transferred whole",
+        )
+    reaching = [end for end in ends if end.reaches == space.size]
+    fitting = [end for end in reaching if _fits(space, end, 0)]
+    shift, warnings = 0, list[str]()
+    if not fitting and len(space.parts) == 1:
+        fitting = [end for end in reaching if _shift(end) > 0 and end.directory_size and _fits(space, end, _shift(end))]
+        if fitting:
+            shift = _shift(fitting[0])
+            if any(space.read(start, 4) == LOCAL_SIGNATURE for start in (0, 4)):
+                raise DamagedSource(
+                    "its end is lost: it begins with an entry of its own, and the directory that it ends with belongs "
+                    "to a zip within the archive",
+                    place=last,
+                    hint="fetch the file again",
+                )
+            warnings.append(f"{shift} bytes stand in front of the archive; offsets are corrected by as much")
+    if not fitting:
+        fitting = [end for end in ends if end.reaches < space.size and _fits(space, end, 0)]
+        if fitting:
+            warnings.append(f"{space.size - fitting[0].reaches} bytes behind the archive are left out")
+    if len(fitting) > 1:
+        where = " and ".join(str(end.position) for end in fitting[:4])
+        raise PostmillError(
+            f"{len(fitting)} ends of central directory that could each be right, at {where}",
+            place=last,
+            hint="such a file shows different readers different contents; repack it with a tool you trust",
+        )
+    if not fitting:
+        raise _stand_ins(space) or _explanation(space, (reaching or ends)[0])
+    end = fitting[0]
+    warnings += end.notes
+    if end.entries * DIRECTORY_RECORD.size > end.directory_size:
+        warnings.append(f"the end record counts {end.entries} entries, more than its directory can hold")
+    if strict and warnings:
+        raise PostmillError("; ".join(warnings), place=last, hint="read it without `strict` to go on with a warning")
+    kind, start = _kind(space, end), end.limit - end.directory_size
+    if kind == "disks":
+        warnings += _odd_sizes(space)  # no contradiction, so not for `strict`; slices have been proved by their sum
+    return Directory(kind, start, end.limit, end.entries, end.zip64, shift, warnings)
+
+
+def _kind(space: AddressSpace, end: EndRecord) -> Kind:
+    if len(space.parts) == 1:
+        return "single"
+    return "disks" if end.disk > 0 else "bytes"
+
+
+def _shift(end: EndRecord) -> int:
+    """How far the directory lies behind its stated offset."""
+    return end.limit - end.directory_size - end.directory_offset
+
+
+def _fits(space: AddressSpace, end: EndRecord, shift: int) -> bool:
+    """Tell whether the directory of ``end`` ends where it must, and begins with a record."""
+    if end.broken or (end.disk > 0 and end.disk + 1 != len(space.parts)) or end.directory_disk > end.disk:
+        return False
+    start = space.parts[end.directory_disk].start + end.directory_offset + shift
+    if start < 0 or start + end.directory_size != end.limit:
+        return False
+    if end.directory_size == 0:
+        return end.entries == 0
+    if end.directory_size < DIRECTORY_RECORD.size:
+        return False
+    signature, *_, offset = DIRECTORY_RECORD.unpack(space.read(start, DIRECTORY_RECORD.size))
+    if signature != RECORD_SIGNATURE:
+        return False
+    if shift == 0:
+        return True
+    # A corrected offset must prove itself on the first entry, or stay unused.
+    local = offset + shift
+    return bool(local + 4 <= space.size and space.read(local, 4) == LOCAL_SIGNATURE)
+
+
+def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
+    """Say why the parts do not make one whole archive."""
+    parts = space.parts
+    last = parts[-1]
+    if end.broken:
+        return PostmillError(end.broken, place=last.path, hint="a part is missing, cut short, or of another archive")
+    if end.disk > 0 and end.disk + 1 != len(parts):
+        counted = end.disk + 1
+        if len(parts) == 1 and (joined := _joined(space, end, counted)) is not None:
+            return joined
+        cause = f"it is the last of {counted} parts, and {len(parts)} {'is' if len(parts) == 1 else 'are'} here"
+        if counted > len(parts):
+            hint = f"bring the {counted - len(parts)} missing ones into its folder, then run the same command"
+            return DamagedSource(cause, place=last.path, hint=hint)
+        return PostmillError(cause, place=last.path, hint="move those of another archive away, or list the right ones")
+    if len(parts) > 1 and _is_whole(space, end):
+        return PostmillError(
+            "it is a whole archive by itself, and the other parts belong to another one",
+            place=last.path,
+            hint="move it or them to a folder of their own",
+        )
+    if end.reaches > space.size:
+        cause = f"the comment of its end record is cut off after {space.size - end.position} bytes"
+        return DamagedSource(cause, place=last.path, hint="fetch the last part again")
+    first = parts[end.directory_disk].start if end.directory_disk < len(parts) else 0
+    distance = _shift(end) - first
+    if distance == 0:
+        cause = f"there is no directory at {end.directory_offset}, where its end record points"
+    else:
+        cause = (
+            f"there are {abs(distance)} bytes {'more' if distance > 0 else 'fewer'} than its end record accounts for"
+        )
+    odd = [part.name for part in parts[:-1] if part.size != _usual_size(space)]
+    if odd:
+        cause += f"; of an unusual size: {', '.join(odd[:_NAMED])}"
+    hint = "a part was cut short, is there twice, or belongs to another archive: compare sizes with the source"
+    return DamagedSource(cause, place=last.path, hint=hint)
+
+
+def _stand_ins(space: AddressSpace) -> DamagedSource | None:
+    """Return the error for parts in whose place something else stands, if there are any."""
+    found = stand_ins(space)
+    if not found:
+        return None
+    names = ", ".join(part.name for part, _ in found[:_NAMED])
+    return DamagedSource(
+        "; ".join(sentence for _, sentence in found[:_NAMED]),
+        place=found[0][0].path,
+        hint=f"fetch {names} again, then run the same command",
+    )
+
+
+def _joined(space: AddressSpace, end: EndRecord, counted: int) -> PostmillError | None:
+    """Return the error for a file in which the parts of an archive were put one behind another, if it looks so.
+
+    Offsets count from the beginnings of the parts, which such a file does not show.
+    """
+    last = space.parts[-1].path
+    if end.reaches < space.size:
+        return PostmillError(
+            f"it is the last of {counted} parts with {space.size - end.reaches:,} bytes behind it, and looks joined in "
+            "the wrong order",
+            place=last,
+            hint="join the parts anew, by number and NAME.zip last: cat NAME.z01 NAME.z02 ... NAME.zip > WHOLE.zip; or "
+            "read them as they are, which needs no joining",
+        )
+    if _shift(end) <= 0 or space.read(0, 4) not in (SPLIT_MARKER, LOCAL_SIGNATURE):
+        return None
+    return DamagedSource(
+        f"{counted} parts look joined in this file, and its directory counts from the beginnings of the parts",
+        place=last,
+        hint="name the parts as they were, which need no joining",
+    )
+
+
+def _is_whole(space: AddressSpace, end: EndRecord) -> bool:
+    """Tell whether the last part has its directory where a zip of one part has it."""
+    start = space.parts[-1].start + end.directory_offset
+    return end.disk == 0 and end.directory_size > 0 and start + end.directory_size == end.limit
+
+
+def _usual_size(space: AddressSpace) -> int:
+    return Counter(part.size for part in space.parts[:-1]).most_common(1)[0][0] if len(space.parts) > 1 else 0
+
+
+def _odd_sizes(space: AddressSpace) -> list[str]:
+    """Parts so much smaller than the largest that they may be cut short: a writer need not fill them, but does."""
+    before = space.parts[:-1]
+    largest = max((part.size for part in before), default=0)
+    return [
+        f"{part.name} is {largest - part.size} bytes smaller than the largest part; it may be cut short"
+        for part in before
+        if largest - part.size > _ODD_SIZE
+    ]

@@ -1,0 +1,176 @@
+"""What file names say about the parts of an archive: which set, which number, what is missing.
+
+=========================  ===================================================
+``a.z01`` .. ``a.zip``     Info-ZIP, WinZip, WinRAR; from ``a.z00`` also without ``a.zip``
+``a.zx01`` .. ``a.zipx``   WinZip
+``a.zip.001`` ..           7-Zip and others, also plain ``a.001``, or from ``000``
+``a.zip.aa`` ..            ``split``
+``a.zip``                  a whole archive
+=========================  ===================================================
+
+Numbers are compared as numbers, so ``.z100`` follows ``.z99``. Nothing here touches a file; paths are
+local ones or URLs, of which the siblings have the same query: a token may give the right to a whole folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from postmill.shards.runtime.addresses import plain, split
+from postmill.shards.runtime.errors import DamagedSource, PostmillError, UsageError
+
+LAST = 1 << 62  # the number of `.zip` in its set: after every other
+MOST_PARTS = 1 << 16  # a disk number has 16 bits in every writer met; bounds loops over hostile names
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A way to name the parts of an archive."""
+
+    part: re.Pattern[str]
+    last: str | None  # suffix of the last part, where it has one of its own
+
+
+_SCHEMES = (
+    Scheme(re.compile(r"(?P<stem>.+)\.z(?P<number>\d{1,9})", re.IGNORECASE), ".zip"),
+    Scheme(re.compile(r"(?P<stem>.+)\.zx(?P<number>\d{1,9})", re.IGNORECASE), ".zipx"),
+    Scheme(re.compile(r"(?P<stem>.+)\.(?P<number>\d{2,9})"), None),
+    Scheme(re.compile(r"(?P<stem>.+\.zipx?)\.(?P<letters>[a-z]{2,4})"), None),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedName:
+    """What the path of a part says: of which archive it is, and as which number."""
+
+    path: str
+    scheme: Scheme
+    folder: str  # with its slash; empty for a bare name
+    stem: str
+    number: int
+
+    def same_set(self, other: NumberedName) -> bool:
+        """Tell whether both names belong to one archive, in whatever folders."""
+        return self.scheme is other.scheme and self.stem == other.stem
+
+    def first(self, *, upper: bool = False) -> NumberedName:
+        """Return the name of part 1 of a set whose last part this is."""
+        suffix = ".zx01" if self.scheme.last == ".zipx" else ".z01"
+        path = self.folder + self.stem + (suffix.upper() if upper else suffix) + split(self.path)[1]
+        return NumberedName(path, self.scheme, self.folder, self.stem, 1)
+
+    def spelled(self, number: int) -> str:
+        """Return the path of part ``number`` in the manner of this one, which is not the last.
+
+        Raises:
+            ValueError: This name has no number.
+        """
+        name = file_name(self.path)
+        match = self.scheme.part.fullmatch(name)
+        if match is None:
+            raise ValueError(f"{self.path} has no number")
+        key = "number" if match.groupdict().get("number") else "letters"
+        width = len(match[key])
+        digits = str(number).zfill(width) if key == "number" else _to_letters(number, width)
+        return self.folder + name[: len(name) - width] + digits + split(self.path)[1]
+
+
+def file_name(path: str) -> str:
+    """Return the last component of a path or URL, without a query."""
+    return plain(path).rstrip("/").rpartition("/")[2]
+
+
+def folder_of(path: str) -> str:
+    """Return the folder of a path or URL, with its slash, and what gives the right to read; empty for a bare name."""
+    whole = path.removesuffix(split(path)[1])
+    return whole[: len(whole) - len(file_name(path))]
+
+
+def parse_name(path: str) -> NumberedName | None:
+    """Read the number out of a file name; None where it follows no scheme."""
+    name = file_name(path)
+    for scheme in _SCHEMES:
+        if match := scheme.part.fullmatch(name):
+            groups = match.groupdict()
+            number = int(groups["number"]) if groups.get("number") else _from_letters(groups["letters"])
+            return NumberedName(path, scheme, folder_of(path), match["stem"], number)
+        if scheme.last and name.lower().endswith(scheme.last) and len(name) > len(scheme.last):
+            return NumberedName(path, scheme, folder_of(path), name[: -len(scheme.last)], LAST)
+    return None
+
+
+def order(paths: Sequence[str], *, gaps: bool = False) -> list[str]:
+    """Return the paths of one archive in order; where names follow no scheme, as they came.
+
+    With ``gaps`` the result includes the paths that missing parts would have.
+
+    Raises:
+        UsageError: They are of different archives.
+        PostmillError: A part is missing or there twice; all such parts are named.
+    """
+    names = [name for name in map(parse_name, paths) if name is not None]
+    if len(names) < len(paths):
+        return list(paths)
+    first = names[0]
+    if not all(name.same_set(first) for name in names):
+        stems = ", ".join(sorted({name.stem for name in names}))
+        raise UsageError(f"parts of different archives: {stems}", place=first.folder, hint="name those of one")
+    if len(paths) == 1 and first.scheme.last is None and not first.stem.lower().endswith((".zip", ".zipx")):
+        return list(paths)  # a whole archive with a number for a suffix, such as a year
+    names.sort(key=lambda name: (name.number, name.path))
+    twice = [f"{file_name(a.path)} and {file_name(b.path)}" for a, b in pairwise(names) if a.number == b.number]
+    if twice:
+        raise PostmillError(
+            f"the same part twice: {'; '.join(twice)}", place=first.folder or ".", hint="move one of each away"
+        )
+    absent = _absent([name.number for name in names if name.number != LAST])
+    if absent and not gaps:
+        raise _gaps(absent, names)
+    spelled = [(number, names[0].spelled(number)) for number in absent]
+    return [path for _, path in sorted([*((name.number, name.path) for name in names), *spelled])]
+
+
+def _absent(numbers: list[int]) -> list[int]:
+    """Return the numbers that ``numbers`` (ascending) leave out, as far as they tell."""
+    if not numbers:
+        return []
+    return sorted(set(range(min(1, numbers[0]), min(numbers[-1], numbers[0] + MOST_PARTS))) - set(numbers))
+
+
+def _gaps(absent: list[int], names: list[NumberedName]) -> DamagedSource:
+    """Name the parts with the numbers ``absent``, and say what to do."""
+    missing = [file_name(names[0].spelled(number)) for number in absent]
+    present = sum(name.number != LAST for name in names)
+    folder = names[0].folder or "."
+    more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+    return DamagedSource(
+        f"{len(missing)} part{'s' if len(missing) > 1 else ''} missing: {', '.join(missing[:8])}{more}",
+        place=folder,
+        hint=f"fetch what is missing into {folder}, then run the same command; the {present} numbered parts there can "
+        "stay as they are",
+    )
+
+
+def natural(path: str) -> list[tuple[int, str]]:
+    """A sort key that compares runs of digits as numbers."""
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in re.split(r"(\d+)", path)]
+
+
+def _from_letters(text: str) -> int:
+    """Number ``aa`` 1, ``ab`` 2, ...: like the other schemes, the first part has number 1."""
+    number = 0
+    for letter in text:
+        number = number * 26 + ord(letter) - ord("a")
+    return number + 1
+
+
+def _to_letters(number: int, width: int) -> str:
+    text = ""
+    number -= 1
+    for _ in range(width):
+        text = chr(ord("a") + number % 26) + text
+        number //= 26
+    return text

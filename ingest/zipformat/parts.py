@@ -1,0 +1,213 @@
+"""Find the parts of an archive from whatever a user has of it.
+
+``find_parts`` takes one part, a glob, a folder, a list, or a URL, and gives back the whole set as
+:class:`.space.Part` rows in order, each with its offset in one absolute address space. Names decide which files
+belong together (:mod:`.part_names`); whether they are PKWARE disks or slices of one file is decided
+later, by content.
+
+::
+
+    parts = find_parts("Post_images/posts_image.z07")
+    with AddressSpace(parts) as space:
+        ...
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from postmill.ingest.zipformat.part_names import (
+    LAST,
+    MOST_PARTS,
+    NumberedName,
+    file_name,
+    folder_of,
+    natural,
+    order,
+    parse_name,
+)
+from postmill.ingest.zipformat.space import Part, PartError, file_system, lay_out, network_errors
+from postmill.shards.runtime.addresses import is_url, split
+from postmill.shards.runtime.errors import DamagedSource, UsageError
+
+PathOrUrl = str | os.PathLike[str]
+_GLOB = "*?["
+_PATIENCE = 16  # parts in a row that may be missing behind a URL
+_ASSUMED_SIZE = 1 << 32  # bytes of a missing part where there is none to compare with; all that were met are shorter
+
+
+def find_parts(source: PathOrUrl | Sequence[PathOrUrl], *, salvage: bool = False) -> tuple[Part, ...]:
+    """Return all parts of the archive that ``source`` names, in order.
+
+    Args:
+        source: Any one part, a glob, a folder with one archive in it, a URL of one part, or a list
+            of parts. Files whose names follow no scheme are taken in the order given, or, from a
+            glob, in natural order.
+        salvage: Leave a hole for each part that is missing or empty, as long as the longest part that is there; all
+            parts but the last have one size, as far as is known. One part named may be missing itself. Parts that
+            may be missing behind the last one are not known here.
+
+    Raises:
+        UsageError: Nothing is there, or more than one archive.
+        PostmillError: A part is there twice or, without ``salvage``, missing or empty; all such parts are named.
+    """
+    if isinstance(source, str | os.PathLike):
+        if isinstance(source, str) and is_url(source):
+            files = _from_url(source, _PATIENCE if salvage else 1)
+        else:
+            files = _measure(_from_local(Path(source), salvage), _local_size)
+    else:
+        paths = [os.fspath(path) for path in source]
+        if not paths:
+            raise UsageError("no parts given", hint="name one part of the archive, or the folder it lies in")
+        files = _measure(paths, _url_size if is_url(paths[0]) else _local_size)
+    ordered = order([path for path, _ in files], gaps=salvage)
+    sizes = {path: size for path, size in files if size or not salvage}
+    if salvage and sizes:
+        return lay_out_holes(ordered, sizes)
+    _refuse_empty(files)
+    return lay_out([(path, sizes[path]) for path in ordered])
+
+
+def lay_out_holes(paths: Sequence[str], sizes: Mapping[str, int]) -> tuple[Part, ...]:
+    """Return the parts ``paths``; those of which ``sizes`` (bytes) has nothing are holes, of the largest size."""
+    numbered = [sizes[path] for path in paths[:-1] if path in sizes]
+    assumed = max(numbered, default=_ASSUMED_SIZE)
+    missing = {path for path in paths if path not in sizes}
+    return lay_out([(path, sizes.get(path, assumed)) for path in paths], missing)
+
+
+def measure(path: str) -> int | None:
+    """Return how many bytes the file or URL ``path`` has, or None if there is none.
+
+    Raises:
+        PostmillError: It cannot be asked for.
+    """
+    return _probe(path) if is_url(path) else _local_size(path) if Path(path).is_file() else None
+
+
+def _from_local(path: Path, salvage: bool) -> list[str]:
+    if path.is_dir():
+        return _only_set(path, _files(path.iterdir()))
+    name = parse_name(str(path))
+    if path.is_file() or (salvage and name is not None and path.parent.is_dir()):
+        siblings = [str(path)] if name is None else _same_set(name, _files(path.parent.iterdir()))
+        if siblings:
+            return siblings
+    if any(sign in path.name for sign in _GLOB):
+        if files := _files(path.parent.glob(path.name)):
+            return _only_set(path, files)
+        raise UsageError("no file matches", place=path, hint="check the folder and the pattern")
+    raise UsageError("there is no such file or folder", place=path, hint="name a part of the archive, or its folder")
+
+
+def _files(paths: Iterable[Path]) -> list[str]:
+    return sorted((str(path) for path in paths if path.is_file()), key=natural)
+
+
+def _same_set(name: NumberedName, files: Iterable[str]) -> list[str]:
+    return [path for path in files if (other := parse_name(path)) is not None and other.same_set(name)]
+
+
+def _only_set(given: Path, files: list[str]) -> list[str]:
+    """Return the one archive among ``files``; refuse several with a list of them."""
+    sets: dict[tuple[int, str], list[str]] = {}
+    for path in files:
+        if (name := parse_name(path)) is not None:
+            sets.setdefault((id(name.scheme), name.stem), []).append(path)
+    if len(sets) > 1:
+        stems = ", ".join(sorted(stem for _, stem in sets))
+        raise UsageError(f"more than one archive here: {stems}", place=given, hint="name one part of the one you mean")
+    if sets:
+        return next(iter(sets.values()))
+    if files and not given.is_dir():
+        return files  # the user's own naming, such as the `xaa xab` of split
+    raise UsageError("no archive here", place=given, hint="expected NAME.zip and NAME.z01 ..., or NAME.zip.001 ...")
+
+
+def _from_url(url: str, patience: int) -> list[tuple[str, int]]:
+    """Probe for the neighbours of ``url`` by name, because not every server lists a folder.
+
+    Gives up after ``patience`` names in a row that are not there.
+    """
+    name = parse_name(url)
+    if name is None:
+        return _measure([url], _url_size)
+    example, last = name, None
+    if name.scheme.last:
+        upper = file_name(url)[len(name.stem) :].isupper()
+        suffix = name.scheme.last.upper() if upper else name.scheme.last
+        last = name.folder + name.stem + suffix + split(url)[1]
+        if name.number == LAST:
+            example = name.first(upper=upper)
+    sizes = {url: _probe(url)}  # first, so that an error of the server names this address
+    known = name.number if name.number != LAST else 0
+    absent = 0
+    for number in range(MOST_PARTS):
+        neighbour = example.spelled(number)
+        if neighbour not in sizes:
+            sizes[neighbour] = _probe(neighbour)
+        absent = absent + 1 if sizes[neighbour] is None else 0
+        if absent >= patience and number > known:
+            break
+    if last is not None and last not in sizes:
+        sizes[last] = _probe(last)
+    files = [(path, size) for path, size in sizes.items() if size is not None]
+    if not files:
+        hint = "check the address, and that you may read it; name any part of the archive"
+        raise UsageError("there is no such file", place=url, hint=hint)
+    return files
+
+
+def _measure(paths: Iterable[str], size: Callable[[str], int]) -> list[tuple[str, int]]:
+    files: list[tuple[str, int]] = []
+    for path in paths:
+        try:
+            files.append((path, size(path)))
+        except FileNotFoundError as error:
+            raise UsageError("there is no such file", place=path, hint="check the list of parts") from error
+    return files
+
+
+def _refuse_empty(files: list[tuple[str, int]]) -> None:
+    empty = [file_name(path) for path, size in files if size == 0]
+    if empty:
+        raise DamagedSource(
+            f"empty: {', '.join(empty)}",
+            place=folder_of(files[0][0]) or ".",
+            hint="fetch it again, for a transfer that was cut off leaves such a file, and run the same command",
+        )
+
+
+def _local_size(path: str) -> int:
+    return Path(path).stat().st_size
+
+
+def _url_size(url: str) -> int:
+    """Ask for the size of a file behind a URL; FileNotFoundError if there is none."""
+    try:
+        fs, path = file_system(url)
+    except (ImportError, ValueError) as error:  # a package that the protocol needs; a protocol nobody knows
+        raise UsageError(str(error), place=url, hint="install what is named, or download the parts first") from error
+    try:
+        size = fs.info(path)["size"]
+    except (FileNotFoundError, PermissionError) as error:
+        # Object stores forbid what is not there. fsspec reports a dead network as a missing file.
+        cause = error.__cause__
+        if not isinstance(cause, network_errors()) or isinstance(cause, FileNotFoundError) or hasattr(cause, "status"):
+            raise FileNotFoundError(url) from error
+        raise PartError(f"cannot be reached: {cause}", part=url, hint="check the address and the network") from error
+    except network_errors() as error:
+        raise PartError(f"cannot be reached: {error}", part=url, hint="check the address and the network") from error
+    if size is None:
+        raise UsageError("the server does not say how large the file is", place=url, hint="download the parts first")
+    return int(size)
+
+
+def _probe(url: str) -> int | None:
+    try:
+        return _url_size(url)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,252 @@
+"""One address space over all parts of an archive.
+
+Every record of an archive, and every entry's data, is read through this, so a part boundary is
+never a special case. Local parts are read with ``preadv`` on raw descriptors and not mapped: a disk
+or network file system that fails in mid-read then gives an error that names the part, where a
+mapping would kill the process with SIGBUS. URLs are read in ranges through fsspec.
+
+::
+
+    with AddressSpace(find_parts("posts_image.zip")) as space:
+        space.read(0, 4)                       # b"PK\\x07\\x08"
+        for block in space.stream(0, space.size):
+            ...                                # consecutive bytes, 8 MiB each
+
+Opening is free and lazy: parts that are never read need not exist. An AddressSpace serves one
+thread at a time; threads and processes open their own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from bisect import bisect_right
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, cast
+
+from postmill.ingest.zipformat.part_names import file_name
+from postmill.shards.runtime.addresses import is_url
+from postmill.shards.runtime.errors import PostmillError
+
+BLOCK = 8 << 20  # bytes to read at a time
+_MOST_OPEN = 128  # descriptors; the usual limit is 1,024 for the whole process
+_TRIES = 4  # of one range of a URL
+_PREADV_MOST = 1 << 30  # bytes; Linux moves at most 2 GiB - 4 KiB in one call
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of an archive, at ``start`` of its address space (bytes)."""
+
+    name: str  # for messages: the last component of the path
+    path: str  # local path or URL
+    start: int
+    size: int
+    missing: bool = False  # not there; `size` is an assumption, and nothing can be read
+
+    @property
+    def end(self) -> int:
+        """The first offset after the part."""
+        return self.start + self.size
+
+
+def lay_out(files: Iterable[tuple[str, int]], missing: Container[str] = ()) -> tuple[Part, ...]:
+    """Return the parts for ``files``, (path or URL, size in bytes) in order; those of ``missing`` are holes.
+
+    Nothing is looked at, so this also serves where a listing is all one has.
+    """
+    parts: list[Part] = []
+    start = 0
+    for path, size in files:
+        parts.append(Part(file_name(path), path, start, size, path in missing))
+        start += size
+    return tuple(parts)
+
+
+class PartError(PostmillError, OSError):
+    """A part could not be read where it should be readable."""
+
+    def __init__(self, cause: str, *, part: str, hint: str | None = None, errno: int | None = None) -> None:
+        super().__init__(cause, place=part, hint=hint)
+        self.errno = errno
+
+
+class AddressSpace:
+    """All parts of an archive as one range of bytes, ``0`` to ``size``."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = tuple(parts)
+        self.size = self.parts[-1].end if self.parts else 0
+        self._starts = [part.start for part in self.parts]
+        self._remote = [is_url(part.path) for part in self.parts]
+        self._open: dict[int, int] = {}
+        self.holes = tuple((part.start, part.end) for part in self.parts if part.missing)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[type[AddressSpace], tuple[tuple[Part, ...]]]:
+        return AddressSpace, (self.parts,)  # a copy, in another process too, opens its own files
+
+    def close(self) -> None:
+        """Close all descriptors. A later read opens them again."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def part_at(self, offset: int) -> int:
+        """Return the index of the part that holds the byte at ``offset``.
+
+        Raises:
+            ValueError: ``offset`` is outside the address space.
+        """
+        if not 0 <= offset < self.size:
+            raise ValueError(f"offset {offset} is outside 0 to {self.size}")
+        return bisect_right(self._starts, offset) - 1
+
+    def stretch_end(self, offset: int) -> int:
+        """Return how far the bytes from ``offset`` are there: to the next missing part, or to the end."""
+        index = bisect_right(self.holes, offset, key=lambda hole: hole[1])  # holes that end at or before are passed
+        return max(self.holes[index][0], offset) if index < len(self.holes) else self.size
+
+    def stretches(self) -> list[tuple[int, int]]:
+        """Return the ranges of bytes that are there, in order: one, unless parts are missing."""
+        edges = [0, *(edge for hole in self.holes for edge in hole), self.size]
+        pairs = zip(edges[::2], edges[1::2], strict=True)
+        return [(start, end) for start, end in pairs if start < end]
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly ``length`` bytes from ``offset``.
+
+        Raises:
+            ValueError: The range leaves the address space.
+            PartError: A part cannot be opened or read, or is shorter than it was.
+        """
+        self._checked(offset, length)
+        buffer = bytearray(length)
+        self.readinto(offset, memoryview(buffer))
+        return bytes(buffer)
+
+    def readinto(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` (bytes) from ``offset``.
+
+        Raises:
+            ValueError: The range leaves the address space.
+            PartError: A part cannot be opened or read, or is shorter than it was.
+        """
+        left = self._checked(offset, len(buffer))
+        done = 0
+        while left:
+            index = self.part_at(offset)
+            part = self.parts[index]
+            take = min(left, part.end - offset)
+            into = buffer[done : done + take]
+            if part.missing:
+                raise PartError("the part is missing", part=part.path, hint="fetch it")
+            if self._remote[index]:
+                _fetch(part, offset - part.start, into)
+            else:
+                self._pread(index, offset - part.start, into)
+            offset, done, left = offset + take, done + take, left - take
+
+    def stream(self, start: int = 0, end: int | None = None, block: int = BLOCK) -> Iterator[bytes]:
+        """Yield the bytes from ``start`` to ``end`` in order, ``block`` at a time; no block is empty."""
+        end = self.size if end is None else end
+        while start < end:
+            take = min(block, end - start)
+            yield self.read(start, take)
+            start += take
+
+    def _checked(self, offset: int, length: int) -> int:
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise ValueError(f"{length} bytes at {offset} leave the address space of {self.size} bytes")
+        return length
+
+    def _pread(self, index: int, position: int, into: memoryview) -> None:
+        part = self.parts[index]
+        try:
+            descriptor = self._open[index] if index in self._open else self._open_part(index)
+            while into:
+                got = os.preadv(descriptor, [into[:_PREADV_MOST]], position)
+                if got == 0:
+                    raise _ends_early(part, position, len(into))
+                into, position = into[got:], position + got
+        except PartError:
+            raise
+        except OSError as error:
+            hint = "is it still being transferred, or was it removed?" if isinstance(error, FileNotFoundError) else None
+            raise PartError(
+                f"cannot be read at byte {position}: {error.strerror}", part=part.path, hint=hint, errno=error.errno
+            ) from error
+
+    def _open_part(self, index: int) -> int:
+        if len(self._open) >= _MOST_OPEN:
+            os.close(self._open.pop(next(iter(self._open))))
+        descriptor = os.open(self.parts[index].path, os.O_RDONLY | os.O_CLOEXEC)
+        self._open[index] = descriptor
+        return descriptor
+
+
+def _fetch(part: Part, position: int, into: memoryview) -> None:
+    """Fill ``into`` from byte ``position`` of a URL, trying again where the network failed or stopped short."""
+    fs, path = file_system(part.path)
+    failed = 0
+    while into:
+        try:
+            data = fs.cat_file(path, start=position, end=position + len(into))
+        except network_errors() as error:
+            failed += 1
+            if failed == _TRIES or isinstance(error, FileNotFoundError | PermissionError):
+                raise PartError(
+                    f"cannot be fetched from byte {position}: {error}",
+                    part=part.path,
+                    hint="run the same command again",
+                ) from error
+            time.sleep(2.0**failed / 2)
+            continue
+        if not data:
+            raise _ends_early(part, position, len(into))
+        if len(data) > len(into):
+            raise PartError(
+                f"{len(into)} bytes were asked for and {len(data)} came",
+                part=part.path,
+                hint="the server does not serve ranges: download the parts first",
+            )
+        into[: len(data)] = data
+        into, position = into[len(data) :], position + len(data)
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """Return the file system behind ``url``, and the path in it.
+
+    What gives the right to read over HTTP may stand in ``~/.netrc``, and a proxy in the environment, as for curl.
+
+    Raises:
+        ImportError, ValueError: A package is missing that the protocol needs; nobody knows the protocol.
+    """
+    import fsspec  # where a URL needs it: loading it takes a tenth of what a command takes to start
+
+    if url.partition("://")[0].lower() in ("http", "https"):
+        return cast(tuple[Any, str], fsspec.core.url_to_fs(url, client_kwargs={"trust_env": True}))
+    return cast(tuple[Any, str], fsspec.core.url_to_fs(url))
+
+
+def network_errors() -> tuple[type[Exception], ...]:
+    """Return what a request can fail with; fsspec lets aiohttp's own errors through."""
+    aiohttp: Any = sys.modules.get("aiohttp")  # there if fsspec needed it
+    return (OSError,) if aiohttp is None else (OSError, aiohttp.ClientError)
+
+
+def _ends_early(part: Part, end: int, missing: int) -> PartError:
+    return PartError(
+        f"ends at byte {end}, {missing} bytes early: it had {part.size} bytes when it was found",
+        part=part.path,
+        hint="the file changed or was cut short; fetch it again",
+    )

@@ -1,0 +1,47 @@
+"""What stands where a part should be: a page, a message or a pointer that a download or a checkout left.
+
+A shared drive answers with a page when its quota is used up, an object store with a message when an address has
+expired, and Git hands out pointers until the content is fetched. Each is saved under the name of the part.
+"""
+
+from __future__ import annotations
+
+from postmill.ingest.zipformat.space import AddressSpace, Part
+
+_LOOKED_AT = 512  # bytes at the beginning of a part
+_BEGINNINGS = (
+    (b"<!doctype", "a web page"),
+    (b"<html", "a web page"),
+    (b"<head", "a web page"),
+    (b"<?xml", "an XML message"),
+    (b"<error", "an XML message"),
+    (b'{"', "a JSON message"),
+    (b"{\n", "a JSON message"),
+    (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer: `git lfs pull` fetches what it stands for"),
+    (b"/annex/objects/", "a git-annex pointer: `git annex get` fetches what it stands for"),
+)
+
+
+def stand_in(space: AddressSpace, part: Part) -> str | None:
+    """Say in one sentence what ``part`` is if it is no part of a zip; None if its first bytes do not show that.
+
+    Args:
+        space: The archive that it is a part of.
+        part: One that is not missing.
+
+    Raises:
+        PartError: It cannot be read.
+    """
+    head = space.read(part.start, min(part.size, _LOOKED_AT)).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    what = next((what for beginning, what in _BEGINNINGS if head.startswith(beginning)), None)
+    return None if what is None else f"{part.name}, of {part.size:,} bytes, is {what}"
+
+
+def stand_ins(space: AddressSpace) -> list[tuple[Part, str]]:
+    """Return the parts of ``space`` that are none, each with its sentence. Reads the beginning of every part.
+
+    Raises:
+        PartError: A part cannot be read.
+    """
+    found = ((part, stand_in(space, part)) for part in space.parts if not part.missing)
+    return [(part, sentence) for part, sentence in found if sentence is not None]

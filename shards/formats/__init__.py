@@ -1,0 +1,1 @@
+"""Every format of a run: how it is written, read and named."""

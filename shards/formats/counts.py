@@ -1,0 +1,213 @@
+"""What manifests state beside their files: the counts and facts of each kind of unit, read and written here alone.
+
+docs/formats.md lists them. A manifest holds whole numbers under ``counts`` and what else identifies the work under
+``info``; the classes of this module are what the rest of the program sees of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Protocol, Self
+
+from postmill.shards.run.publish import Unit
+from postmill.shards.runtime.errors import PostmillError
+
+_WORD = re.compile(r"[\w.,:=/@+~ -]{1,1000}")
+_OPTIONS = frozenset(
+    {
+        *("--comment-weight", "--device", "--encoder", "--features", "--model", "--models", "--per-image"),
+        *("--precision", "--recipe", "--seeds", "--split"),
+    }
+)
+
+
+class Stated(Protocol):
+    """What states counts and facts: a manifest, or what was seen of one."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Whole numbers by name."""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What else identifies the work, by name."""
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """A field stands in the manifest's ``counts`` under its own name; ``reasons``, faults by reason, in ``info``."""
+
+    @classmethod
+    def of(cls, stated: Stated) -> Self:
+        """Return what a manifest states.
+
+        Raises:
+            PostmillError: It lacks something that is not optional.
+        """
+        values = {**stated.counts, "reasons": _reasons(stated.info.get("faults"))}
+        named = {
+            field.name: values.get(field.name, None if field.default is MISSING else field.default)
+            for field in fields(cls)
+        }
+        lacking = [field.name for field in fields(cls) if named[field.name] is None and field.default is MISSING]
+        if lacking:
+            raise PostmillError(
+                f"a manifest does not state {', '.join(lacking)}, so it is not of this version",
+                hint="have the run verified, which names the file",
+            )
+        return cls(**named)
+
+    def put(self, unit: Unit) -> None:
+        """State the counts in the manifest of ``unit``."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if "reasons" in values:
+            unit.info["faults"] = dict(values.pop("reasons"))
+        unit.counts.update({name: value for name, value in values.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class SpoolCounts(_Counts):
+    """Of a spool: its entries."""
+
+    entries: int
+
+
+@dataclass(frozen=True)
+class ModelCounts(_Counts):
+    """Of a model: the posts with a target, and the rows of its predictions."""
+
+    posts: int
+    predictions: int
+
+
+@dataclass(frozen=True)
+class EmbeddingCounts(_Counts):
+    """Of an embedding shard.
+
+    Attributes:
+        posts: Rows.
+        present: Rows that hold what the encoder made.
+        absent: All other rows.
+        images: Rows of single pictures; None where they are not kept.
+    """
+
+    posts: int
+    present: int
+    absent: int
+    images: int | None = None
+
+
+@dataclass(frozen=True)
+class ReportCounts(_Counts):
+    """Of the page, or of the table of results: the models, and, of the page, the posts that it tells of."""
+
+    models: int
+    posts: int | None = None
+
+
+@dataclass(frozen=True)
+class ShardCounts(_Counts):
+    """Of a post shard.
+
+    Attributes:
+        posts: Posts in it.
+        images: Pictures in it.
+        faults: Rows of its table of faults.
+        lost: Planned posts that are not in it, and never will be.
+        reasons: Its faults by reason.
+        waiting: Planned posts that are not in it until their bytes in the archive are others.
+        misfits: Entries whose bytes are to be looked at again for that, and for pictures that a post has to do without.
+    """
+
+    posts: int
+    images: int
+    faults: int
+    lost: int
+    reasons: Mapping[str, int]
+    waiting: int = 0
+    misfits: int = 0
+
+
+@dataclass(frozen=True)
+class PlanCounts(_Counts):
+    """Of a plan.
+
+    Attributes:
+        mapping_rows: Rows of the mapping file, malformed ones among them.
+        influencers: Accounts of the influencers file.
+        metadata_entries: Files of the metadata archive.
+        images_entries: Files of the picture archive.
+        mapped_posts: Posts that the mapping lists.
+        planned_posts: Those of them that have a place in a post shard.
+        planned_images: Pictures that have one.
+        lost: Mapped posts that have none.
+        faults: Rows of its table of faults.
+        spanning_posts: Planned posts whose pictures lie in several windows.
+        spool_bytes: Bytes of their pictures, which are written twice.
+        shards: Post shards.
+        metadata_windows: Windows of the metadata archive.
+        images_windows: Windows of the picture archive.
+        reasons: Its faults by reason.
+    """
+
+    mapping_rows: int
+    influencers: int
+    metadata_entries: int
+    images_entries: int
+    mapped_posts: int
+    planned_posts: int
+    planned_images: int
+    lost: int
+    faults: int
+    spanning_posts: int
+    spool_bytes: int
+    shards: int
+    metadata_windows: int
+    images_windows: int
+    reasons: Mapping[str, int]
+
+
+def put_encoder(unit: Unit, fingerprint: str) -> None:
+    """State in the manifest of an embedding shard which encoder made it."""
+    unit.info["encoder"] = fingerprint
+
+
+def encoder_of(stated: Stated) -> str | None:
+    """Return the fingerprint of the encoder that made an embedding shard."""
+    return stated.info.get("encoder")
+
+
+def put_settings(unit: Unit, fingerprint: str) -> None:
+    """State in the manifest of a model or of a checkpoint which settings it was trained with."""
+    unit.info["settings"] = fingerprint
+
+
+def settings_of(stated: Stated) -> str | None:
+    """Return the fingerprint of the settings that a model or a checkpoint was trained with."""
+    return stated.info.get("settings")
+
+
+def put_options(unit: Unit, words: Sequence[str]) -> None:
+    """State in the manifest of a model or an embedding shard the options that the command was given for it."""
+    unit.info["options"] = list(words)
+
+
+def options_of(info: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the options that a manifest's ``info`` states; None where there are none that a command can be given.
+
+    They go into a command that a user is shown, and run folders are handed on: nothing but known options with values
+    that are words may.
+    """
+    words = info.get("options")
+    if not isinstance(words, list) or not all(isinstance(word, str) and _WORD.fullmatch(word) for word in words):
+        return None
+    return tuple(words) if all(word in _OPTIONS for word in words if word.startswith("-")) else None
+
+
+def _reasons(stated: object) -> Mapping[str, int] | None:
+    """Return faults by reason, None where what is stated is nothing of the kind."""
+    if isinstance(stated, dict) and all(type(count) is int for count in stated.values()):
+        return stated
+    return None

@@ -1,0 +1,102 @@
+"""Why something of the input could not be used as it was meant: a closed list, one word each.
+
+The words stand in fault tables and are a contract; :data:`MEANING` is what a reader is told. What concerns a whole
+archive or file is a :class:`.errors.PostmillError` instead.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One thing that can be wrong with a row, a post or an entry of an archive."""
+
+    METADATA_MISSING = "metadata_missing"
+    METADATA_UNREADABLE = "metadata_unreadable"
+    NUMBER_OUT_OF_RANGE = "number_out_of_range"
+    FIELD_TOO_LARGE = "field_too_large"
+    NO_IMAGE = "no_image"
+    IMAGE_MISSING = "image_missing"
+    DUPLICATE_MAPPING_ROW = "duplicate_mapping_row"
+    CONFLICTING_MAPPING_ROW = "conflicting_mapping_row"
+    MALFORMED_MAPPING_ROW = "malformed_mapping_row"
+    MALFORMED_INFLUENCER_ROW = "malformed_influencer_row"
+    DUPLICATE_INFLUENCER_ROW = "duplicate_influencer_row"
+    UNMAPPED_METADATA = "unmapped_metadata"
+    UNMAPPED_IMAGE = "unmapped_image"
+
+    NAME_HOSTILE = "name_hostile"
+    NAME_UNDECODABLE = "name_undecodable"
+    NAME_MISMATCH = "name_mismatch"
+    DUPLICATE_NAME = "duplicate_name"
+    METHOD_MISMATCH = "method_mismatch"
+    METHOD_UNSUPPORTED = "method_unsupported"
+    FLAGS_MISMATCH = "flags_mismatch"
+    ENCRYPTED = "encrypted"
+    SIZE_MISMATCH = "size_mismatch"
+    CRC_MISMATCH = "crc_mismatch"
+    DESCRIPTOR_MISMATCH = "descriptor_mismatch"
+    SIZE_LIE = "size_lie"
+    CRC_WRONG = "crc_wrong"
+    DATA_CORRUPT = "data_corrupt"
+    TOO_LARGE = "too_large"
+    OVERLAP = "overlap"
+    OFFSET_OUT_OF_RANGE = "offset_out_of_range"
+    PART_MISSING = "part_missing"
+    TRUNCATED = "truncated"
+    HEADER_CORRUPT = "header_corrupt"
+
+
+COPY_FAULTS = frozenset(
+    {
+        Reason.NAME_MISMATCH,
+        Reason.METHOD_MISMATCH,
+        Reason.FLAGS_MISMATCH,
+        Reason.SIZE_MISMATCH,
+        Reason.CRC_MISMATCH,
+        Reason.DESCRIPTOR_MISMATCH,
+        Reason.SIZE_LIE,
+        Reason.CRC_WRONG,
+        Reason.DATA_CORRUPT,
+        Reason.TRUNCATED,
+        Reason.HEADER_CORRUPT,
+    }
+)
+"""What is true of the bytes at hand, which do not fit what the directory says of them: another copy may have others."""
+
+MEANING: dict[Reason, str] = {
+    Reason.METADATA_MISSING: "the mapping lists the post, the metadata archive has no such entry",
+    Reason.METADATA_UNREADABLE: "the metadata entry is empty, not JSON, or not a post",
+    Reason.NUMBER_OUT_OF_RANGE: "a count, a size or a time is no whole number that it can be; the field is null",
+    Reason.FIELD_TOO_LARGE: "a text or a list is longer than any post's; texts and lists are cut, a name is left out",
+    Reason.NO_IMAGE: "none of the post's pictures could be had",
+    Reason.IMAGE_MISSING: "the mapping lists the picture, the picture archive has no such entry",
+    Reason.DUPLICATE_MAPPING_ROW: "the mapping has this row more than once; the first counts",
+    Reason.CONFLICTING_MAPPING_ROW: "the mapping lists this post again with other pictures; the first row counts",
+    Reason.MALFORMED_MAPPING_ROW: "the row is not user, metadata name and pictures; a post that it names is lost",
+    Reason.MALFORMED_INFLUENCER_ROW: "the row of influencers.txt is not name, category and three numbers",
+    Reason.DUPLICATE_INFLUENCER_ROW: "influencers.txt has this account more than once; the first row counts",
+    Reason.UNMAPPED_METADATA: "the archive has this metadata entry, the mapping does not list it",
+    Reason.UNMAPPED_IMAGE: "the archive has this picture, the mapping does not list it",
+    Reason.NAME_HOSTILE: "the name could lead out of a folder, has a control byte, or is too long",
+    Reason.NAME_UNDECODABLE: "the name is not text in the encoding its record declares",
+    Reason.NAME_MISMATCH: "directory and local header give different names",
+    Reason.DUPLICATE_NAME: "a later entry of the directory has this name; the last one wins",
+    Reason.METHOD_MISMATCH: "directory and local header give different compression methods",
+    Reason.METHOD_UNSUPPORTED: "compressed with something other than stored, deflate, deflate64 or Zstandard",
+    Reason.FLAGS_MISMATCH: "directory and local header disagree on whether the entry is encrypted",
+    Reason.ENCRYPTED: "the entry is encrypted",
+    Reason.SIZE_MISMATCH: "directory and local header give different sizes, or a stored entry's two sizes differ",
+    Reason.CRC_MISMATCH: "directory and local header give different checksums",
+    Reason.DESCRIPTOR_MISMATCH: "what follows the data is no data descriptor with the directory's checksum and sizes",
+    Reason.SIZE_LIE: "the data do not decompress to the declared size",
+    Reason.CRC_WRONG: "the data do not have the declared checksum",
+    Reason.DATA_CORRUPT: "the compressed data cannot be decompressed",
+    Reason.TOO_LARGE: "the entry is larger than the limit for one entry",
+    Reason.OVERLAP: "the entry shares bytes with another one",
+    Reason.OFFSET_OUT_OF_RANGE: "the local header would lie outside the archive, or in its directory",
+    Reason.PART_MISSING: "the entry lies on a part that is not there, or reaches into one",
+    Reason.TRUNCATED: "the data run past the end of what is there",
+    Reason.HEADER_CORRUPT: "a header is not where it should be, or its fields do not fit together",
+}

@@ -1,0 +1,153 @@
+"""What a run pins of its sources, so that another dataset is told from the same one, and where they were last seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from postmill.shards.runtime.addresses import plain
+
+
+@dataclass(frozen=True)
+class PinnedArchive:
+    """An archive as it was when the run was planned.
+
+    Attributes:
+        parts: Name and size in bytes of each part, in order; None for the size of one that was missing.
+        end_sha256: SHA-256 (hexadecimal) of its last bytes, where the directory states the CRC-32 of every entry.
+    """
+
+    parts: tuple[tuple[str, int | None], ...]
+    end_sha256: str
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> PinnedArchive:
+        """Return what ``run.json`` states of an archive.
+
+        Raises:
+            KeyError, TypeError, ValueError: It does not state it.
+        """
+        parts = tuple((str(name), None if size is None else int(size)) for name, size in value["parts"])
+        return cls(parts, str(value["end_sha256"]))
+
+
+@dataclass(frozen=True)
+class PinnedText:
+    """A text file as it was then, as it lies: its length, and the SHA-256 (hexadecimal) of all of it.
+
+    The hash is None in a run of format 2, which had another one, of the ends alone.
+    """
+
+    bytes: int
+    sha256: str | None
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], format_version: int) -> PinnedText:
+        """Return what ``run.json`` states of a text file.
+
+        Raises:
+            KeyError, TypeError, ValueError: It does not state it.
+        """
+        return cls(int(value["bytes"]), str(value["sha256"]) if format_version > 2 else None)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The four sources of a dataset as they were then."""
+
+    metadata: PinnedArchive
+    images: PinnedArchive
+    mapping: PinnedText
+    influencers: PinnedText
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the sources as ``run.json`` has them."""
+        archives = {
+            name: {"parts": [list(part) for part in archive.parts], "end_sha256": archive.end_sha256}
+            for name, archive in (("metadata", self.metadata), ("images", self.images))
+        }
+        return {**archives, "mapping": asdict(self.mapping), "influencers": asdict(self.influencers)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], format_version: int) -> Sources:
+        """Return the sources that ``run.json`` states.
+
+        Raises:
+            KeyError, TypeError, ValueError: It does not state them.
+        """
+        return cls(
+            PinnedArchive.from_json(value["metadata"]),
+            PinnedArchive.from_json(value["images"]),
+            PinnedText.from_json(value["mapping"], format_version),
+            PinnedText.from_json(value["influencers"], format_version),
+        )
+
+
+@dataclass(frozen=True)
+class Locations:
+    """Where each source was last seen: a path or an address. Not pinned, for a dataset may move.
+
+    An address may hold what gives the right to read, as long as it is not written down.
+    """
+
+    metadata: str
+    images: str
+    mapping: str
+    influencers: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the places as ``run.json`` has them: without what is secret in an address."""
+        return asdict(self.plain())
+
+    def plain(self) -> Locations:
+        """Return the places without what is secret in an address."""
+        return Locations(**{name: plain(place) for name, place in asdict(self).items()})
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Locations:
+        """Return the places that ``run.json`` states.
+
+        Raises:
+            KeyError, TypeError: It does not state them.
+        """
+        locations = [value[name] for name in ("metadata", "images", "mapping", "influencers")]
+        if not all(isinstance(location, str) for location in locations):
+            raise TypeError("a location that is no text")
+        return cls(*locations)
+
+
+def difference(old: Sources, new: Sources) -> str | None:
+    """Return in words what of ``new`` is not as it was in ``old``; None where they are the same."""
+    archives = (("metadata", old.metadata, new.metadata), ("picture", old.images, new.images))
+    for name, was, now in archives:
+        if was != now:
+            return f"another {name} archive: {_of_archives(was, now)}"
+    for name, pinned, found in (
+        ("mapping", old.mapping, new.mapping),
+        ("influencers", old.influencers, new.influencers),
+    ):
+        if pinned.bytes != found.bytes:
+            return f"another {name} file: it had {pinned.bytes:,} bytes, and now {found.bytes:,}"
+        if pinned != found:
+            return f"another {name} file: as long as it was, with other content"
+    return None
+
+
+def _of_archives(old: PinnedArchive, new: PinnedArchive) -> str:
+    """Say how two archives that are not the same differ."""
+    if len(old.parts) != len(new.parts):
+        return f"{_parts(old)}, and now {_parts(new)}"
+    for (was, size), (now, new_size) in zip(old.parts, new.parts, strict=True):
+        if was != now:
+            return f"{was} is {now} now"
+        if size != new_size:
+            had = "was missing" if size is None else f"had {size:,} bytes"
+            has = "is missing" if new_size is None else f"has {new_size:,}"
+            return f"{was} {had}, and now {has}"
+    return f"the directory at the end of {old.parts[-1][0]} is not the one that it was"
+
+
+def _parts(archive: PinnedArchive) -> str:
+    names = [name for name, _ in archive.parts]
+    return names[0] if len(names) == 1 else f"{len(names)} parts, {names[0]} to {names[-1]}"

@@ -1,0 +1,1 @@
+"""What every stage runs with: errors as people see them, signals, progress."""

@@ -1,0 +1,87 @@
+"""Where the sources of a dataset are looked for, and what is said of those that are not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from postmill.ingest.source import layout
+from postmill.ingest.source.layout import INSTAGRAM_INFLUENCERS, ArchiveFiles, DatasetLayout, discover
+from postmill.shards.run.sources import Locations
+from postmill.shards.runtime.errors import UsageError
+
+OTHER = DatasetLayout(
+    metadata=ArchiveFiles("meta", "records"),
+    images=ArchiveFiles("img", "pictures"),
+    mapping="pairs.tsv",
+    influencers="accounts.tsv",
+)
+
+
+def lay(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def test_the_datasets_folder(tmp_path: Path) -> None:
+    names = [*INSTAGRAM_INFLUENCERS.names().values(), "Post_metadata/posts_info.z01", "Post_images/posts_image.z01"]
+    root = lay(tmp_path, *names)
+    assert discover(str(root)) == Locations(
+        str(root / "Post_metadata" / "posts_info.zip"),
+        str(root / "Post_images" / "posts_image.zip"),
+        str(root / "JSON-Image_files_mapping.txt"),
+        str(root / "influencers.txt"),
+    )
+
+
+def test_parts_in_the_root_a_last_part_that_is_awaited_and_compressed_text(tmp_path: Path) -> None:
+    names = ("posts_info.z01", "posts_info.z02", "posts_image.zip", "influencers.txt.gz")
+    root = lay(tmp_path, *names, "JSON-Image_files_mapping.txt.zst")
+    assert discover(str(root)) == Locations(
+        str(root / "posts_info.z02"),
+        str(root / "posts_image.zip"),
+        str(root / "JSON-Image_files_mapping.txt.zst"),
+        str(root / "influencers.txt.gz"),
+    )
+
+
+def test_what_is_named_is_taken_as_it_is(tmp_path: Path) -> None:
+    root = lay(tmp_path, *INSTAGRAM_INFLUENCERS.names().values())
+    locations = discover(str(root), images="https://pictures.example/a.zip", mapping="elsewhere.txt")
+    assert (locations.images, locations.mapping) == ("https://pictures.example/a.zip", "elsewhere.txt")
+    assert locations.influencers == str(root / "influencers.txt")
+    assert discover(None, "a", "b", "c", "d") == Locations("a", "b", "c", "d")
+
+
+def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
+    root = lay(tmp_path, "influencers.txt", "Post_images/posts_image.z01")
+    with pytest.raises(UsageError) as caught:
+        discover(str(root))
+    assert caught.value.cause == (
+        "has no --metadata (Post_metadata/posts_info.zip), no --mapping (JSON-Image_files_mapping.txt)"
+    )
+    with pytest.raises(UsageError, match="--influencers") as caught:
+        discover(None, "a", "b", "c")
+    assert caught.value.place == "the command line"
+
+
+def test_what_is_no_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, cause in (("file", "is not a folder"), ("absent", "does not exist")):
+        with pytest.raises(UsageError, match=cause):
+            discover(str(tmp_path / name))
+
+
+def test_another_layout_is_one_more_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "LAYOUTS", (INSTAGRAM_INFLUENCERS, OTHER))
+    other = lay(tmp_path / "other", "meta/records.z01", "meta/records.zip", "img/pictures.zip", "pairs.tsv.gz")
+    lay(other, "influencers.txt")  # a file of the first layout's name does not make it that
+    with pytest.raises(UsageError, match=r"no --influencers \(accounts\.tsv\)"):
+        discover(str(other))
+    lay(other, "accounts.tsv")
+    assert discover(str(other)).mapping == str(other / "pairs.tsv.gz")
+    known = lay(tmp_path / "known", *INSTAGRAM_INFLUENCERS.names().values())
+    assert discover(str(known)).mapping == str(known / "JSON-Image_files_mapping.txt")

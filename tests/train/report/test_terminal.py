@@ -1,0 +1,52 @@
+"""The results on a terminal: every model and split, within 80 columns, and nothing of a name is taken for markup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from postmill.shards.run.folder import Run
+from postmill.train.evaluation import results
+from postmill.train.evaluation.intervals import Interval
+from postmill.train.evaluation.results import Estimate, ResultRow
+from postmill.train.report.terminal import results_tables
+
+MakeRun = Callable[..., Run]
+NAMES = ("mse", "mae", "r2", "spearman", "within_account")
+
+
+def row(model: str, split: str, value: float | None, interval: Interval | None) -> ResultRow:
+    return ResultRow(model, split, {name: Estimate(value, interval) for name in NAMES}, 1, 100, 20)
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, run: Run, rows: list[ResultRow]) -> str:
+    monkeypatch.setattr(results, "results_table", lambda run: rows)
+    out = StringIO()
+    for table in results_tables(run):
+        Console(file=out, width=80).print(table)
+    return out.getvalue()
+
+
+def test_each_split_has_a_column_and_the_first_its_other_metrics(
+    planted_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = planted_run(posts=10, accounts=5)
+    rows = [
+        row("fusion", "influencer", 0.51234, Interval(0.4, 0.6)),
+        row("[red]mean[/red]", "influencer", None, None),
+        row("fusion", "time-influencer", -0.25, None),
+    ]
+    text = printed(monkeypatch, run, rows)
+    r2, others = text.split("influencer split")
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in r2.splitlines() if "│" in line]
+    assert lines == [["fusion", "0.512", "-0.250"], ["", "0.40 to 0.60", ""], ["[red]mean[/red]", "-", ""]]
+    assert "R² on held-out posts, 95 % over accounts" in r2 and "Spearman, 95 %" in others and "MAE" in others
+    assert "0.512  0.40 to 0.60" in others and "[red]mean[/red]" in others and "-0.250" not in others
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_run_without_models_has_no_table(planted_run: MakeRun) -> None:
+    assert list(results_tables(planted_run(posts=10, accounts=5))) == []

@@ -1,0 +1,1 @@
+"""What training sees of a run: posts, features, splits, and guards against leaks."""

@@ -1,0 +1,244 @@
+"""The posts of a run as training sees them: targets, accounts and groups of near-duplicates, but no text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from postmill.shards.formats import plan, posts
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.errors import UsageError
+from postmill.train.data import groups, hashing, history, near_duplicates, splits, target
+from postmill.train.data.arrays import Floats, Ids, Mask, Matrix, Rows, Times
+from postmill.train.data.modality import Modality
+
+MIN_TARGETS = 10
+"""With fewer posts that have a target there is no test part worth the name."""
+
+_COLUMNS = (
+    *("key", "influencer", "owner_id", "caption", "images", "missing_images", "likes", "comment_count"),
+    *("taken_at",),
+)
+
+
+class Finished(NamedTuple):
+    """The finished post shards of a run at one time.
+
+    Attributes:
+        shards: Their numbers.
+        planned: How many post shards the plan has.
+        records: The BLAKE3 of the records of each. All that is read of them later has it too, for rows of one table
+            are addressed by the numbers that they have in another.
+    """
+
+    shards: tuple[int, ...]
+    planned: int
+    records: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The N posts of the finished post shards that have a target, in the order of the shards.
+
+    Attributes:
+        shards: Numbers of the post shards they come from.
+        planned_shards: How many post shards the plan has.
+        posts: Number of posts in those shards, with and without a target.
+        rows: Shape (N,): the position of each post among all ``posts`` rows, which is how features are addressed.
+        keys: N keys.
+        target: Shape (N,): log1p(likes + w * comments).
+        accounts: Shape (N,): id of the account; two names with one owner id are one account.
+        near_duplicates: Shape (N,): id of the group of near-duplicates.
+        taken_at: Shape (N,): seconds since 1970, NaN where not known.
+        times_out_of_range: How many of the ``posts`` have a time that no post can have, which counts as not known.
+        history: Shape (posts, ``len(history.COLUMNS)``): of every post, with and without a target.
+        has_history: Shape (posts,).
+        comments: Shape (posts,): log1p of the number of comments, NaN where not known. Part of the target.
+        left_out: Posts without a target, by reason.
+        records: The BLAKE3 of the records of each post shard.
+    """
+
+    shards: tuple[int, ...]
+    planned_shards: int
+    posts: int
+    rows: Rows
+    keys: pa.Array
+    target: Floats
+    accounts: Ids
+    near_duplicates: Ids
+    taken_at: Times
+    times_out_of_range: int
+    history: Matrix
+    has_history: Mask
+    comments: Matrix
+    left_out: Mapping[str, int]
+    records: tuple[str, ...]
+
+    @property
+    def finished(self) -> Finished:
+        """The post shards they come from, as they were when they were read."""
+        return Finished(self.shards, self.planned_shards, self.records)
+
+    @property
+    def split_by(self) -> splits.Posts:
+        """What splits need to know of the posts."""
+        return splits.Posts(self.accounts, self.near_duplicates, self.taken_at)
+
+    @property
+    def account_count(self) -> int:
+        """Number of accounts."""
+        return len(np.unique(self.accounts))
+
+
+def finished(run: Run) -> Finished:
+    """Return which post shards are finished.
+
+    Raises:
+        UsageError: None is finished.
+        PostmillError: A manifest cannot be read.
+    """
+    planned = plan.counts(run).shards
+    shards = tuple(posts.done_shards(run, planned))
+    if not shards:
+        raise UsageError(
+            "has no finished post shard to train on", place=run.folder, hint=f"make them: postmill ingest {run.word}"
+        )
+    return Finished(shards, planned, tuple(posts.records_hash(run, shard) for shard in shards))
+
+
+def load(run: Run, comment_weight: float, pictures: Modality | None = None, of: Finished | None = None) -> Dataset:
+    """Read what training needs of the records of every finished post shard.
+
+    Args:
+        run: The run.
+        comment_weight: How many likes a comment counts for in the target.
+        pictures: The pictures' embeddings, by which near-duplicates are found; None finds them by names and captions
+            alone.
+        of: The post shards that ``pictures`` are of; None for those that are finished now.
+
+    Raises:
+        UsageError: No shard is finished, too few posts have a target, or all targets are equal.
+        PostmillError: A shard cannot be read.
+    """
+    shards, planned, hashes = of or finished(run)
+    tables, links = [], _Links()
+    for shard, expected in zip(shards, hashes, strict=True):
+        table = posts.read_records(run, shard, _COLUMNS, expected)
+        links.add(table)
+        tables.append(table.select(["key", "influencer", "likes", "comment_count", "taken_at"]))
+    records = pa.concat_tables(tables)
+    engagement = target.engagement(records["likes"], records["comment_count"], comment_weight)
+    rows = np.flatnonzero(~np.isnan(engagement.values))
+    _check(run, records.num_rows, engagement, rows)
+    keys = records["key"].combine_chunks()
+    accounts = links.accounts(records["influencer"].combine_chunks())
+    duplicates = links.near_duplicates(keys, accounts, pictures)
+    taken_at = target.times(records["taken_at"])
+    past, has_past = history.of_posts(accounts, taken_at, engagement.values)
+    return Dataset(
+        shards=shards,
+        planned_shards=planned,
+        posts=records.num_rows,
+        rows=rows,
+        keys=keys.take(pa.array(rows)),
+        target=engagement.values[rows],
+        accounts=accounts[rows],
+        near_duplicates=duplicates[rows],
+        taken_at=taken_at[rows],
+        history=past,
+        has_history=has_past,
+        times_out_of_range=target.times_out_of_range(records["taken_at"]),
+        comments=np.log1p(np.maximum(target.with_nan(records["comment_count"]), 0.0)).astype(np.float32),
+        left_out=engagement.left_out,
+        records=hashes,
+    )
+
+
+@dataclass
+class _Tokens:
+    """Tokens of posts, and the rows that have them: what groups are made from."""
+
+    rows: list[Rows] = field(default_factory=list)
+    tokens: list[Ids] = field(default_factory=list)
+
+    def add(self, rows: Rows, tokens: Ids) -> None:
+        """Take the token beside each row, shape (M,) both."""
+        self.rows.append(rows.astype(np.int64))
+        self.tokens.append(tokens.astype(np.uint64))
+
+    def group_ids(self, names: pa.Array) -> Ids:
+        """Return the id of the group of each of N posts, given what a group is named after: N strings."""
+        labels = groups.components(len(names), np.concatenate(self.rows), np.concatenate(self.tokens))
+        return groups.group_ids(labels, names)
+
+
+class _Links:
+    """Which posts belong together, gathered shard by shard as hashes so that no text stays in memory."""
+
+    def __init__(self) -> None:
+        self._posts = 0
+        self._accounts, self._duplicates = _Tokens(), _Tokens()
+
+    def add(self, table: pa.Table) -> None:
+        """Take the posts of the next shard."""
+        kinds: tuple[tuple[_Tokens, Callable[[pa.Table], Iterator[tuple[Rows, Ids]]]], ...] = (
+            (self._accounts, _account_tokens),
+            (self._duplicates, _duplicate_tokens),
+        )
+        for links, tokens_of in kinds:
+            for rows, tokens in tokens_of(table):
+                links.add(rows + self._posts, tokens)
+        self._posts += table.num_rows
+
+    def accounts(self, influencers: pa.Array) -> Ids:
+        """Return the account id of each post."""
+        return self._accounts.group_ids(influencers)
+
+    def near_duplicates(self, keys: pa.Array, accounts: Ids, pictures: Modality | None) -> Ids:
+        """Return the id of each post's group of near-duplicates."""
+        links = _Tokens([*self._duplicates.rows], [*self._duplicates.tokens])
+        if pictures is not None:
+            links.add(*near_duplicates.linked(accounts, pictures.present, near_duplicates.sketches(pictures)))
+        return links.group_ids(keys)
+
+
+def _account_tokens(table: pa.Table) -> Iterator[tuple[Rows, Ids]]:
+    """Yield rows and tokens of account names and of owner ids: a renamed account has two names and one id."""
+    for column in ("influencer", "owner_id"):
+        values = table[column].combine_chunks()
+        known = np.flatnonzero(pc.fill_null(pc.not_equal(values, ""), False).to_numpy(zero_copy_only=False))
+        yield known, hashing.hashes(column, values.take(pa.array(known)))
+
+
+def _duplicate_tokens(table: pa.Table) -> Iterator[tuple[Rows, Ids]]:
+    """Yield rows and tokens of picture names and captions, within their accounts."""
+    columns = (table[name].to_pylist() for name in ("influencer", "images", "missing_images", "caption"))
+    rows, tokens = [], []
+    for row, (account, images, missing, caption) in enumerate(zip(*columns, strict=True)):
+        of_post = near_duplicates.tokens(account, [*images, *missing], caption)
+        rows += [row] * len(of_post)
+        tokens += of_post
+    yield np.array(rows, dtype=np.int64), np.array(tokens, dtype=np.uint64)
+
+
+def _check(run: Run, total: int, engagement: target.Target, rows: Rows) -> None:
+    if len(rows) < MIN_TARGETS:
+        reasons = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in engagement.left_out.items())
+        raise UsageError(
+            f"{len(rows)} of {total} posts have a target"
+            + (f" (left out: {reasons})" if reasons else "")
+            + f"; training needs {MIN_TARGETS}",
+            place=run.folder,
+            hint="name a dataset with more posts that have likes, or ingest what of this one is not done yet",
+        )
+    if np.ptp(engagement.values[rows]) < 1e-9:
+        raise UsageError(
+            f"all {len(rows)} posts have the same engagement, so there is nothing to learn",
+            place=run.folder,
+            hint="look at likes and comment_count in the records, posts/*.parquet",
+        )

@@ -1,0 +1,187 @@
+"""What models are shown of posts: the modalities of a run, opened from its embedding shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow.compute as pc
+
+from postmill.shards.formats import embeddings, posts
+from postmill.shards.formats.embeddings import EmbeddingShard
+from postmill.shards.formats.encoders import Encoder, away, encode_command, encoders_of, models_option
+from postmill.shards.formats.units import shard_name
+from postmill.shards.run.checked import anew
+from postmill.shards.run.folder import Run
+from postmill.shards.run.sealed import canonical_hash
+from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.train.data import leaks
+from postmill.train.data.arrays import Mask, Matrix, Vectors
+from postmill.train.data.modality import Block, Modality
+from postmill.train.options import FeatureSet, ModalityName
+
+TEXT_WITH_COMMENTS = "text-with-comments"
+"""The encoder that the modality text comes from in the paper's set of features."""
+
+ENCODED = (ModalityName.TEXT, ModalityName.IMAGE, ModalityName.SENTIMENT, ModalityName.METADATA)
+"""The modalities that come from embedding shards."""
+
+_SIGNS: Mapping[str, float] = {"positive": 1.0, "neutral": 0.0, "negative": -1.0}
+
+
+def open_modalities(
+    run: Run,
+    shards: Sequence[int],
+    names: Sequence[str],
+    feature_set: str,
+    models: str | None,
+    records: Sequence[str] | None = None,
+) -> dict[str, Modality]:
+    """Open the modalities ``names`` for all posts of ``shards``, in that order.
+
+    Args:
+        run: The run.
+        shards: Numbers of finished post shards.
+        names: Some of :data:`ENCODED`.
+        feature_set: ``default`` leaves out what exists only after publication; ``paper`` takes the text with the
+            comments merged in, and the sentiment of the comments.
+        models: ``light`` or ``paper``, where the run has embeddings of both.
+        records: The BLAKE3 of the records of each shard that was read before; None where none was.
+
+    Raises:
+        UsageError: An encoder's embeddings are missing or ambiguous, or a feature may not be used.
+        PostmillError: An embedding shard is missing, damaged, or does not fit its post shard.
+    """
+    expected: Sequence[str | None] = [None] * len(shards) if records is None else records
+    of_shards = dict(zip(shards, expected, strict=True))
+    return {
+        name: _open(run, of_shards, name, encoder, with_comments=feature_set == FeatureSet.PAPER)
+        for name, encoder in check_encoders(run, names, feature_set, models).items()
+    }
+
+
+def _choice(run: Run, fitting: Sequence[Encoder]) -> str:
+    """Say how to choose among encoders that have the same name: by their set, or by keeping one of them elsewhere."""
+    sets = [encoder.models for encoder in fitting]
+    by_set = [f"--models {name}" for name in ("light", "paper") if sets.count(name) == 1]
+    elsewhere = f"keep one elsewhere: {away(run, run.embeddings / fitting[-1].folder)}"
+    return " or ".join([*(["say which to train on with " + " or ".join(by_set)] if by_set else []), elsewhere])
+
+
+def missing_shard(run: Run, shards: Sequence[int], name: str, feature_set: str, models: str | None) -> str:
+    """Say which embedding shard the modality ``name`` lacks, the first of ``shards``; empty where it lacks none.
+
+    Raises:
+        UsageError: The encoder's embeddings are missing or ambiguous, or a feature may not be used.
+    """
+    encoder = check_encoders(run, [name], feature_set, models)[name]
+    lacking = next((shard for shard in shards if not embeddings.is_done(run, encoder, shard)), None)
+    return "" if lacking is None else f"embedding shard {shard_name(lacking)} is not done"
+
+
+def check_encoders(run: Run, names: Sequence[str], feature_set: str, models: str | None) -> dict[str, Encoder]:
+    """Return the encoder of each of those of ``names`` that come from one; nothing but ``encoder.json`` is read.
+
+    Raises:
+        UsageError: An encoder's embeddings are missing or ambiguous, or a feature may not be used.
+    """
+    available = encoders_of(run)
+    with_comments = feature_set == FeatureSet.PAPER
+    encoders = {}
+    for name in names:
+        if name not in ENCODED:
+            continue
+        encoder_name = TEXT_WITH_COMMENTS if name == ModalityName.TEXT and with_comments else name
+        encoders[name] = choose_encoder(run, available, encoder_name, models)
+        if name != ModalityName.SENTIMENT:  # of whose columns only those of the caption are taken by default
+            leaks.check_availability(encoders[name], after_publication_allowed=with_comments)
+    return encoders
+
+
+def choose_encoder(run: Run, available: Sequence[Encoder], name: str, models: str | None) -> Encoder:
+    """Return the one encoder called ``name`` among ``available``.
+
+    Raises:
+        UsageError: There is none, or there are several and ``models`` does not tell them apart.
+    """
+    named = [encoder for encoder in available if encoder.encoder == name]
+    fitting = [encoder for encoder in named if models in (None, encoder.models)]
+    if not fitting and len(named) == 1:
+        fitting = named  # one set of models has no encoder of its own here: metadata is the same in both
+    command = f"postmill encode {run.word} --encoder {name}"
+    if not fitting:
+        raise UsageError(
+            f"has no embeddings of the encoder {name}" + (f" from the models {models}" if named else ""),
+            place=run.embeddings,
+            hint=f"make them: {command}{models_option(available, models)}",
+        )
+    if len(fitting) > 1:
+        raise UsageError(
+            f"has embeddings of the encoder {name} from several models: "
+            + ", ".join(f"{encoder.model} ({encoder.models})" for encoder in fitting),
+            place=run.embeddings,
+            hint=_choice(run, fitting),
+        )
+    return fitting[0]
+
+
+def _open(run: Run, shards: Mapping[int, str | None], name: str, encoder: Encoder, *, with_comments: bool) -> Modality:
+    """Open one modality of ``shards``, each with the BLAKE3 of its records if that is known."""
+    folder = run.embeddings / encoder.folder
+    is_sentiment = name == ModalityName.SENTIMENT
+    blocks, present, columns, hashes = [], [], encoder.features, []
+    for shard, records in shards.items():
+        embedded = embeddings.read(run, encoder, shard)
+        hashes.append(embedded.hashes)
+        if not embedded.keys.equals(posts.read_records(run, shard, ["key"], records)["key"].combine_chunks()):
+            raise PostmillError(
+                f"embedding shard {shard_name(shard)} is of other posts than the post shard",
+                place=folder,
+                hint=anew(folder / f"{shard_name(shard)}.json", encode_command(run, encoder)),
+            )
+        if is_sentiment:
+            columns, values = signed_sentiment(embedded, with_comments=with_comments)
+            blocks.append(Block(values))
+            present.append(embedded.present & values[:, 1::2].any(axis=1))
+        elif embedded.vectors is None:
+            raise UsageError(
+                f"the encoder {encoder.encoder} has no vectors to train on",
+                place=folder,
+                hint="name another encoder's modality",
+            )
+        else:
+            blocks.append(Block.of_file(folder / f"{shard_name(shard)}.npy", embedded.vectors))
+            present.append(embedded.present)
+    starts = np.cumsum([0, *map(len, present)], dtype=np.int64)
+    width = len(columns) if is_sentiment else encoder.dimensions
+    before = not with_comments or (not is_sentiment and encoder.available_before_publication)
+    everyone = np.concatenate(present)
+    contents = canonical_hash(hashes)
+    return Modality(name, encoder, columns, width, tuple(blocks), starts, everyone, before, contents)
+
+
+def signed_sentiment(shard: EmbeddingShard, *, with_comments: bool) -> tuple[tuple[str, ...], Matrix]:
+    """Return names and values, shape (N, 2 or 4), of the sentiment of each text and of whether it has one.
+
+    The value is the label's confidence, from 0 to 1, with the sign of the label: positive +, negative -, neutral 0.
+
+    Raises:
+        UsageError: The encoder's labels are others.
+    """
+    names: list[str] = []
+    values: list[Vectors] = []
+    for text in ("caption", "comments") if with_comments else ("caption",):
+        labels = shard.scalars[f"{text}_label"].to_pylist()
+        unknown = sorted({label for label in labels if label is not None and label.lower() not in _SIGNS})
+        if unknown:
+            raise UsageError(
+                f"the sentiment encoder says {unknown[0]!r}, which is none of {', '.join(_SIGNS)}",
+                place=f"{text}_label",
+                hint="encode with a model that tells positive from negative, or leave fusion out",
+            )
+        has: Mask = np.array([label is not None for label in labels], dtype=bool)
+        signs = np.array([0.0 if label is None else _SIGNS[label.lower()] for label in labels])
+        scores = pc.fill_null(shard.scalars[f"{text}_score"].cast("float64"), 0.0).to_numpy()
+        names += [f"{text}_sentiment", f"has_{text}_sentiment"]
+        values += [signs * scores, has]
+    return tuple(names), np.column_stack(values).astype(np.float32)

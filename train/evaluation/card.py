@@ -1,0 +1,101 @@
+"""The model card beside each model: what it is, what it was shown, what it reached, and what it is not for.
+
+The headings are those of Mitchell et al., *Model Cards for Model Reporting* (2019), as far as they apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from postmill.shards.run.folder import Run
+from postmill.train.evaluation import metrics, results
+from postmill.train.evaluation.results import Estimate
+from postmill.train.evaluation.schema import DataCounts, EncoderUse, ModelMetrics
+from postmill.train.evaluation.schema_splits import SplitResult
+from postmill.train.models import registry
+
+
+def card(run: Run, name: str, model: ModelMetrics) -> str:
+    """Return the card of the model ``name`` as Markdown."""
+    return "\n".join(_lines(run, name, model)) + "\n"
+
+
+def _lines(run: Run, name: str, model: ModelMetrics) -> Iterator[str]:
+    settings = model.settings
+    yield f"# Model card: {name}\n"
+    yield f"Predicts the engagement of a post from {registry.words(settings.model)}.\n"
+    if model.leak:
+        yield f"**This model {model.leak}.**\n"
+    yield "## Details\n"
+    yield f"- Made by postmill {version('postmill')}; recipe `{settings.recipe}`, features `{settings.features}`."
+    yield f"- Run `{run.fingerprint}`."
+    yield f"- Settings `{model.settings_fingerprint}`, in full in `metrics.json`."
+    yield (
+        "- `model.safetensors` holds the weights of every split and seed, named `split/seed/...`; `postmill predict`"
+        f" scores new posts with the mean of the seeds of the split `{model.headline}`, or of the first there is."
+    )
+    yield "\n## Target\n"
+    yield (
+        f"log(1 + likes + {settings.comment_weight:g} x comments), natural logarithm. Posts with hidden likes have"
+        " none and were left out."
+    )
+    yield "\n## Training data\n"
+    yield from _data(model.counts)
+    yield "\n## What it is shown\n"
+    if not settings.encoders:
+        yield "Nothing of a post."
+    for modality, encoder in settings.encoders.items():
+        yield f"- {modality}: {_encoder(encoder)}"
+    yield "\n## What it reached\n"
+    yield "On test posts, in log space, with 95 % intervals from a bootstrap over accounts.\n"
+    yield from _table(name, model)
+    for split, result in model.splits.items():
+        yield from _coverage(split, result)
+    yield "\n## Use\n"
+    yield (
+        "For research on what goes with engagement, in aggregate. Not for judging, ranking or rewarding a person; not"
+        " for other platforms, other times or accounts that are no influencers. What it finds is association: it does"
+        " not say what a change of caption or picture would do. Engagement is not well-being."
+    )
+
+
+def _data(counts: DataCounts) -> Iterator[str]:
+    yield (
+        f"{counts.with_target:,} of {counts.posts:,} public posts of {counts.accounts:,} influencer accounts;"
+        f" {counts.near_duplicate_groups:,} groups of near-duplicates, never divided between training and test."
+    )
+    for reason, number in counts.left_out.items():
+        yield f"- left out, {reason.replace('_', ' ')}: {number:,}"
+
+
+def _encoder(encoder: EncoderUse) -> str:
+    origin = encoder.model or "numbers of the records"
+    stand_in = f", standing in for {encoder.stand_in_for}" if encoder.stand_in_for else ""
+    return f"{origin}{stand_in}; {'' if encoder.before_publication else 'NOT '}known before publication"
+
+
+def _table(name: str, model: ModelMetrics) -> Iterator[str]:
+    shown = metrics.tabulated()
+    yield "| split | test posts | accounts | " + " | ".join(metric.heading for metric in shown) + " |"
+    yield "|---" * (3 + len(shown)) + "|"
+    for split, result in model.splits.items():
+        row = results.row(name, split, result)
+        cells = [f"{row.test_posts:,}", f"{row.test_accounts:,}", *(estimate(row[metric.name]) for metric in shown)]
+        yield f"| {split} | " + " | ".join(cells) + " |"
+
+
+def _coverage(split: str, result: SplitResult) -> Iterator[str]:
+    coverage = result.calibration.coverage
+    if coverage is not None:
+        yield (
+            f"\nIts intervals should hold {coverage.nominal:.0%} of posts; in the split {split} they hold"
+            f" {coverage.share:.1%}."
+        )
+
+
+def estimate(of: Estimate) -> str:
+    """Return a metric with its interval, as ``0.51 [0.42, 0.58]``; a dash where it is undefined."""
+    if of.value is None:
+        return "-"
+    return f"{of.value:.3f}" + (f" [{of.interval.low:.3f}, {of.interval.high:.3f}]" if of.interval else "")

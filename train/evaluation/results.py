@@ -1,0 +1,211 @@
+"""What the trained models of a run reached, read back from ``metrics.json`` and the predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from postmill.shards.formats import custody, models
+from postmill.shards.run import manifests, parquet, regular
+from postmill.shards.run.checked import anew
+from postmill.shards.run.folder import Run
+from postmill.shards.run.temporary import TEMPORARY
+from postmill.shards.runtime.errors import PostmillError
+from postmill.train.evaluation import metrics, serialise
+from postmill.train.evaluation.intervals import Interval
+from postmill.train.evaluation.measures import Predicted
+from postmill.train.evaluation.schema import EncoderUse, ModelMetrics
+from postmill.train.evaluation.schema_splits import SplitResult
+from postmill.train.models import registry
+from postmill.train.options import FeatureSet, RecipeName, Split
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """One trained model.
+
+    Attributes:
+        name: Name of its folder, such as ``fusion`` or ``paper-text-mlp``.
+        metrics: Everything in ``metrics.json``.
+    """
+
+    name: str
+    metrics: ModelMetrics
+
+    @property
+    def model(self) -> str:
+        """Its rung of the ladder."""
+        return self.metrics.settings.model
+
+    @property
+    def recipe(self) -> str:
+        """``postmill`` or ``paper``."""
+        return self.metrics.settings.recipe
+
+    @property
+    def features(self) -> str:
+        """``default`` or ``paper``."""
+        return self.metrics.settings.features
+
+    @property
+    def splits(self) -> Mapping[str, SplitResult]:
+        """What it reached, by split."""
+        return self.metrics.splits
+
+    @property
+    def encoders(self) -> Mapping[str, EncoderUse]:
+        """The encoders it was shown, by modality."""
+        return self.metrics.settings.encoders
+
+    @property
+    def leaks(self) -> bool:
+        """Whether it was shown what exists only after publication."""
+        return self.metrics.leak is not None
+
+    @property
+    def default(self) -> bool:
+        """Whether recipe and features are the project's own, so that it can be compared with the other models."""
+        return (self.recipe, self.features) == (RecipeName.POSTMILL, FeatureSet.DEFAULT)
+
+    def headline(self, split: str) -> float | None:
+        """Return :data:`.metrics.HEADLINE` on ``split``; None where it is undefined or was not measured."""
+        return self.splits[split].pooled.get(metrics.HEADLINE) if split in self.splits else None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One metric of a model on a split.
+
+    Attributes:
+        value: Over the test posts of all seeds, in log space; None where undefined.
+        interval: 95 %, over accounts; None where there is none.
+        note: Why there is none; empty where there is one.
+        mean, std: Over seeds; None where undefined.
+    """
+
+    value: float | None
+    interval: Interval | None = None
+    note: str = ""
+    mean: float | None = None
+    std: float | None = None
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One line of the table of results: a model on a split, over the test posts of all seeds.
+
+    Attributes:
+        model: Name of the model's folder.
+        split: One of :class:`.options.Split`.
+        estimates: By the names of :data:`.metrics.METRICS`.
+        seeds, test_posts, test_accounts: How much they rest on.
+    """
+
+    model: str
+    split: str
+    estimates: Mapping[str, Estimate]
+    seeds: int
+    test_posts: int
+    test_accounts: int
+
+    def __getitem__(self, metric: str) -> Estimate:
+        """Return the estimate of ``metric``, undefined where the model was not measured by it."""
+        return self.estimates.get(metric, Estimate(None))
+
+    @property
+    def r2(self) -> float | None:
+        """R² over the test posts of all seeds."""
+        return self[metrics.R2].value
+
+
+def read_results(run: Run) -> list[ModelResult]:
+    """Return the finished models of the run, in the order of the ladder, then those with comments and the paper's.
+
+    Raises:
+        PostmillError: A model's ``metrics.json`` cannot be read.
+    """
+    results = []
+    for folder in regular.folders(run.models, TEMPORARY):
+        if models.manifest(run, folder.name) is None:
+            continue
+        content = models.read_file(run, folder.name, models.METRICS_FILE)
+        try:
+            results.append(ModelResult(folder.name, serialise.validate_json(ModelMetrics, content)))
+        except ValueError as error:
+            raise _unreadable(run, folder.name, folder / models.METRICS_FILE, error) from error
+    return sorted(results, key=_order)
+
+
+def inputs(run: Run, results: Sequence[ModelResult]) -> dict[str, str]:
+    """Return what is stated of ``results`` by what is made from them: a hash of the files of each model."""
+    made = ((result.name, models.manifest(run, result.name)) for result in results)
+    return {custody.model_input(name): manifests.contents_hash(model) for name, model in made if model is not None}
+
+
+def _order(result: ModelResult) -> tuple[bool, bool, int, str]:
+    as_paper = result.recipe == RecipeName.PAPER, result.features == FeatureSet.PAPER
+    return *as_paper, registry.position(result.model), result.name
+
+
+def results_table(run: Run) -> list[ResultRow]:
+    """Return the table of results: the account-disjoint split first, each in the order of the ladder."""
+    results = read_results(run)
+    return [row for split in Split for row in rows_of(results, split)]
+
+
+def rows_of(results: Sequence[ModelResult], split: str) -> list[ResultRow]:
+    """Return one row for each model that was judged on ``split``."""
+    return [row(result.name, split, result.splits[split]) for result in results if split in result.splits]
+
+
+def row(model: str, split: str, result: SplitResult) -> ResultRow:
+    """Return the line of the table that says what ``model`` reached on ``split``."""
+    return ResultRow(
+        model=model,
+        split=split,
+        estimates={
+            name: Estimate(
+                value=value,
+                interval=result.interval.get(name),
+                note=result.notes.get(name, ""),
+                mean=result.mean.get(name),
+                std=result.std.get(name),
+            )
+            for name, value in result.pooled.items()
+        },
+        seeds=len(result.seeds),
+        test_posts=result.counts.test_posts,
+        test_accounts=result.counts.test_accounts,
+    )
+
+
+def predictions(run: Run, result: ModelResult, split: str) -> Predicted:
+    """Return what ``result`` predicted for the test posts of all seeds of ``split``, by seed and then key.
+
+    Raises:
+        PostmillError: The table cannot be read.
+    """
+    content = models.read_file(run, result.name, models.PREDICTIONS_FILE)
+    try:
+        table = parquet.parsed(content)
+        table = table.filter(pc.equal(table["split"], split))
+    except (KeyError, pa.ArrowException) as error:
+        path = models.folder(run, result.name) / models.PREDICTIONS_FILE
+        raise _unreadable(run, result.name, path, error) from error
+    table = table.sort_by([("seed", "ascending"), ("key", "ascending")])
+    accounts = np.array([int(name, 16) for name in table["account"].to_pylist()], dtype=np.uint64)
+    return Predicted(
+        table["true"].to_numpy(), table["predicted"].to_numpy(), accounts, table["seed"].to_numpy().astype(np.int64)
+    )
+
+
+def _unreadable(run: Run, name: str, path: object, error: Exception) -> PostmillError:
+    return PostmillError(
+        f"cannot be read ({error})",
+        place=path,
+        hint=anew(models.folder(run, name) / f"{models.MANIFEST}.json", models.command(run, name)),
+    )

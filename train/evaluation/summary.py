@@ -1,0 +1,46 @@
+"""What a model reached on a split: metrics over the test posts of all seeds, intervals, and mean and std over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from postmill.train.evaluation import intervals, metrics
+from postmill.train.evaluation.intervals import Interval
+from postmill.train.evaluation.measures import Predicted
+from postmill.train.evaluation.schema_splits import Calibration, PooledCounts, SeedRun, SplitResult
+
+
+def summary(seeds: Sequence[SeedRun], pooled: Predicted, calibration: Calibration) -> SplitResult:
+    """Return the result of a split, without what the headline split alone has.
+
+    Args:
+        seeds: Each seed's own result.
+        pooled: The test posts of all seeds.
+        calibration: Of the same posts.
+    """
+    bounds = {metric.name: intervals.interval(pooled, metric.name) for metric in metrics.tabulated()}
+    by_metric = {name: [run.metrics[name] for run in seeds] for name in metrics.METRICS}
+    return SplitResult(
+        pooled=metrics.all_of(pooled),
+        interval={name: i if isinstance(i, Interval) else None for name, i in bounds.items()},
+        counts=PooledCounts(len(pooled.true), len(np.unique(pooled.accounts))),
+        mean={name: mean_over_seeds(values) for name, values in by_metric.items()},
+        std={name: std_over_seeds(values) for name, values in by_metric.items()},
+        notes={name: i for name, i in bounds.items() if isinstance(i, str)},
+        seeds=tuple(seeds),
+        calibration=calibration,
+    )
+
+
+def mean_over_seeds(values: Sequence[float | None]) -> float | None:
+    """Return the mean over seeds; None where the metric is undefined for one of them."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
+
+
+def std_over_seeds(values: Sequence[float | None]) -> float | None:
+    """Return the standard deviation over two or more seeds, with n - 1; None where one has no value."""
+    known = [value for value in values if value is not None]
+    return float(np.std(known, ddof=1)) if len(known) == len(values) > 1 else None

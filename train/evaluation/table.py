@@ -1,0 +1,79 @@
+"""The one table of a run's models: ``report/results.md`` for people, ``report/metrics.json`` for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from postmill.shards.formats.counts import ReportCounts
+from postmill.shards.run import publish
+from postmill.shards.run.folder import Run
+from postmill.train.evaluation import gains, metrics, results, serialise
+from postmill.train.evaluation.card import estimate
+from postmill.train.evaluation.gains import Gain
+from postmill.train.evaluation.results import ModelResult
+from postmill.train.evaluation.schema_splits import SplitMetrics
+from postmill.train.options import Split
+
+RESULTS_UNIT, MARKDOWN, NUMBERS = "results", "results.md", "metrics.json"
+
+
+@dataclass(frozen=True)
+class ResultsJson:
+    """All of ``report/metrics.json``: what each model reached, by split, and the gains."""
+
+    models: Mapping[str, Mapping[str, SplitMetrics]]
+    gains: tuple[Gain, ...]
+
+
+def write_results(run: Run) -> list[Gain]:
+    """Write the table of all finished models, unless it says so already; return the gains it states.
+
+    Raises:
+        PostmillError: A model cannot be read, or the disk is full.
+    """
+    models = results.read_results(run)
+    measured = gains.gains(run, models)
+    if not models:
+        return measured
+    numbers = ResultsJson({result.name: result.splits for result in models}, tuple(measured))
+    with publish.unit(run.report, RESULTS_UNIT, run.fingerprint, compared=True) as unit:
+        unit.file(MARKDOWN).write(markdown(models, measured).encode())
+        unit.file(NUMBERS).write(serialise.dump_json(numbers))
+        ReportCounts(len(models)).put(unit)
+        unit.inputs.update(results.inputs(run, models))
+    return measured
+
+
+def markdown(models: Sequence[ModelResult], measured: Sequence[Gain]) -> str:
+    """Return the table, and the gains below it, as Markdown."""
+    return "\n".join([*_models(models), *_gains(measured)]) + "\n"
+
+
+def _models(models: Sequence[ModelResult]) -> Iterator[str]:
+    shown = [split for split in Split if any(split in result.splits for result in models)]
+    yield "# Results\n"
+    yield (
+        "Test posts of all seeds together, in log space; in brackets 95 % intervals from a bootstrap over accounts."
+        " `influencer` is the headline: its test accounts were not trained on.\n"
+    )
+    yield "| model | metric | " + " | ".join(shown) + " |"
+    yield "|---" * (2 + len(shown)) + "|"
+    for result in models:
+        name = result.name + (" (no forecast: sees comments)" if result.leaks else "")
+        rows = {split: results.row(name, split, result.splits[split]) for split in shown if split in result.splits}
+        for metric in metrics.tabulated():
+            cells = [estimate(rows[split][metric.name]) if split in rows else "" for split in shown]
+            yield f"| {name} | {metric.heading} | " + " | ".join(cells) + " |"
+            name = ""
+
+
+def _gains(measured: Sequence[Gain]) -> Iterator[str]:
+    if measured:
+        yield "\n## Gains on the same test posts\n"
+        yield "| model | over | split | metric | difference | 95 %, paired over accounts |"
+        yield "|---|---|---|---|---|---|"
+    for gain in measured:
+        bounds = gain.note if gain.interval is None else f"{gain.interval.low:.3f} to {gain.interval.high:.3f}"
+        heading = metrics.METRICS[gain.metric].heading
+        yield f"| {gain.model} | {gain.base} | {gain.split} | {heading} | {gain.difference:+.3f} | {bounds} |"

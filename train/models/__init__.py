@@ -1,0 +1,1 @@
+"""The ladder of models: how each is trained and applied."""

@@ -1,0 +1,60 @@
+"""How a model of the ladder is trained and applied: its learner, between standardising the target and undoing that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from postmill.train.data import target
+from postmill.train.data.arrays import Arrays, Rows
+from postmill.train.data.modality import Modality
+from postmill.train.models.learners import TrainingContext, load
+from postmill.train.models.problem import Fit, Problem, Scores
+from postmill.train.models.registry import LADDER
+
+TRAINING_REVISION = 4
+"""Of how models are trained: a change that alters numbers raises it, and models are trained again."""
+
+_TARGET = "target_"  # with this begin the names of the weights that are not the learner's
+_MEAN, _STD = f"{_TARGET}mean", f"{_TARGET}deviation"
+
+
+def check(name: str) -> None:
+    """Check that what the model ``name`` needs is installed.
+
+    Raises:
+        UsageError: It is not.
+    """
+    load(LADDER[name]).check(LADDER[name])
+
+
+def settings(name: str, context: TrainingContext) -> dict[str, Any]:
+    """Return how the model ``name`` is trained, as JSON has it."""
+    return {"revision": TRAINING_REVISION, **load(LADDER[name]).settings(LADDER[name], context)}
+
+
+def fit(name: str, problem: Problem, context: TrainingContext) -> Fit:
+    """Train the model ``name`` of :data:`.registry.LADDER` once."""
+    scale = target.fit_scale(problem.target)
+    fitted = load(LADDER[name]).fit(LADDER[name], problem, scale.standardise(problem.target), context)
+    weights = {_MEAN: np.array([scale.mean]), _STD: np.array([scale.std]), **fitted.weights}
+    return Fit(weights, fitted.details)
+
+
+def apply(
+    name: str, weights: Arrays, modalities: Mapping[str, Modality], rows: Rows, context: TrainingContext
+) -> Scores:
+    """Return what a trained model says of ``rows``: targets, not standardised.
+
+    Args:
+        name: The model.
+        weights: Of :func:`fit`.
+        modalities: The same as in training, of these posts or others.
+        rows: Shape (M,), rows in them.
+        context: How it was trained, and where it is to run.
+    """
+    scale = target.Scale(float(weights[_MEAN][0]), float(weights[_STD][0]))
+    learnt = {key: value for key, value in weights.items() if not key.startswith(_TARGET)}
+    return load(LADDER[name]).apply(LADDER[name], learnt, modalities, rows, context).map(scale.restore)

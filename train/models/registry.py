@@ -1,0 +1,141 @@
+"""The ladder of models, one line each, from the lowest rung to the highest: each is worth its step above the one below.
+
+A model is one line here and, where no learner there is does for it, one module of this folder with the functions of
+:class:`.learners.Learner`. Nothing is loaded for it: help, pages and tables name models without waiting for torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from postmill.shards.runtime.errors import unknown
+from postmill.train.options import ModalityName, RecipeName
+
+FOLLOWERS = ("log_followers", "account_missing")
+"""The components of the metadata that say how many follow an account."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One model of the ladder.
+
+    Attributes:
+        name: What it is called by ``--model``, and its folder.
+        learner: The module of this folder that trains and applies it.
+        modalities: What it is shown.
+        words: What it predicts from, in words for people.
+        costly: Whether it is trained only where it is asked for by name.
+        paper: Whether the paper trained it too.
+        components: With what the names of the components of the metadata that it is shown begin; all where empty.
+        fusion: How the network joins its modalities, a key of :data:`.networks.FUSIONS`; empty where it has but one.
+        bases: The models that a stack weighs.
+    """
+
+    name: str
+    learner: str
+    modalities: tuple[ModalityName, ...]
+    words: str
+    costly: bool = False
+    paper: bool = False
+    components: tuple[str, ...] = ()
+    fusion: str = ""
+    bases: tuple[str, ...] = ()
+
+    @property
+    def leaks(self) -> bool:
+        """Whether it is shown what exists only after publication: no rung, but what a leak would seem to gain."""
+        return ModalityName.AFTERWARDS in self.modalities
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one of those that a fusion must be better than: no fusion, no stack, no leak."""
+        return not (self.fusion or self.bases or self.leaks)
+
+
+_TEXT, _IMAGE, _SENTIMENT, _METADATA, _HISTORY, _AFTERWARDS = ModalityName
+_ALL = (_TEXT, _IMAGE, _SENTIMENT, _METADATA, _HISTORY)
+_ALL_WORDS = "text, picture, sentiment, metadata and the account's earlier posts"
+
+# fmt: off
+RUNGS = (
+    Rung("mean", "linear", (), "the mean of its training posts alone"),
+    Rung("category", "linear", (_METADATA,), "the account's category, by ridge regression", components=("category_",)),
+    Rung("followers", "linear", (_METADATA,), "the number of followers, by ridge regression", components=FOLLOWERS),
+    Rung("history", "linear", (_METADATA, _HISTORY), "the account's earlier posts and followers, by ridge regression",
+         components=FOLLOWERS),
+    Rung("text-ridge", "linear", (_TEXT,), "the caption's embedding, by ridge regression", costly=True),
+    Rung("image-ridge", "linear", (_IMAGE,), "the picture's embedding, by ridge regression", costly=True),
+    Rung("text-mlp", "ensemble", (_TEXT,), "the caption's embedding, by a two-layer network", paper=True),
+    Rung("image-mlp", "ensemble", (_IMAGE,), "the picture's embedding, by a two-layer network", paper=True),
+    Rung("metadata", "linear", (_METADATA,), "the record's numbers, by ridge regression"),
+    Rung("leak", "linear", (_METADATA, _AFTERWARDS),
+         "the record's numbers and what exists only after publication, by ridge regression"),
+    Rung("boosting", "boosting", _ALL,
+         "metadata, history, sentiment and principal components of embeddings, by gradient boosting"),
+    Rung("fusion", "ensemble", _ALL, f"{_ALL_WORDS}, concatenated", fusion="concatenation"),
+    Rung("fusion-gates", "ensemble", _ALL, f"{_ALL_WORDS}, weighted by gates", fusion="gates", costly=True),
+    Rung("fusion-transformer", "ensemble", _ALL, f"{_ALL_WORDS}, by a small transformer", fusion="transformer",
+         costly=True),
+    Rung("fusion-film", "ensemble", _ALL,
+         "text, picture and sentiment, modulated by metadata and the account's earlier posts", fusion="film",
+         costly=True),
+    Rung("stack", "stack", _ALL, "what history, boosting and fusion predict, weighted", costly=True,
+         bases=("history", "boosting", "fusion")),
+)
+# fmt: on
+"""All models. ``leak`` is no rung: it is ``metadata`` with what exists only after publication, to show what that would
+seem to gain."""
+
+LADDER: Mapping[str, Rung] = {rung.name: rung for rung in RUNGS}
+"""The models by name."""
+
+
+class Step(NamedTuple):
+    """A step of the ladder that is measured: what ``model`` gains over ``base`` on the same test posts."""
+
+    model: str
+    base: str
+
+
+CONTENT_STEP = Step("fusion", "history")
+"""What content adds to an account's past: the question of the study."""
+
+LEAK_STEP = Step("leak", "metadata")
+"""What a leak seems to add."""
+
+STEPS = (CONTENT_STEP, Step("boosting", "history"), Step("fusion", "boosting"), LEAK_STEP)
+"""The steps of the ladder that are measured."""
+
+
+def names(recipe: RecipeName = RecipeName.POSTMILL) -> tuple[str, ...]:
+    """Return the names of the models that ``recipe`` can train, from the lowest rung to the highest."""
+    return tuple(rung.name for rung in RUNGS if rung.paper or recipe != RecipeName.PAPER)
+
+
+def default_names(recipe: RecipeName = RecipeName.POSTMILL) -> tuple[str, ...]:
+    """Return the names of the models that are trained where none is named."""
+    return tuple(name for name in names(recipe) if not LADDER[name].costly)
+
+
+def words(name: str) -> str:
+    """Return what a model predicts from, in words for people; of one that this version does not know, its name."""
+    return LADDER[name].words if name in LADDER else name
+
+
+def position(name: str) -> int:
+    """Return the position of a model on the ladder, from 0; one that this version does not know comes last."""
+    return list(LADDER).index(name) if name in LADDER else len(LADDER)
+
+
+def rung(name: str, recipe: RecipeName = RecipeName.POSTMILL) -> Rung:
+    """Return the model ``name``.
+
+    Raises:
+        UsageError: There is none that ``recipe`` can train.
+    """
+    if name not in names(recipe):
+        what = "the models that the paper trained" if recipe == RecipeName.PAPER else ""
+        raise unknown(name, names(recipe), place="--model", what=what)
+    return LADDER[name]

@@ -1,0 +1,190 @@
+"""What the data of a run is, in numbers that name no one: counts, losses, and how the target is spread."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from postmill.shards.formats import faults, plan, posts
+from postmill.shards.run.folder import Run
+from postmill.train.data import target
+from postmill.train.data.arrays import Floats
+
+HISTOGRAM_BINS = 24
+_COLUMNS = ("influencer", "category", "likes", "comment_count", "taken_at", "caption", "images", "missing_images")
+NO_CATEGORY = "not known"
+
+
+@dataclass(frozen=True)
+class Category:
+    """A category of accounts: its posts and its accounts."""
+
+    name: str
+    posts: int
+    accounts: int
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """Of whole numbers, each one of them: the least, the first quartile, the median, the third quartile, the most."""
+
+    least: int
+    lower: int
+    median: int
+    upper: int
+    most: int
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """The data of a run.
+
+    Attributes:
+        planned_shards, shards: Post shards in the plan, and done.
+        mapped: Posts that the mapping lists.
+        posts: Posts in the finished shards.
+        lost: Mapped posts that are in no shard, by reason, as far as shards are done.
+        waiting: Mapped posts that are in none until their bytes in the archive are others.
+        faults: Faults by reason, lost posts included.
+        accounts: Number of account names.
+        account_posts: How many posts accounts have.
+        images, missing_images: Pictures in the shards, and pictures the mapping lists that could not be had.
+        without_image, without_caption: Posts.
+        left_out: Posts without a target, by reason.
+        categories: Those with the most posts first.
+        first, last: Times of publication, seconds since 1970 UTC; None where no post has one.
+        times_out_of_range: Posts with a time that no post can have.
+        edges, counts: Histogram of the target log1p(likes + comments).
+    """
+
+    planned_shards: int
+    shards: int
+    mapped: int
+    posts: int
+    lost: Mapping[str, int]
+    waiting: int
+    faults: Mapping[str, int]
+    accounts: int
+    account_posts: Quartiles
+    images: int
+    missing_images: int
+    without_image: int
+    without_caption: int
+    left_out: Mapping[str, int]
+    categories: tuple[Category, ...]
+    first: int | None
+    last: int | None
+    times_out_of_range: int
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned post shard is done."""
+        return self.shards == self.planned_shards
+
+    @property
+    def adds_up(self) -> bool | None:
+        """Whether mapped posts = posts in shards + posts lost + posts waiting; None while shards are missing."""
+        if not self.complete:
+            return None
+        return self.mapped == self.posts + sum(self.lost.values()) + self.waiting
+
+
+def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
+    """Return the summary of the run's finished post shards.
+
+    Raises:
+        UsageError: There is no finished plan.
+        PostmillError: A shard cannot be read.
+    """
+    planned = plan.counts(run)
+    done = list(posts.done_shards(run, planned.shards))
+    per_account: Counter[str] = Counter()
+    per_category: Counter[str] = Counter()
+    members: dict[str, set[str]] = {}
+    left_out: Counter[str] = Counter()
+    values, times = [np.empty(0)], []
+    images = missing = without_image = without_caption = times_out_of_range = 0
+    for shard in done:
+        table = posts.read_records(run, shard, _COLUMNS)
+        per_account.update(table["influencer"].to_pylist())
+        for name, account in zip(table["category"].to_pylist(), table["influencer"].to_pylist(), strict=True):
+            per_category[name or NO_CATEGORY] += 1
+            members.setdefault(name or NO_CATEGORY, set()).add(account)
+        images += _sum(pc.list_value_length(table["images"]))
+        missing += _sum(pc.list_value_length(table["missing_images"]))
+        without_image += _sum(pc.equal(pc.list_value_length(table["images"]), 0))
+        without_caption += _sum(
+            pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(pc.fill_null(table["caption"], ""))), 0)
+        )
+        engagement = target.engagement(table["likes"], table["comment_count"], comment_weight)
+        left_out.update(engagement.left_out)
+        values.append(engagement.values[~np.isnan(engagement.values)])
+        taken_at = target.times(table["taken_at"])
+        if not np.isnan(taken_at).all():
+            times += [int(np.nanmin(taken_at)), int(np.nanmax(taken_at))]
+        times_out_of_range += target.times_out_of_range(table["taken_at"])
+    by_reason, lost, waiting = _faults(run, planned.shards)
+    heights, edges = _histogram(np.concatenate(values))
+    return DataSummary(
+        planned_shards=planned.shards,
+        shards=len(done),
+        mapped=planned.mapped_posts,
+        posts=sum(per_account.values()),
+        lost=lost,
+        waiting=waiting,
+        faults=by_reason,
+        accounts=len(per_account),
+        account_posts=_quartiles(per_account),
+        images=images,
+        missing_images=missing,
+        without_image=without_image,
+        without_caption=without_caption,
+        left_out=dict(sorted(left_out.items())),
+        categories=tuple(
+            Category(name, count, len(members[name])) for name, count in sorted(per_category.items(), key=_most_first)
+        ),
+        first=min(times, default=None),
+        last=max(times, default=None),
+        times_out_of_range=times_out_of_range,
+        edges=edges,
+        counts=heights,
+    )
+
+
+def _most_first(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _sum(column: pa.ChunkedArray) -> int:
+    return int(pc.sum(column).as_py() or 0)
+
+
+def _faults(run: Run, shards: int) -> tuple[dict[str, int], dict[str, int], int]:
+    by_reason: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
+    waiting = 0
+    for _, table in faults.tables(run, shards):
+        by_reason.update(table["reason"].to_pylist())
+        lost.update(table.filter(table["post_lost"])["reason"].to_pylist())
+        waiting += _sum(table["post_waits"])
+    return dict(sorted(by_reason.items(), key=_most_first)), dict(sorted(lost.items(), key=_most_first)), waiting
+
+
+def _quartiles(per_account: Counter[str]) -> Quartiles:
+    if not per_account:
+        return Quartiles(0, 0, 0, 0, 0)
+    return Quartiles(*map(int, np.quantile(list(per_account.values()), [0, 0.25, 0.5, 0.75, 1], method="nearest")))
+
+
+def _histogram(values: Floats) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    if not len(values):
+        return (), ()
+    heights, edges = np.histogram(values, bins=HISTOGRAM_BINS)
+    return tuple(int(height) for height in heights), tuple(float(edge) for edge in edges)

@@ -1,0 +1,166 @@
+"""The report of a run: one page that loads nothing, names no one, and says what its numbers can and cannot show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from postmill.shards.formats import custody, plan, posts
+from postmill.shards.formats.counts import ReportCounts
+from postmill.shards.run import publish, temporary
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.progress import Progress, Silent
+from postmill.train.data import algebra
+from postmill.train.evaluation import gains, results, table
+from postmill.train.evaluation.results import ModelResult
+from postmill.train.options import Split
+from postmill.train.report import (
+    describe,
+    findings,
+    html,
+    section_data,
+    section_models,
+    section_results,
+    section_steps,
+)
+from postmill.train.report.describe import DataSummary
+from postmill.train.report.findings import Finding
+from postmill.train.report.html import Cell, Table
+from postmill.train.report.section_data import TargetFigure
+from postmill.train.report.section_results import ResultsSection, ScatterGroup
+
+PAGE_UNIT, PAGE_FILE = "index", "index.html"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where the report lies, and whether this call changed it."""
+
+    path: Path
+    written: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the templates show; docs of each part stand where it is made.
+
+    Attributes:
+        version, fingerprint: Of postmill and of the run.
+        dates: First and last day of the posts; empty where no post has a time.
+        facts: Large numbers, each with what it counts.
+        notices: What a reader must not miss.
+        findings, limits: What the run shows and what it cannot.
+        results: None where no model has been judged, and then there are no steps and no figures.
+        steps, figures, data, target, data_tables, models, model_tables, formula: Of the sections.
+    """
+
+    version: str
+    fingerprint: str
+    dates: str
+    facts: Sequence[tuple[str, Cell]]
+    notices: Sequence[str]
+    findings: Sequence[Finding]
+    limits: Sequence[str]
+    results: ResultsSection | None
+    steps: Sequence[Table]
+    figures: Sequence[ScatterGroup]
+    data: DataSummary
+    target: TargetFigure | None
+    data_tables: Sequence[Table]
+    models: Sequence[ModelResult]
+    model_tables: Sequence[Table]
+    formula: str
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The fingerprint of the settings of each model."""
+        return {result.name: result.metrics.settings_fingerprint for result in self.models}
+
+
+@algebra.single_core()
+def write_report(run: Run, progress: Progress | None = None) -> Report:
+    """Write ``report/index.html`` from the run's records, faults, and finished models, unless it says so already.
+
+    Where there are models, their table comes first, for page and table are of the same models.
+
+    Raises:
+        UsageError: There is no finished plan.
+        PostmillError: A shard or a model cannot be read, or the disk is full.
+    """
+    progress = progress or Silent()
+    if run.report.is_dir():
+        temporary.sweep(run.report)
+    with progress.track("report", 1, "page") as advance:
+        shards = tuple(posts.done_shards(run, plan.counts(run).shards))
+        models = results.read_results(run)
+        weights = {result.metrics.settings.comment_weight for result in models}
+        data = describe.summarise(run, min(weights, default=1.0))
+        content = html.render_page(page(run, data, models))
+        table.write_results(run)
+        with publish.unit(run.report, PAGE_UNIT, run.fingerprint, compared=True) as unit:
+            unit.file(PAGE_FILE).write(content.encode())
+            ReportCounts(len(models), data.posts).put(unit)
+            unit.inputs.update(results.inputs(run, models))
+            unit.inputs[custody.POSTS_INPUT] = custody.contents(run.posts, shards)
+            custody.put_shards(unit, shards)
+        advance(1)
+    return Report(run.report / PAGE_FILE, unit.published)
+
+
+def page(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> Page:
+    """Return what stands on the page.
+
+    Raises:
+        PostmillError: A table of predictions cannot be read.
+    """
+    rows = [row for split in section_results.SPLIT_WORDS for row in results.rows_of(models, split)]
+    comparison = gains.compare_fusion(run, models, Split.INFLUENCER)
+    measured = gains.gains(run, models)
+    leaking = [result for result in models if result.leaks]
+    return Page(
+        version=version("postmill"),
+        fingerprint=run.fingerprint,
+        dates="" if data.first is None or data.last is None else f"{_day(data.first)} to {_day(data.last)}",
+        facts=list(_facts(data, models)),
+        notices=list(dict.fromkeys(_notices(data, models))),
+        findings=findings.findings(rows, comparison, leaking, measured),
+        limits=findings.limits(data, rows, models),
+        results=section_results.section(rows, models) if rows else None,
+        steps=list(section_steps.tables(measured, models)),
+        figures=list(section_results.figures(run, models)),
+        data=data,
+        target=section_data.target_figure(data),
+        data_tables=list(section_data.tables(data)),
+        models=models,
+        model_tables=list(section_models.tables(models)),
+        formula=section_models.formula(models),
+    )
+
+
+def _facts(data: DataSummary, models: Sequence[ModelResult]) -> Iterator[tuple[str, Cell]]:
+    yield "posts", data.posts
+    yield "accounts", data.accounts
+    yield "pictures", data.images
+    yield "post shards", f"{data.shards:,}" if data.complete else f"{data.shards:,} of {data.planned_shards:,}"
+    yield "models", len(models)
+
+
+def _notices(data: DataSummary, models: Sequence[ModelResult]) -> Iterator[str]:
+    """Yield what a reader must not miss: stand-ins, unfinished work, counts and models that do not fit."""
+    for modality, encoder in section_models.encoders(models):
+        if encoder.stand_in_for:
+            yield f"Stand-in: {modality} was encoded by {encoder.model} in place of {encoder.stand_in_for}."
+    if not data.complete:
+        yield f"Unfinished: {data.shards:,} of {data.planned_shards:,} post shards are done."
+    if data.adds_up is False:
+        yield "The counts of posts do not add up: run postmill verify before trusting this page."
+    settings = [result.metrics.settings for result in models]
+    if len({(setting.posts, setting.comment_weight) for setting in settings}) > 1:
+        yield "These models were not all trained on the same posts and target: train again before comparing them."
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()

@@ -1,0 +1,75 @@
+"""The report's section on the data: what is there, what was lost, how the target is spread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from postmill.shards.formats import faults
+from postmill.train.report import plots
+from postmill.train.report.describe import DataSummary
+from postmill.train.report.html import Cell, Table, number_columns, text_columns
+
+MANY_CATEGORIES = 15
+
+
+@dataclass(frozen=True)
+class TargetFigure:
+    """The histogram of the target, and what its ends are in likes and comments."""
+
+    svg: str
+    examples: str
+
+
+def target_figure(data: DataSummary) -> TargetFigure | None:
+    """Return the histogram of the target; None where no post has one."""
+    if not data.counts:
+        return None
+    low, high = data.edges[0], data.edges[-1]
+    label = f"Histogram of the target of {sum(data.counts):,} posts, from {low:.1f} to {high:.1f}"
+    examples = " and ".join(f"{value:g} is {math.expm1(value):,.0f}" for value in (math.ceil(low), math.floor(high)))
+    return TargetFigure(plots.histogram(data.edges, data.counts, label), examples)
+
+
+def tables(data: DataSummary) -> Iterator[Table]:
+    """Yield the tables, with counts alone: no account, caption or user is named."""
+    yield _categories(data)
+    yield _lacks(data)
+    if data.faults:
+        yield _faults(data)
+
+
+def _categories(data: DataSummary) -> Table:
+    shown, others = data.categories[:MANY_CATEGORIES], data.categories[MANY_CATEGORIES:]
+    rows: list[list[Cell]] = [[category.name, category.posts, category.accounts] for category in shown]
+    if others:
+        posts, accounts = sum(other.posts for other in others), sum(other.accounts for other in others)
+        rows.append([f"{len(others):,} others", posts, accounts])
+    columns = [*text_columns("Category"), *number_columns("Posts", "Accounts")]
+    return Table("Categories of accounts.", columns, rows)
+
+
+def _lacks(data: DataSummary) -> Table:
+    rows: list[list[Cell]] = [
+        ["pictures that the mapping lists and could not be had", data.missing_images],
+        ["posts without any picture", data.without_image],
+        ["posts without a caption", data.without_caption],
+    ]
+    rows += [[f"posts without a target: {_words(reason)}", count] for reason, count in data.left_out.items()]
+    if data.times_out_of_range:
+        rows.append(["posts with a time of publication out of range, taken as not known", data.times_out_of_range])
+    return Table("What posts lack.", [*text_columns("What"), *number_columns("Count")], rows)
+
+
+def _faults(data: DataSummary) -> Table:
+    rows: list[list[Cell]] = [
+        [_words(reason), count, data.lost.get(reason, 0), faults.meaning(reason)]
+        for reason, count in data.faults.items()
+    ]
+    columns = [*text_columns("Fault"), *number_columns("Count", "Posts lost"), *text_columns("Meaning")]
+    return Table("What was wrong with the input.", columns, rows)
+
+
+def _words(reason: str) -> str:
+    return reason.replace("_", " ")

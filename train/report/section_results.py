@@ -1,0 +1,167 @@
+"""The report's tables and figures of what the models reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from postmill.shards.run.folder import Run
+from postmill.train.evaluation import metrics, results
+from postmill.train.evaluation.metrics import HEADLINE
+from postmill.train.evaluation.results import ModelResult, ResultRow
+from postmill.train.options import Split
+from postmill.train.report import plots
+from postmill.train.report.formatting import number, span
+from postmill.train.report.html import INTERVAL_COLUMN, Cell, Table, TableColumn
+from postmill.train.report.plots import ForestMark
+
+_TIMES = (
+    " The cut lies after four fifths of the posts in time; both splits by time test on the posts after it, so their"
+    " rows can be compared post by post."
+)
+
+
+@dataclass(frozen=True)
+class SplitWords:
+    """What the page calls a split, and what it says of it."""
+
+    title: str
+    note: str
+
+
+SPLIT_WORDS: Mapping[Split, SplitWords] = {
+    Split.INFLUENCER: SplitWords(
+        "New accounts: none of the test posts' accounts was trained on",
+        "The headline. Accounts are kept apart, so a model must do without having met the author.",
+    ),
+    Split.RANDOM: SplitWords(
+        "Random split: optimistic",
+        "The paper's split. The author of almost every test post is in the training part too, so a model can recognise"
+        " accounts and repeat what they usually get: read it as an upper bound.",
+    ),
+    Split.TIME: SplitWords(
+        "Later posts: all that was trained on was published before",
+        "How a model does that was trained once and then used: the world and the accounts move on." + _TIMES,
+    ),
+    Split.TIME_INFLUENCER: SplitWords(
+        "Later posts of new accounts: the hardest", "Neither the account nor the time was trained on." + _TIMES
+    ),
+}
+_CSS = {Split.INFLUENCER: "disjoint", Split.RANDOM: "mixed"}
+"""The splits that are drawn, and the class of their marks."""
+
+
+@dataclass(frozen=True)
+class SplitPart:
+    """A split's table; where no model was judged on it, None and the reasons."""
+
+    title: str
+    table: Table | None
+    reasons: str = ""
+
+
+@dataclass(frozen=True)
+class ResultsSection:
+    """The chart of both drawn splits, as SVG, and each split's table."""
+
+    chart: str
+    splits: Sequence[SplitPart]
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Predicted against true of one model, as SVG."""
+
+    model: str
+    headline: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class ScatterGroup:
+    """The figures of one split; folded away unless they are of the headline split."""
+
+    title: str
+    plots: Sequence[Scatter]
+    folded: bool
+
+
+def section(rows: Sequence[ResultRow], models: Sequence[ModelResult]) -> ResultsSection:
+    """Return the chart and the tables of all splits."""
+    return ResultsSection(_chart(rows), [_split(split, words, rows, models) for split, words in SPLIT_WORDS.items()])
+
+
+def figures(run: Run, models: Sequence[ModelResult]) -> Iterator[ScatterGroup]:
+    """Yield predicted against true of every model that is shown anything, for each split that is drawn.
+
+    Raises:
+        PostmillError: A table of predictions cannot be read.
+    """
+    for split in _CSS:
+        shown = [result for result in models if split in result.splits and result.encoders]
+        if shown:
+            yield ScatterGroup(SPLIT_WORDS[split].title, list(_scatters(run, shown, split)), split != Split.INFLUENCER)
+
+
+def _split(split: Split, words: SplitWords, rows: Sequence[ResultRow], models: Sequence[ModelResult]) -> SplitPart:
+    shown = [row for row in rows if row.split == split]
+    if shown:
+        return SplitPart(words.title, _table(words, shown))
+    reasons = {result.metrics.settings.splits_left_out.get(split, "not asked for") for result in models}
+    return SplitPart(words.title, None, "; ".join(sorted(reasons)))
+
+
+def _table(words: SplitWords, rows: Sequence[ResultRow]) -> Table:
+    missing = "; ".join(sorted({row[HEADLINE].note for row in rows if row[HEADLINE].note}))
+    seeds = max(row.seeds for row in rows)
+    over = f"{seeds} splits" if seeds > 1 else "one split"
+    tested = f"{rows[0].test_posts:,} test posts of {rows[0].test_accounts:,} accounts over {over}."
+    caption = f"{words.note} {tested}" + (f" No interval: {missing}." if missing else "")
+    return Table(caption, list(_columns()), [list(_cells(row)) for row in rows], title=words.title, css="wide")
+
+
+def _columns() -> Iterator[TableColumn]:
+    yield TableColumn("Model", numeric=False)
+    for metric in metrics.tabulated():
+        yield TableColumn(metric.short)
+        if not metric.lower_is_better:
+            yield INTERVAL_COLUMN
+    yield TableColumn(f"{metrics.METRICS[HEADLINE].short} by split, mean ± sd")
+
+
+def _cells(row: ResultRow) -> Iterator[Cell]:
+    yield row.model
+    for metric in metrics.tabulated():
+        yield number(row[metric.name].value, metric.digits)
+        if not metric.lower_is_better:
+            yield span(row[metric.name].interval)
+    headline = row[HEADLINE]
+    yield number(headline.mean) + (f" ± {number(headline.std)}" if headline.std is not None else "")
+
+
+def _chart(rows: Sequence[ResultRow]) -> str:
+    names = list(dict.fromkeys(row.model for row in rows))
+    by_key = {(row.model, row.split): row for row in rows}
+    marks = [[_mark(by_key.get((name, split)), css) for split, css in _CSS.items()] for name in names]
+    ends = [value for pair in marks for mark in pair for value in (mark.value, mark.low) if value is not None]
+    low = max(-1.0, min([-0.1, *ends]) - 0.03)
+    return plots.forest(names, marks, low, 1.0, "R² of each model on both splits")
+
+
+def _mark(row: ResultRow | None, css: str) -> ForestMark:
+    if row is None:
+        return ForestMark(None, None, None, css)
+    low, high = row[HEADLINE].interval or (None, None)
+    return ForestMark(row[HEADLINE].value, low, high, css)
+
+
+def _scatters(run: Run, models: Sequence[ModelResult], split: Split) -> Iterator[Scatter]:
+    shown = [(result, results.predictions(run, result, split)) for result in models]
+    low = float(np.floor(min(part.true.min() for _, part in shown)))
+    high = float(np.ceil(max(part.true.max() for _, part in shown)))
+    for result, part in shown:
+        label = f"Predicted against true engagement, {result.name}, {split} split, {len(part.true):,} posts"
+        svg = plots.scatter(part.true, part.predicted, low, high, label)
+        yield Scatter(result.name, f"R² {number(result.headline(split))}", svg)

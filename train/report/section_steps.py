@@ -1,0 +1,107 @@
+"""The report's section on what a model's step above another is worth, and where and how far it may be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from postmill.train.evaluation import metrics
+from postmill.train.evaluation.gains import Gain
+from postmill.train.evaluation.results import ModelResult
+from postmill.train.evaluation.schema_splits import Coverage, MissingModality, SliceErrors
+from postmill.train.models.registry import CONTENT_STEP
+from postmill.train.options import Split
+from postmill.train.report.formatting import DASH, number, span
+from postmill.train.report.html import INTERVAL_COLUMN, Cell, Table, number_columns, text_columns
+
+
+def tables(gains: Sequence[Gain], models: Sequence[ModelResult]) -> Iterator[Table]:
+    """Yield the paired gains, and of the best forecast for new accounts: calibration, missing modalities, slices."""
+    if gains:
+        yield _gains(gains)
+    best = max(
+        (result for result in models if Split.INFLUENCER in result.splits and not result.leaks),
+        key=lambda result: (result.model == CONTENT_STEP.model, result.headline(Split.INFLUENCER) or -1e9),
+        default=None,
+    )
+    if best is not None:
+        result = best.splits[Split.INFLUENCER]
+        yield _calibration(best)
+        yield _missing(best.name, result.missing or ())
+        for division, slices in (result.slices or {}).items():
+            if slices:
+                yield _slices(best.name, division, slices)
+
+
+def _gains(gains: Sequence[Gain]) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            f"{gain.model} over {gain.base}",
+            gain.split,
+            metrics.METRICS[gain.metric].heading,
+            number(gain.difference, 3),
+            gain.note if gain.interval is None else span(gain.interval, 3),
+        ]
+        for gain in gains
+    ]
+    columns = [*text_columns("Step", "Split", "Metric"), *number_columns("Gain"), INTERVAL_COLUMN]
+    caption = (
+        "Gains on the same test posts, with paired 95 % intervals over accounts. The step of leak over metadata is no"
+        " skill: it is what comments, which come after publication, would seem to add."
+    )
+    return Table(caption, columns, rows)
+
+
+def _calibration(model: ModelResult) -> Table:
+    by_split = {split: result.calibration for split, result in model.splits.items()}
+    rows: list[list[Cell]] = [
+        [split, number(line.slope), number(line.intercept), *_coverage(line.coverage)]
+        for split, line in by_split.items()
+    ]
+    caption = (
+        f"Calibration of {model.name}: the straight line from predicted to true (slope 1 and intercept 0 are right),"
+        " and how many test posts lie in the 90 % interval that was calibrated on accounts or groups set aside."
+    )
+    headings = ("Slope", "Intercept", "In the interval", "95 %", "Mean width")
+    return Table(caption, [*text_columns("Split"), *number_columns(*headings)], rows)
+
+
+def _coverage(coverage: Coverage | None) -> list[Cell]:
+    if coverage is None:
+        return [DASH] * 3
+    return [f"{coverage.share:.1%}", span(coverage.interval), number(coverage.width)]
+
+
+def _missing(name: str, curve: Sequence[MissingModality]) -> Table:
+    shown = [metric for metric in metrics.METRICS.values() if metric.in_missing]
+    rows: list[list[Cell]] = [
+        [
+            f"{row.modality}, {row.share:.0%} of posts" if row.share else "nothing taken away",
+            *(number(row.metrics.get(metric.name), metric.digits) for metric in shown),
+        ]
+        for row in curve
+    ]
+    caption = (
+        f"What {name} loses on new accounts when test posts are not shown a part. Without history it is a forecast for"
+        " an account's first post."
+    )
+    return Table(caption, [*text_columns("Taken away"), *number_columns(*(metric.short for metric in shown))], rows)
+
+
+def _slices(name: str, division: str, slices: Sequence[SliceErrors]) -> Table:
+    measured = [metric for metric in metrics.METRICS.values() if metric.in_slices]
+    errors = [metric for metric in measured if metric.lower_is_better]
+    scores = [metric for metric in measured if not metric.lower_is_better]
+    rows: list[list[Cell]] = [
+        [
+            row.name,
+            row.posts,
+            DASH if row.accounts is None else row.accounts,
+            *(number(row.metrics.get(metric.name), metric.digits) for metric in errors),
+            number(row.bias, 3),
+            *(number(row.metrics.get(metric.name), metric.digits) for metric in scores),
+        ]
+        for row in slices
+    ]
+    headings = ["Posts", "Accounts", *(m.short for m in errors), "Bias", *(m.short for m in scores)]
+    caption = f"Errors of {name} on new accounts by {division}. Bias is predicted less true."
+    return Table(caption, [*text_columns(division.capitalize()), *number_columns(*headings)], rows)

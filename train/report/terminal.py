@@ -1,0 +1,58 @@
+"""The results on a terminal of 80 columns: the headline metric on every split, then the others on the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from rich.markup import escape
+from rich.table import Table
+
+from postmill.shards.run.folder import Run
+from postmill.train.evaluation import metrics, results
+from postmill.train.evaluation.metrics import HEADLINE
+from postmill.train.evaluation.results import Estimate, ResultRow
+
+
+def results_tables(run: Run) -> Iterator[Table]:
+    """Yield the tables of the run's models; none where no model has been judged.
+
+    Raises:
+        PostmillError: A model's ``metrics.json`` cannot be read.
+    """
+    rows = results.results_table(run)
+    by_split = {split: list(of_split) for split, of_split in groupby(rows, key=lambda row: row.split)}
+    if by_split:
+        yield _headline(by_split)
+        split = next(iter(by_split))
+        yield _others(split, by_split[split])
+
+
+def _headline(by_split: dict[str, list[ResultRow]]) -> Table:
+    title = f"{metrics.METRICS[HEADLINE].short} on held-out posts, 95 % over accounts"
+    columns = (split.replace("-", "-\n") for split in by_split)
+    table = Table("model", *columns, title=title, title_justify="left", pad_edge=False)
+    estimates = {(row.model, split): row[HEADLINE] for split, rows in by_split.items() for row in rows}
+    for model in dict.fromkeys(model for model, _ in estimates):
+        cells = (estimates.get((model, split)) for split in by_split)
+        table.add_row(escape(model), *("" if cell is None else _estimate(cell, "\n") for cell in cells))
+    return table
+
+
+def _others(split: str, rows: list[ResultRow]) -> Table:
+    shown = [metric for metric in metrics.tabulated() if metric.name != HEADLINE]
+    columns = (metric.short + ("" if metric.lower_is_better else ", 95 %") for metric in shown)
+    table = Table("model", *columns, title=f"{split} split", title_justify="left")
+    for row in rows:
+        cells = [(row[metric.name], metric.lower_is_better) for metric in shown]
+        table.add_row(escape(row.model), *(_value(cell) if error else _estimate(cell) for cell, error in cells))
+    return table
+
+
+def _value(cell: Estimate) -> str:
+    return "-" if cell.value is None else f"{cell.value:.3f}"
+
+
+def _estimate(cell: Estimate, between: str = "  ") -> str:
+    interval = "" if cell.interval is None else f"{between}{cell.interval.low:.2f} to {cell.interval.high:.2f}"
+    return _value(cell) + interval
