@@ -77,6 +77,7 @@ def make_plan(
         run = runs.new(folder, before.sources, options, locations)
         if before.locations != locations.plain():
             runs.put(run)
+        temporary.sweep(folder)  # of one killed after the plan was put in place
     credentials.keep(run.fingerprint, locations, progress)
     return run, plan.counts(run)
 

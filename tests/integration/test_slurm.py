@@ -87,6 +87,12 @@ def disturb(cluster: Cluster, run: Path, stage: str, *command: str, spare: str =
     return tasks[0]
 
 
+def unended(path: Path) -> int | None:
+    """The process of a task that has begun and not ended, by the last line of its record."""
+    lines = [json.loads(line) for line in path.read_text().splitlines() if line]
+    return lines[-1]["process"]["pid"] if lines and lines[-1]["event"] == "start" else None
+
+
 def logs(run: Path) -> str:
     return "\n".join(f"{path.name}: {path.read_text()}" for path in sorted((run / "logs").glob("*.log")))
 
@@ -156,15 +162,16 @@ def test_a_time_limit_interrupts_and_the_task_requeues_itself(
     worker: list[int] = []
 
     def stopped() -> bool:
-        if not any(record.stage == "encode.metadata" and record.running for record in attempts.read(opened)):
-            return False
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                words = path.read_bytes().split(b"\0")
-                if {os.fsencode(run), b"--encoder", b"--task"} <= set(words) and b"python" in words[0]:
-                    os.kill(int(path.parent.name), signal.SIGSTOP)  # as good as work that takes hours
-                    worker.append(int(path.parent.name))
-                    return True
+        for path in attempts.folder(opened).glob("encode.metadata-*.jsonl"):
+            begun = unended(path)
+            if begun is None:
+                continue
+            os.kill(begun, signal.SIGSTOP)  # as good as work that takes hours
+            shard = int(path.stem.split("-")[1])
+            if unended(path) == begun and not (run / "embeddings" / "metadata" / f"posts-{shard:06}.json").exists():
+                worker.append(begun)
+                return True
+            os.kill(begun, signal.SIGCONT)
         return False
 
     def signalled() -> bool:
@@ -172,7 +179,7 @@ def test_a_time_limit_interrupts_and_the_task_requeues_itself(
         pending = int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)
         return bool(pending >> (signal.SIGUSR2 - 1) & 1)
 
-    cluster.until(stopped, "the task does not start")
+    cluster.until(stopped, "the task does not start", pause=0.01)
     try:
         cluster.until(signalled, "no signal comes ahead of the limit")
     finally:

@@ -14,6 +14,7 @@ import pytest
 from postmill.ingest.sample.write import write_sample
 from postmill.shards.formats import plan
 from postmill.shards.run import folder as runs
+from postmill.shards.runtime.processes import this_process
 from tests.commands import paste, postmill, refused
 from tests.web import serving
 
@@ -210,6 +211,20 @@ def test_a_plan_that_is_killed_anywhere_is_made_by_the_same_command(data: Path, 
             break
     assert postmill("plan", data, run) == 0
     assert [path.name for path in run.iterdir() if path.name.startswith(".tmp-")] == []
+
+
+def test_what_a_plan_left_that_was_killed_after_its_last_step_is_removed_by_the_next(
+    data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    postmill("plan", data, run)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = run / f".tmp-scratch-{this_process().machine}-{gone.pid}-1-0123abcd"
+    left.mkdir()
+    (left / "tables").write_bytes(b"\0" * 4096)
+    assert postmill("plan", data, run) == 0
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("lost", [["run.json"], ["run.json", "plan/plan.json"], ["run.json", "plan/posts.parquet"]])
