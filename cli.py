@@ -16,50 +16,8 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, steps
+from postmill.console import checks, options, passes, steps
 from postmill.console.errors import run_app
-from postmill.console.options import (
-    AgainOption,
-    ChecksumsOption,
-    DeviceOption,
-    DryRunOption,
-    EncoderOption,
-    FeaturesOption,
-    ImagesOption,
-    InfluencersOption,
-    MappingOption,
-    MaxEntryOption,
-    MaxFaultsOption,
-    MetadataOption,
-    ModelOption,
-    ModelsOption,
-    PartsOption,
-    PerImageOption,
-    PlannedSalvageOption,
-    PlannedStrictOption,
-    PrecisionOption,
-    RawOption,
-    RecipeOption,
-    RunArgument,
-    SalvageOption,
-    ShardSizeOption,
-    ShardsOption,
-    SourceArgument,
-    SplitOption,
-    StageOption,
-    StrictOption,
-    TaskOption,
-    VersionOption,
-    WorkersOption,
-    chosen,
-    level_of,
-    list_of,
-    listed,
-    one_of,
-    overrides,
-    planned_with,
-    range_text,
-)
 from postmill.console.output import attempt, out, progress, share_of
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.jobs.settings import MAX_TASKS
@@ -105,20 +63,20 @@ def sample(
 
 @app.command("run", rich_help_panel=TOGETHER, epilog="Example: `postmill run data run --models light`")
 def run_all(
-    source: SourceArgument,
-    folder: RunArgument,
-    models: ModelsOption = ModelSet.PAPER,
-    model: ModelOption = None,
-    device: DeviceOption = Device.AUTO,
-    precision: PrecisionOption = Precision.AUTO,
-    workers: WorkersOption = 1,
-    shard_size: ShardSizeOption = None,
-    max_entry: MaxEntryOption = None,
-    raw: RawOption = None,
-    strict: PlannedStrictOption = None,
-    salvage: PlannedSalvageOption = None,
-    checksums: ChecksumsOption = None,
-    max_faults: MaxFaultsOption = None,
+    source: options.SourceArgument,
+    folder: options.RunArgument,
+    models: options.ModelsOption = ModelSet.PAPER,
+    model: options.ModelOption = None,
+    device: options.DeviceOption = Device.AUTO,
+    precision: options.PrecisionOption = Precision.AUTO,
+    workers: options.WorkersOption = 1,
+    shard_size: options.ShardSizeOption = None,
+    max_entry: options.MaxEntryOption = None,
+    raw: options.RawOption = None,
+    strict: options.PlannedStrictOption = None,
+    salvage: options.PlannedSalvageOption = None,
+    checksums: options.ChecksumsOption = None,
+    max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Do everything on this machine: plan, ingest, encode, train, report.
 
@@ -126,12 +84,12 @@ def run_all(
     """
     from postmill.encode.stage import find_models
 
-    models_by_encoder = overrides(model)
+    models_by_encoder = options.overrides(model)
     find_models(tuple(EncoderName), models, models_by_encoder, device, precision)
-    typed = planned_with(shard_size, max_entry, raw, strict, salvage)
+    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage)
     with progress() as shown:
         run = steps.plan(steps.locate(source, folder), folder, typed, shown, checksums)
-        steps.ingest(run, tuple(Stage), share_of("0/1"), workers, shown)
+        passes.ingest(run, tuple(Stage), share_of("0/1"), workers, shown)
         steps.encode(run, (), models, models_by_encoder, device, precision, share_of("0/1"), shown)
         training = Device.CUDA if device is Device.CUDA else Device.CPU
         steps.train(run, shown, encoder_models=models, device=training)
@@ -148,26 +106,27 @@ def plan(
         list[str],
         typer.Argument(metavar="[SOURCE] RUN", help="The dataset's folder or address, if it must be named; the run."),
     ],
-    metadata: MetadataOption = None,
-    images: ImagesOption = None,
-    mapping: MappingOption = None,
-    influencers: InfluencersOption = None,
-    shard_size: ShardSizeOption = None,
-    max_entry: MaxEntryOption = None,
-    raw: RawOption = None,
-    strict: PlannedStrictOption = None,
-    salvage: PlannedSalvageOption = None,
-    checksums: ChecksumsOption = None,
-    max_faults: MaxFaultsOption = None,
+    metadata: options.MetadataOption = None,
+    images: options.ImagesOption = None,
+    mapping: options.MappingOption = None,
+    influencers: options.InfluencersOption = None,
+    shard_size: options.ShardSizeOption = None,
+    max_entry: options.MaxEntryOption = None,
+    raw: options.RawOption = None,
+    strict: options.PlannedStrictOption = None,
+    salvage: options.PlannedSalvageOption = None,
+    checksums: options.ChecksumsOption = None,
+    await_parts: options.AwaitPartsOption = False,
+    max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Join the archives' directories with the mapping and decide which entry goes where. Reads no picture."""
     if len(places) > 2:
         raise UsageError("takes SOURCE and RUN, or RUN alone", place="postmill plan", hint="postmill plan --help")
     source, folder = (None, *places)[-2:]
-    typed = planned_with(shard_size, max_entry, raw, strict, salvage)
+    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage)
     with progress() as shown:
         locations = steps.locate(source, Path(str(folder)), metadata, images, mapping, influencers)
-        run = steps.plan(locations, Path(str(folder)), typed, shown, checksums)
+        run = steps.plan(locations, Path(str(folder)), typed, shown, checksums, await_parts)
     steps.end(run, max_faults)
 
 
@@ -176,56 +135,63 @@ def plan(
     epilog="Example: `postmill ingest run --workers 4`; one array task of 8: `postmill ingest run --task 3/8`",
 )
 def ingest(
-    folder: RunArgument,
-    stage: StageOption = None,
-    parts: PartsOption = None,
-    shards: ShardsOption = None,
-    workers: WorkersOption = 1,
-    task: TaskOption = None,
-    max_faults: MaxFaultsOption = None,
+    folder: options.RunArgument,
+    stage: options.StageOption = None,
+    parts: options.PartsOption = None,
+    shards: options.ShardsOption = None,
+    workers: options.WorkersOption = 1,
+    task: options.TaskOption = None,
+    follow: options.FollowOption = False,
+    evict: options.EvictOption = False,
+    yes: options.YesOption = False,
+    max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Stream the archives into post shards: stages metadata, windows, spanning.
 
     Ranges choose windows and post shards. Where no stage is named, the metadata is done whole, since every shard needs
-    all of it, and posts whose pictures lie in windows that are not done yet wait.
+    all of it, and posts whose pictures lie in windows that are not done yet wait. Of a run that was planned with
+    `--await-parts`, what can be done is done, and what it waits for is said.
     """
     from postmill.ingest.pack.selection import Selection
 
-    stages = chosen(stage, Stage, "--stage") or tuple(Stage)
+    stages = options.chosen(stage, Stage, "--stage") or tuple(Stage)
     share = share_of(task)
     run = steps.open_run(folder)
     name = stages[0].value if len(stages) == 1 else "ingest"
     with attempt(run, name, task, share, workers) as shown:
-        steps.ingest(run, stages, share, workers, shown, Selection(range_text(parts), range_text(shards)))
+        chosen_pieces = Selection(options.range_text(parts), options.range_text(shards))
+        passes.ingest(
+            run, stages, share, workers, shown, chosen_pieces, follow=follow, evict=options.evict_of(evict, yes)
+        )
     steps.end(run, max_faults)
 
 
 @app.command(rich_help_panel=STEP_BY_STEP, epilog="Example: `postmill mend run`, when a part was fetched again")
-def mend(folder: RunArgument, workers: WorkersOption = 1) -> None:
+def mend(folder: options.RunArgument, workers: options.WorkersOption = 1) -> None:
     """Put together the posts that wait for a whole copy of a part, where its bytes are others now."""
     run = steps.open_run(folder)
     with progress() as shown:
-        steps.ingest(run, tuple(Stage), WHOLE, workers, shown, mending=True)
+        passes.ingest(run, tuple(Stage), WHOLE, workers, shown, mending=True)
 
 
 @app.command(
     rich_help_panel=STEP_BY_STEP, epilog="Example: `postmill encode run --models light --encoder text --encoder image`"
 )
 def encode(
-    folder: RunArgument,
-    encoder: EncoderOption = None,
-    models: ModelsOption = ModelSet.PAPER,
-    model: ModelOption = None,
-    device: DeviceOption = Device.AUTO,
-    precision: PrecisionOption = Precision.AUTO,
-    per_image: PerImageOption = False,
-    task: TaskOption = None,
+    folder: options.RunArgument,
+    encoder: options.EncoderOption = None,
+    models: options.ModelsOption = ModelSet.PAPER,
+    model: options.ModelOption = None,
+    device: options.DeviceOption = Device.AUTO,
+    precision: options.PrecisionOption = Precision.AUTO,
+    per_image: options.PerImageOption = False,
+    task: options.TaskOption = None,
 ) -> None:
     """Turn post shards into embedding shards."""
     from postmill.encode.stage import check
     from postmill.shards.state import attempts
 
-    encoders, share, models_by_encoder = listed(encoder), share_of(task), overrides(model)
+    encoders, share, models_by_encoder = options.listed(encoder), share_of(task), options.overrides(model)
     check(encoders, models, models_by_encoder, device, precision)
     run = steps.open_run(folder)
     needs = None if encoders == (EncoderName.METADATA,) else device
@@ -238,21 +204,21 @@ def encode(
     epilog="Example: `postmill train run` or, as in the study, `postmill train run --recipe paper`",
 )
 def train(
-    folder: RunArgument,
-    model: Annotated[list[str] | None, list_of(registry.names(), "--model", "Only this model.")] = None,
+    folder: options.RunArgument,
+    model: Annotated[list[str] | None, options.list_of(registry.names(), "--model", "Only this model.")] = None,
     models: Annotated[
-        ModelSet | None, one_of(ModelSet, "--models", "Which embeddings, where the run has several.")
+        ModelSet | None, options.one_of(ModelSet, "--models", "Which embeddings, where the run has several.")
     ] = None,
-    recipe: RecipeOption = RecipeName.POSTMILL,
-    features: FeaturesOption = FeatureSet.DEFAULT,
-    split: SplitOption = None,
+    recipe: options.RecipeOption = RecipeName.POSTMILL,
+    features: options.FeaturesOption = FeatureSet.DEFAULT,
+    split: options.SplitOption = None,
     comment_weight: Annotated[float, typer.Option("--comment-weight", min=0.0, help="w in log1p(likes + w * c).")] = 1,
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Trainings; default: by number of posts.")] = None,
-    device: DeviceOption = Device.CPU,
-    task: TaskOption = None,
+    device: options.DeviceOption = Device.CPU,
+    task: options.TaskOption = None,
 ) -> None:
     """Train the ladder of baselines and the fusion, and judge them on held-out posts and accounts."""
-    names, splits, share = listed(model), chosen(split, Split, "--split"), share_of(task)
+    names, splits, share = options.listed(model), options.chosen(split, Split, "--split"), share_of(task)
     for name in names:
         registry.rung(name, recipe)  # refuses what there is not
     run = steps.open_run(folder)
@@ -274,7 +240,7 @@ def train(
 
 
 @app.command(rich_help_panel=STEP_BY_STEP, epilog="Example: `postmill report run`")
-def report(folder: RunArgument) -> None:
+def report(folder: options.RunArgument) -> None:
     """Write the report: one self-contained HTML page."""
     run = steps.open_run(folder, reading=True)
     with progress() as shown:
@@ -283,11 +249,11 @@ def report(folder: RunArgument) -> None:
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")
 def predict(
-    folder: RunArgument,
+    folder: options.RunArgument,
     posts: Annotated[Path, typer.Argument(metavar="POSTS", help="Another run folder, or one of its post shards.")],
     model: Annotated[str, typer.Option("--model", help="Name of a trained model.")] = "fusion",
     output: Annotated[Path | None, typer.Option("--output", help="A .parquet or .csv file; default: CSV here.")] = None,
-    device: DeviceOption = Device.CPU,
+    device: options.DeviceOption = Device.CPU,
 ) -> None:
     """Score new posts with a trained model: log engagement, its 90 % interval, and likes and comments."""
     steps.predict(steps.open_run(folder, reading=True), posts, model, output, device)
@@ -295,9 +261,9 @@ def predict(
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill export run --to clip-retrieval index`")
 def export(
-    folder: RunArgument,
+    folder: options.RunArgument,
     target: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    layout: Annotated[Layout, one_of(Layout, "--to", "Whose layout; hf: Hugging Face datasets.")],
+    layout: Annotated[Layout, options.one_of(Layout, "--to", "Whose layout; hf: Hugging Face datasets.")],
     encoder: Annotated[
         list[str] | None,
         typer.Option("--encoder", metavar="FOLDER", help="Only this folder below embeddings. Repeatable."),
@@ -305,7 +271,7 @@ def export(
 ) -> None:
     """Write posts and embeddings in the layout of other tools."""
     with progress() as shown:
-        steps.export(steps.open_run(folder, reading=True), layout, target, listed(encoder), shown)
+        steps.export(steps.open_run(folder, reading=True), layout, target, options.listed(encoder), shown)
 
 
 @app.command(
@@ -313,7 +279,7 @@ def export(
     epilog="Example: `postmill status run --watch`; for programs: `postmill status run --json`",
 )
 def status(
-    folder: RunArgument,
+    folder: options.RunArgument,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every five seconds until Ctrl-C.")] = False,
 ) -> None:
@@ -331,7 +297,7 @@ def status(
 
 @app.command(rich_help_panel=CHECKS, epilog="Example: `postmill verify run`; of a finished run: `--complete`")
 def verify(
-    folder: RunArgument,
+    folder: options.RunArgument,
     complete: Annotated[bool, typer.Option("--complete", help="What is not done yet is wrong too.")] = False,
 ) -> None:
     """Check every byte, file and row of a run, what each was made from, and the counts against each other."""
@@ -342,7 +308,7 @@ def verify(
     rich_help_panel=CHECKS, epilog="Example: `postmill faults run`, or `postmill faults run --csv > faults.csv`"
 )
 def faults(
-    folder: RunArgument,
+    folder: options.RunArgument,
     csv: Annotated[bool, typer.Option("--csv", help="Every fault as a row of CSV; import it as text.")] = False,
 ) -> None:
     """Show what was wrong with the input, by reason."""
@@ -361,11 +327,11 @@ def inspect(
     archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, or all parts.")],
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
-    strict: StrictOption = False,
-    salvage: SalvageOption = False,
+    strict: options.StrictOption = False,
+    salvage: options.SalvageOption = False,
 ) -> None:
     """Show what a zip is, split or not: parts, entries, methods, faults. Exits with 3 if there are faults."""
-    level_of(strict, salvage)
+    options.level_of(strict, salvage)
     checks.inspect(archive, as_json, digest, strict, salvage)
 
 
@@ -373,17 +339,17 @@ def inspect(
     rich_help_panel=CLUSTER, epilog="Example: `postmill submit run --partition long --limit 32`; only look: `--dry-run`"
 )
 def submit(
-    folder: RunArgument,
-    encoder: EncoderOption = None,
-    models: ModelsOption = ModelSet.PAPER,
-    model: ModelOption = None,
+    folder: options.RunArgument,
+    encoder: options.EncoderOption = None,
+    models: options.ModelsOption = ModelSet.PAPER,
+    model: options.ModelOption = None,
     gpu_encoder: Annotated[
-        list[str] | None, list_of(EncoderName, "--gpu-encoder", "An encoder that gets a GPU; default: image.")
+        list[str] | None, options.list_of(EncoderName, "--gpu-encoder", "An encoder that gets a GPU; default: image.")
     ] = None,
     gres: Annotated[
         str, typer.Option("--gres", help="What such an encoder asks for; '' where there is no GPU.")
     ] = "gpu:1",
-    precision: PrecisionOption = Precision.AUTO,
+    precision: options.PrecisionOption = Precision.AUTO,
     tasks: Annotated[int, typer.Option("--tasks", min=1, help="The most tasks of a stage.")] = MAX_TASKS,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="The most tasks that run at once.")] = None,
     partition: Annotated[str | None, typer.Option("--partition", help="As for sbatch.")] = None,
@@ -398,17 +364,17 @@ def submit(
     sbatch: Annotated[
         list[str] | None, typer.Option("--sbatch", help="A further option: `--sbatch=--qos=high`. Repeatable.")
     ] = None,
-    again: AgainOption = False,
-    dry_run: DryRunOption = False,
+    again: options.AgainOption = False,
+    dry_run: options.DryRunOption = False,
 ) -> None:
     """Submit what is missing to Slurm: an array for each stage, each waiting for the last."""
     from postmill.jobs import settings
 
     asked = settings.Settings(
-        encoders=listed(encoder) or tuple(name.value for name in EncoderName),
-        gpu_encoders=listed(gpu_encoder) or (EncoderName.IMAGE.value,),
+        encoders=options.listed(encoder) or tuple(name.value for name in EncoderName),
+        gpu_encoders=options.listed(gpu_encoder) or (EncoderName.IMAGE.value,),
         models=models,
-        model_overrides=overrides(model),
+        model_overrides=options.overrides(model),
         precision=precision,
         tasks=tasks,
         limit=limit,
@@ -427,7 +393,9 @@ def submit(
 
 
 @app.command(rich_help_panel=CLUSTER, epilog="Example: `postmill retry run`, as often as there is something left")
-def retry(folder: RunArgument, again: AgainOption = False, dry_run: DryRunOption = False) -> None:
+def retry(
+    folder: options.RunArgument, again: options.AgainOption = False, dry_run: options.DryRunOption = False
+) -> None:
     """Submit what is still missing and not in the queue, as the last `postmill submit` was told to."""
     from postmill.jobs.settings import load
 
@@ -436,7 +404,7 @@ def retry(folder: RunArgument, again: AgainOption = False, dry_run: DryRunOption
 
 
 @app.callback()
-def options(_: VersionOption = False) -> None:
+def postmill(_: options.VersionOption = False) -> None:
     """Take the options that stand before a command."""
 
 

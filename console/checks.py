@@ -16,6 +16,8 @@ from rich.table import Table
 
 from postmill.console.output import err, out, progress
 from postmill.console.streams import emit
+from postmill.console.waiting import say_what_is_awaited
+from postmill.shards.run.manifests import SCHEMA_VERSION
 from postmill.shards.runtime import interrupt
 from postmill.shards.runtime.errors import EXIT_FAULTS, Interrupted, PostmillError
 from postmill.shards.runtime.printable import printable, printable_json
@@ -33,6 +35,8 @@ def status(run: Run) -> None:
     from postmill.shards.state import status as statuses
 
     out.print(show.status_view(str(run.folder), statuses.read(run), submit.reachable(run)))
+    if run.format_version == SCHEMA_VERSION:
+        say_what_is_awaited(run)
 
 
 def watch_status(run: Run) -> None:
@@ -70,7 +74,6 @@ def verify(run: Run, complete: bool = False) -> None:
     Raises:
         PostmillError: Something is wrong.
     """
-    from postmill.shards.run.manifests import SCHEMA_VERSION
     from postmill.shards.state.verify import verify as verify_run
 
     wrong = 0

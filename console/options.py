@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from postmill.console.output import out
+from postmill.console.waiting import Evict
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.shards.formats.choices import Stage
 from postmill.shards.run.options import MAX_ENTRY, SHARD_BYTES, Level, TypedOptions
@@ -111,6 +112,17 @@ def level_of(strict: bool | None, salvage: bool | None) -> Level | None:
     return Level.STRICT if strict else Level.SALVAGE if salvage else Level.DEFAULT
 
 
+def evict_of(evict: bool, yes: bool) -> Evict:
+    """Read ``--evict`` and ``--yes``.
+
+    Raises:
+        UsageError: Nothing is named that could be deleted.
+    """
+    if yes and not evict:
+        raise UsageError("says yes to nothing", place="--yes", hint="write --evict --yes")
+    return Evict.DELETE if yes else Evict.LIST if evict else Evict.NOTHING
+
+
 def _of(names: Iterable[str]) -> Callable[[str], list[str]]:
     words = [str(name) for name in names]
     return lambda incomplete: [word for word in words if word.startswith(incomplete)]
@@ -162,6 +174,14 @@ ChecksumsOption = Annotated[
         "--checksums", metavar="FILE", help="A list of md5, sha1, sha256 or sha512 to check first. Repeatable."
     ),
 ]
+AwaitPartsOption = Annotated[
+    bool, typer.Option("--await-parts", help="Parts may come later: only those with the directory must be here.")
+]
+FollowOption = Annotated[bool, typer.Option("--follow", help="Go on as awaited parts come, until all have.")]
+EvictOption = Annotated[
+    bool, typer.Option("--evict", help="Name the parts that nothing needs any more; with `--yes`, delete them.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Delete what `--evict` names.")]
 MaxFaultsOption = Annotated[
     int | None, typer.Option("--max-faults", min=0, help="Exit with 3 if there are more faults than this.")
 ]

@@ -11,9 +11,9 @@ from rich.markup import escape
 
 from postmill.console.output import did, err, out
 from postmill.console.streams import binary, emit
-from postmill.console.waiting import say_what_waits
+from postmill.console.waiting import say_what_is_awaited
 from postmill.encode.options import EncoderName, ModelSet, Precision
-from postmill.shards.formats.choices import Layout, Stage
+from postmill.shards.formats.choices import Layout
 from postmill.shards.run.options import Level, TypedOptions
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import EXIT_FAULTS
@@ -23,7 +23,6 @@ from postmill.shards.state.tasks import WHOLE, Task
 from postmill.train.options import FeatureSet, RecipeName, Split
 
 if TYPE_CHECKING:
-    from postmill.ingest.pack.selection import Selection
     from postmill.jobs.settings import Settings
     from postmill.shards.run.folder import Run
     from postmill.shards.run.sources import Locations
@@ -76,7 +75,12 @@ def locate(
 
 
 def plan(
-    locations: Locations, folder: Path, options: TypedOptions, shown: Progress, checksums: Sequence[str] | None
+    locations: Locations,
+    folder: Path,
+    options: TypedOptions,
+    shown: Progress,
+    checksums: Sequence[str] | None,
+    await_parts: bool = False,
 ) -> Run:
     """Plan and pin, and say what the plan holds; where there are lists of ``checksums``, they are compared first."""
     from postmill.ingest.plan.copies import check_copies
@@ -84,46 +88,17 @@ def plan(
 
     if checksums:
         check_copies(locations, checksums, options.level or Level.DEFAULT, shown)
-    run, counts = make_plan(locations, folder, options, shown)
+    run, counts = make_plan(locations, folder, options, shown, await_parts=await_parts)
     out.print(
         f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} mapped posts with "
         f"{counts.planned_images:,} pictures in {counts.shards:,} shards; {counts.lost:,} lost, "
         f"{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
     )
+    if await_parts:
+        with interruptible():
+            say_what_is_awaited(run)
     return run
-
-
-def ingest(
-    run: Run,
-    stages: Sequence[Stage],
-    task: Task,
-    workers: int,
-    shown: Progress,
-    selection: Selection | None = None,
-    mending: bool = False,
-) -> None:
-    """Run the stages of ingest, or only on what has waited for other bytes, and say what each did.
-
-    Raises:
-        PostmillError: It cannot go on, or most of the posts that were asked for are lost.
-    """
-    from postmill.ingest.pack.workers import workforce
-
-    shards: list[int] = []
-    with workforce(workers, preload="postmill.ingest.pack.stages") as perform:
-        from postmill.ingest.pack.outcome import refuse_mostly_lost  # while the workers load it too
-        from postmill.ingest.pack.selection import EVERYTHING
-        from postmill.ingest.pack.stages import ingest as ingest_stages
-
-        for summary in ingest_stages(run, stages, task, perform, shown, selection or EVERYTHING, mending):
-            out.print(f"ingest {summary.stage.value}: {did(summary.done, summary.skipped)}")
-            if summary.waiting:
-                out.print(f"ingest {summary.stage.value}: {summary.waiting} wait for windows that are not done")
-            shards.extend(summary.shards)
-    with interruptible():
-        say_what_waits(run)
-    refuse_mostly_lost(run, shards)
 
 
 def encode(

@@ -1,8 +1,10 @@
-"""What waits for a whole copy of a part, as people are told of it."""
+"""What waits for parts, or for a whole copy of one, and which parts nothing waits for, as people are told of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,19 @@ from rich.markup import escape
 from postmill.console.output import out
 
 if TYPE_CHECKING:
+    from postmill.ingest.source.arrivals import AwaitedPart
     from postmill.shards.run.folder import Run
+    from postmill.shards.runtime.progress import Progress
 
 _NAMED = 5  # parts in a message, at most
+
+
+class Evict(Enum):
+    """What becomes of parts that nothing needs any more."""
+
+    NOTHING = auto()
+    LIST = auto()
+    DELETE = auto()
 
 
 def say_what_waits(run: Run) -> None:
@@ -38,6 +50,49 @@ def say_what_waits(run: Run) -> None:
         words = [source_words(run.locations), replace(run, folder=Path(f"{run.folder}-whole")).word, *typed]
         what = f"more is there than when this run was planned: {parts}; only a new run has what was lacking"
         out.print(escape(f"{what}: postmill plan {' '.join(words)}"), soft_wrap=True)
+
+
+def say_what_is_awaited(run: Run, needed: Sequence[AwaitedPart] | None = None) -> None:
+    """Say which parts have not come, and what goes on when they have; nothing where none is awaited.
+
+    Args:
+        run: The run.
+        needed: Those that are still needed, if that is known.
+    """
+    from postmill.ingest.pack.stages import awaited as awaited_parts
+    from postmill.shards.formats.plan import ARCHIVES
+
+    awaited = awaited_parts(run) if needed is None else needed
+    for archive, name in enumerate(ARCHIVES):
+        theirs = [f"{part.name} {part.why}" for part in awaited if part.archive == archive]
+        if theirs:
+            parts = len(getattr(run.sources, name).parts)
+            out.print(escape(f"awaited: {len(theirs)} of {parts} parts of {name}: {_listed(theirs)}"), soft_wrap=True)
+    if awaited:
+        again = f"postmill ingest {run.word}, or, to go on by itself as they come: postmill ingest {run.word} --follow"
+        out.print(escape(f"when they have come: {again}"), soft_wrap=True)
+
+
+def say_what_is_spare(run: Run, evict: Evict, shown: Progress) -> None:
+    """Say which parts nothing needs any more; where ``evict`` deletes, delete them.
+
+    Raises:
+        PostmillError: A part cannot be deleted, or a file of the run cannot be read.
+    """
+    from postmill.ingest.pack import evict as eviction
+
+    spare = eviction.spare_parts(run, shown)
+    size = sum(part.bytes for part in spare) / 1e6
+    if not spare:
+        out.print("evict: no part that nothing needs any more")
+    elif evict is Evict.DELETE:
+        gone = [part.name for part in eviction.evict(spare)]
+        out.print(escape(f"evicted: {_listed(gone)}; {size:,.1f} MB are free"), soft_wrap=True)
+    else:
+        for part in spare:
+            out.print(escape(f"not needed any more: {part.path}"), soft_wrap=True)
+        delete = f"delete them: postmill ingest {run.word} --evict --yes"
+        out.print(escape(f"evict: {len(spare)} parts, {size:,.1f} MB, verified; {delete}"), soft_wrap=True)
 
 
 def _listed(parts: list[str]) -> str:

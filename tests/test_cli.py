@@ -191,7 +191,7 @@ def test_faults_are_shown_and_written_as_csv(data: Path, tmp_path: Path) -> None
     assert "metadata_missing" in postmill("faults", run).stdout
     csv = postmill("faults", run, "--csv").stdout.splitlines()
     columns = "unit,reason,post_lost,influencer,post_id,archive,entry,line,detail,post_waits"
-    assert csv[0] == f"{columns},seen_offset,seen_bytes,seen_hash"
+    assert csv[0] == f"{columns},seen_place,seen_bytes,seen_hash"
     assert any(row.startswith("plan,metadata_missing,True,") for row in csv)
     assert postmill("faults", run, "--csv", LC_ALL="POSIX", PYTHONUTF8="0").stdout.splitlines() == csv
     (run / "plan" / "plan.json").unlink()

@@ -30,15 +30,15 @@ from postmill.ingest.archive.holes import first_entries, mark_holes
 from postmill.ingest.archive.salvage_walk import Walk
 from postmill.ingest.zipformat import directory_records
 from postmill.ingest.zipformat.directory import Directory, Kind, read_directory
-from postmill.ingest.zipformat.end_record import end_records
+from postmill.ingest.zipformat.end_record import EndRecord, end_records
 from postmill.ingest.zipformat.part_names import LAST, MOST_PARTS, parse_name
 from postmill.ingest.zipformat.parts import PathOrUrl, find_parts, lay_out_holes
 from postmill.ingest.zipformat.signatures import SPLIT_MARKER
-from postmill.ingest.zipformat.space import AddressSpace
+from postmill.ingest.zipformat.space import AWAITED_SIZE, AddressSpace, Part, lay_out
 from postmill.ingest.zipformat.unaligned import AnyArray
 from postmill.shards.run import publish
 from postmill.shards.run.options import Level
-from postmill.shards.runtime.errors import PostmillError
+from postmill.shards.runtime.errors import DamagedSource, PostmillError
 
 
 @dataclass(frozen=True)
@@ -69,28 +69,77 @@ class DirectoryReader:
         yield from batches if self._first is None else mark_holes(self._space, self._first, batches)
 
 
-def open_space(source: PathOrUrl | Sequence[PathOrUrl], level: Level = Level.DEFAULT) -> AddressSpace:
+def open_space(
+    source: PathOrUrl | Sequence[PathOrUrl], level: Level = Level.DEFAULT, *, await_parts: bool = False
+) -> AddressSpace:
     """Find the parts; at level ``salvage`` with holes for those that are missing.
 
     How many parts are missing right before the last one, the end record says, if it is there.
 
+    Args:
+        source: As :func:`.parts.find_parts` has it.
+        level: How much to trust.
+        await_parts: Whether parts may come later. Those before the directory are then taken to be missing, whether they
+            are or not, and nothing is known of their sizes, so that what follows is the same whichever have come.
+
     Raises:
-        PostmillError: As :func:`.parts.find_parts`.
+        PostmillError: As :func:`.parts.find_parts`; or, of awaited parts, one that holds the directory is missing.
     """
+    if await_parts:
+        return _awaiting(source)
     space = AddressSpace(find_parts(source, salvage=level is Level.SALVAGE))
-    if level is not Level.SALVAGE or space.parts[-1].missing:
+    end = None if level is not Level.SALVAGE or space.parts[-1].missing else _end_of_disks(space)
+    if end is None:
         return space
+    with space:
+        sizes = {part.path: part.size for part in space.parts if not part.missing}
+        return AddressSpace(lay_out_holes(_all_paths(space, end.disk + 1), sizes))
+
+
+def _awaiting(source: PathOrUrl | Sequence[PathOrUrl]) -> AddressSpace:
+    with AddressSpace(find_parts(source, salvage=True)) as space:
+        if space.parts[-1].missing:
+            raise _directory_missing(space.parts[-1:])
+        end = _end_of_disks(space)
+        if end is None:  # one file, or slices of one, whose offsets count from its beginning
+            return AddressSpace(find_parts(source))
+        sizes = {part.path: part.size for part in space.parts if not part.missing}
+        paths = _all_paths(space, end.disk + 1)
+    awaited = paths[: end.directory_disk]
+    files = [(path, AWAITED_SIZE) for path in awaited]
+    files += [(path, sizes.get(path, AWAITED_SIZE)) for path in paths[end.directory_disk :]]
+    parts = lay_out(files, {path for path in paths if path not in sizes or path in awaited})
+    lacking = [part for part in parts[end.directory_disk :] if part.missing]
+    if lacking:
+        raise _directory_missing(lacking)
+    return AddressSpace(parts)
+
+
+def _end_of_disks(space: AddressSpace) -> EndRecord | None:
+    """Return the end record of an archive of PKWARE disks, if there is just one that reaches to its end."""
     ends = [end for end in end_records(space) if end.reaches == space.size and end.disk > 0]
-    last = parse_name(space.parts[-1].path)
-    absent = ends[0].disk + 1 - len(space.parts) if len(ends) == 1 else 0
-    if last is None or last.number != LAST or not 0 < absent < MOST_PARTS:
-        return space
-    space.close()
+    return ends[0] if len(ends) == 1 else None
+
+
+def _all_paths(space: AddressSpace, counted: int) -> list[str]:
+    """Return the paths of the parts of ``space``, and of those missing before the last of ``counted``."""
     paths = [part.path for part in space.parts]
-    before = parse_name(paths[-2]) if len(paths) > 1 else None
-    example, number = (before, before.number) if before is not None else (last.first(), 0)
-    paths[-1:-1] = [example.spelled(number + 1 + more) for more in range(absent)]
-    return AddressSpace(lay_out_holes(paths, {part.path: part.size for part in space.parts if not part.missing}))
+    last = parse_name(paths[-1])
+    absent = counted - len(paths)
+    if last is not None and last.number == LAST and 0 < absent < MOST_PARTS:
+        before = parse_name(paths[-2]) if len(paths) > 1 else None
+        example, number = (before, before.number) if before is not None else (last.first(), 0)
+        paths[-1:-1] = [example.spelled(number + 1 + more) for more in range(absent)]
+    return paths
+
+
+def _directory_missing(parts: Sequence[Part]) -> DamagedSource:
+    names = ", ".join(part.name for part in parts)
+    return DamagedSource(
+        f"the directory of the archive is on parts that are not here: {names}",
+        place=parts[0].path,
+        hint="bring them first, then run the same command; all other parts may come later",
+    )
 
 
 def open_directory(space: AddressSpace, level: Level = Level.DEFAULT) -> DirectoryReader:

@@ -7,6 +7,7 @@ from operator import attrgetter
 
 import numpy as np
 
+from postmill.ingest.pack.located import located
 from postmill.ingest.pack.post import refuse_if_strict
 from postmill.ingest.pack.post_shard import pack_shard
 from postmill.ingest.pack.second_look import look_again
@@ -53,7 +54,7 @@ def spool_metadata(run: Run, space: AddressSpace, window: Window) -> None:
     Raises:
         PostmillError: The archive cannot be read or the spool cannot be written.
     """
-    (entries,) = read_window(run, space, window, window.end - window.start)
+    (entries,) = read_window(run, space, window, space.size)
     _write_spool(run, metadata_spool(window.window), window, entries)
 
 
@@ -101,13 +102,13 @@ def read_window(run: Run, space: AddressSpace, window: Window, block: int) -> It
     Raises:
         PostmillError: A part cannot be read.
     """
-    planned = plan.entries(run, window.archive, window.window)
+    planned = located(space, plan.entries(run, window.archive, window.window))
     misfits: list[int] = []  # offsets of entries whose bytes are not those that the directory speaks of
     # The same rows twice: headers are compared as arrays, but entries are made of lists, for an array gives its values
     # one at a time much more slowly.
     columns = [planned[name].to_numpy().tolist() for name in SpoolEntry._fields[:-1]]
     expected = Expected.of(planned)
-    forward = Forward(space, window.end, block)
+    forward = Forward(space, int(expected.end.max(initial=0)), block)
     for rows in expected.cut(block):
         base = int(expected.offset[rows.start])
         view = forward.view(base, int(expected.end[rows].max()))

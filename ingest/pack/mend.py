@@ -18,6 +18,7 @@ from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats import faults, plan, posts
 from postmill.shards.formats.choices import Stage
 from postmill.shards.formats.counts import ShardCounts
+from postmill.shards.formats.places import part_of
 from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA, Window
 from postmill.shards.formats.spool import Seen
 from postmill.shards.run.folder import Run
@@ -79,11 +80,12 @@ def waiting(run: Run) -> Waiting:
         PostmillError: A table of faults is damaged.
     """
     parts: Counter[str] = Counter()
-    spaces = [open_archive(run, archive, 0, -1) for archive in (METADATA, IMAGES)]  # of which no part is looked at
+    windows = {archive: plan.windows(run, archive) for archive in (METADATA, IMAGES)}
+    archives = (run.sources.metadata, run.sources.images)
     for misfit in _misfits(run):
-        space, seen = spaces[misfit.archive], misfit.seen
-        first, last = space.part_at(seen.offset), space.part_at(seen.offset + seen.bytes - 1)
-        parts.update(part.name for part in space.parts[first : last + 1])
+        place = misfit.seen.place
+        last = _window_at(windows[misfit.archive], place).last_part  # an entry ends on the last part of its window
+        parts.update(name for name, _ in archives[misfit.archive].parts[part_of(place) : last + 1])
     return Waiting(sum(counts.waiting for _, counts in _waiting_shards(run)), parts)
 
 
@@ -117,7 +119,7 @@ def _misfits(run: Run) -> Iterator[Misfit]:
         table = faults.of_shard(run, shard)
         assert table is not None, "what is counted stands there"
         for row in table.filter(table["seen_hash"].is_valid()).to_pylist():
-            seen = Seen(row["seen_offset"], row["seen_bytes"], row["seen_hash"])
+            seen = Seen(row["seen_place"], row["seen_bytes"], row["seen_hash"])
             yield Misfit(shard, ARCHIVES.index(row["archive"]), seen)
 
 
@@ -128,7 +130,7 @@ def _changed(run: Run, archive: int, windows: list[Window]) -> Iterator[tuple[Mi
         for misfit in _misfits(run):
             if misfit.archive != archive:
                 continue
-            window = _window_at(windows, misfit.seen.offset)
+            window = _window_at(windows, misfit.seen.place)
             if window.window not in opened:
                 opened[window.window] = _opened(run, archive, window)
             space = opened[window.window]
@@ -147,5 +149,5 @@ def _opened(run: Run, archive: int, window: Window) -> AddressSpace | None:
         return None
 
 
-def _window_at(windows: list[Window], offset: int) -> Window:
-    return next(window for window in windows if window.start <= offset < window.end)
+def _window_at(windows: list[Window], place: int) -> Window:
+    return next(window for window in windows if window.start <= place < window.end)

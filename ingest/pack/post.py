@@ -207,7 +207,7 @@ def _of_entry(post: PlannedPost, archive: str, name: str, error: _Unusable, *, d
         archive=archive,
         entry=name,
         detail=fault.detail,
-        seen_offset=offset,
+        seen_place=offset,
         seen_bytes=length,
         seen_hash=digest,
     )

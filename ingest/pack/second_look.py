@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from blake3 import blake3
 
+from postmill.ingest.pack.located import located
 from postmill.ingest.source.pinning import open_archive
 from postmill.ingest.zipformat.faults import EntryFault
 from postmill.ingest.zipformat.inflate import inflate
@@ -52,9 +53,9 @@ def look_again(run: Run, window: Window | None, entry: SpoolEntry) -> SpoolEntry
             place=run.spool,
             hint=f"run the same command again, better on another machine: postmill ingest {run.word}",
         )
-    expected = Expected.of(planned)
-    offset, end = int(expected.offset[0]), int(expected.end[0])
     with open_archive(run, window.archive, window.first_part, window.last_part) as space:
+        expected = Expected.of(located(space, planned))
+        offset, end = int(expected.offset[0]), int(expected.end[0])
         content = memoryview(space.read(offset, end - offset))
     directory = expected.entry(0)
     try:
@@ -62,7 +63,11 @@ def look_again(run: Run, window: Window | None, entry: SpoolEntry) -> SpoolEntry
         data = content[start:stop]
         inflate(directory.method, data, directory.size, directory.crc32, run.options.max_entry)
     except EntryFault as fault:
-        seen = Seen(offset, len(content), _hash(content)) if fault.reason in COPY_FAULTS else None
+        seen = (
+            Seen(int(planned["offset"][0].as_py()), len(content), _hash(content))
+            if fault.reason in COPY_FAULTS
+            else None
+        )
         return spool.faulty(*entry[:3], fault.reason, fault.detail, seen)
     return entry._replace(method=directory.method, crc32=directory.crc32, size=directory.size, data=data)
 
@@ -89,7 +94,8 @@ def is_different(space: AddressSpace, seen: Seen) -> bool:
     Raises:
         PartError: A part cannot be read.
     """
-    return _hash(memoryview(space.read(seen.offset, seen.bytes))) != seen.hash
+    offset = space.address(seen.place)
+    return offset + seen.bytes > space.size or _hash(memoryview(space.read(offset, seen.bytes))) != seen.hash
 
 
 def _hash(content: memoryview) -> str:

@@ -11,6 +11,7 @@ from postmill.ingest.pack.mend import stale_pieces
 from postmill.ingest.pack.post_shard import pack_shard
 from postmill.ingest.pack.selection import EVERYTHING, Selection
 from postmill.ingest.pack.workers import Perform, alone
+from postmill.ingest.source.arrivals import AwaitedPart, awaited_parts, awaits
 from postmill.ingest.source.pinning import open_archive
 from postmill.shards.formats import faults, plan, shard_lists
 from postmill.shards.formats.choices import Stage
@@ -26,9 +27,9 @@ from postmill.shards.state.tasks import WHOLE, Task, share
 
 @dataclass(frozen=True)
 class StageSummary:
-    """What one stage did: pieces of work done now, found done, and waiting for windows that are not done.
+    """What one stage did: pieces of work done now, found done, and waiting for what is not done or not here yet.
 
-    ``shards`` are the post shards of all of these, done or not.
+    ``shards`` are the post shards of all of these, done or not; ``awaited`` the parts that some of them wait for.
     """
 
     stage: Stage
@@ -36,6 +37,7 @@ class StageSummary:
     skipped: int
     waiting: int = 0
     shards: tuple[int, ...] = ()
+    awaited: tuple[AwaitedPart, ...] = ()
 
 
 def ingest(
@@ -78,13 +80,24 @@ def ingest(
         if mending:
             mine = [piece for piece in mine if piece.number in stale[stage]]
         todo = [piece for piece in mine if piece.number in stale[stage] or not _is_done(run, piece)]
-        ready = _ready(run, stage, todo, partly=selection != EVERYTHING)
+        absent = _awaited(run, stage, todo)
+        here = _without(todo, absent)
+        ready = _ready(run, stage, here, partly=selection != EVERYTHING or awaits(run))
         with progress.track(f"ingest: {stage.value}", len(mine), "pieces", len(mine) - len(todo)) as advance:
             for _ in perform([partial(_do_piece, run, stage, piece.number) for piece in ready]):
                 advance(1)
         shards = tuple(piece.shard for piece in mine if piece.shard is not None)
-        yield StageSummary(stage, len(ready), len(mine) - len(todo), len(todo) - len(ready), shards)
+        yield StageSummary(stage, len(ready), len(mine) - len(todo), len(todo) - len(ready), shards, tuple(absent))
     shard_lists.write(run)
+
+
+def awaited(run: Run) -> list[AwaitedPart]:
+    """Return the parts that are still needed and have not come."""
+    if not awaits(run):
+        return []
+    stages = (Stage.METADATA, Stage.WINDOWS)
+    todo = {stage: [piece for piece in pieces(run, stage) if not _is_done(run, piece)] for stage in stages}
+    return [part for stage in stages for part in _awaited(run, stage, todo[stage])]
 
 
 def _needed(stage: Stage, stages: Sequence[Stage], selection: Selection) -> Selection:
@@ -107,15 +120,31 @@ def _selected(run: Run, stage: Stage, selection: Selection) -> list[Piece]:
     return [piece for piece in chosen if piece.part in parts and (piece.shard is None or piece.shard in numbers)]
 
 
+def _awaited(run: Run, stage: Stage, todo: Sequence[Piece]) -> list[AwaitedPart]:
+    """Return the parts that ``todo`` needs and that have not come."""
+    if stage is Stage.SPANNING:
+        return []
+    numbers = {number for piece in todo for number in range(piece.first_part, piece.part + 1)}
+    return awaited_parts(run, {METADATA if stage is Stage.METADATA else IMAGES: numbers})
+
+
+def _without(todo: list[Piece], awaited: Sequence[AwaitedPart]) -> list[Piece]:
+    numbers = {part.part for part in awaited}
+    return [piece for piece in todo if numbers.isdisjoint(range(piece.first_part, piece.part + 1))]
+
+
 def _ready(run: Run, stage: Stage, todo: list[Piece], partly: bool) -> list[Piece]:
     """Return those of ``todo`` for which the earlier stages have done what they need.
 
     Raises:
-        PostmillError: Metadata is not done; or not all are ready, and that was not asked for by ``partly``.
+        PostmillError: Metadata is not done, though its parts are here; or not all are ready, and that was not asked for
+            by ``partly``.
     """
     if not todo or stage is Stage.METADATA:
         return todo
     missing = [piece for piece in pieces(run, Stage.METADATA) if not _is_done(run, piece)]
+    if missing and _awaited(run, Stage.METADATA, missing):
+        return []
     if missing:
         raise _too_early(run, stage, Stage.METADATA, missing)
     if stage is Stage.WINDOWS:

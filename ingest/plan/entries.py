@@ -39,22 +39,48 @@ PLACED_ENTRIES = pa.schema(
 )
 
 
-def placed_entries(
+def place_entries(
     options: Options, space: AddressSpace, listing: DirectoryReader, scratch: Path, advance: Advance
-) -> Iterator[pa.Table]:
-    """Yield the entries of ``listing``, folders left out, in tables of :data:`PLACED_ENTRIES`.
+) -> Placed:
+    """Place the entries of ``listing`` that have no fault, and put all its records aside for :func:`placed_entries`.
 
     Args:
         options: Of the run, for its level and the length of its windows.
         space: The archive.
         listing: Its directory.
-        scratch: A file to put the records in meanwhile; deleted at the end.
+        scratch: A file to put the records in.
         advance: Told of the records that were read.
 
     Raises:
         PostmillError: The archive cannot be read or ``scratch`` cannot be written.
     """
-    placed = _place(options, space, listing, scratch, advance)
+    directory = listing.directory
+    if options.level is Level.STRICT:  # a part that is wrong is named, and not the first entry that it spoils
+        for _ in check_parts(space, directory, directory_records.batches(space, directory), refuse=True):
+            pass
+    salvage = options.level is Level.SALVAGE
+    offsets, name_lengths, sizes = [np.empty(0, np.int64)], [np.empty(0, np.uint16)], [np.empty(0, np.int64)]
+    with pa.OSFile(str(scratch), "wb") as file, pa.ipc.new_stream(file, directory_records.SCHEMA) as stream:
+        for batch in check_parts(space, directory, listing.batches(), refuse=not salvage):
+            stream.write_batch(batch.cast(directory_records.SCHEMA))
+            usable = batch.filter(batch["fault"].is_null())
+            offsets.append(usable["offset"].to_numpy().astype(np.int64))
+            name_lengths.append(usable["name_length"].to_numpy())
+            sizes.append(usable["compressed_size"].to_numpy().astype(np.int64))
+            advance(batch.num_rows)
+    parts = [(part.start, part.size) for part in space.parts]
+    columns = _taken_together(offsets), _taken_together(name_lengths), _taken_together(sizes)
+    holes = space.holes if salvage else ()
+    return windows.assign(*columns, directory.start, parts, options.shard_bytes, holes)
+
+
+def placed_entries(placed: Placed, scratch: Path) -> Iterator[pa.Table]:
+    """Yield the entries that :func:`place_entries` placed, folders left out, in tables of :data:`PLACED_ENTRIES`.
+
+    Args:
+        placed: What it returned.
+        scratch: The file of records; deleted at the end.
+    """
     done = 0  # usable entries of the batches before
     with pa.OSFile(str(scratch)) as file, pa.ipc.open_stream(file) as stream:
         for batch in stream:
@@ -66,7 +92,7 @@ def placed_entries(
                 "position": batch["index"].cast(pa.int64()),
                 "name": batch["name"],
                 "raw_name": pc.if_else(same, pa.scalar(None, pa.binary()), batch["raw_name"]),
-                "offset": batch["offset"].cast(pa.int64(), safe=False),
+                "offset": _spread(placed.start[rows], usable),
                 "end": _spread(placed.end[rows], usable),
                 "compressed_size": batch["compressed_size"].cast(pa.int64(), safe=False),
                 "size": batch["size"].cast(pa.int64(), safe=False),
@@ -80,26 +106,6 @@ def placed_entries(
             }
             yield pa.table(columns, schema=PLACED_ENTRIES).filter(pc.invert(batch["is_dir"]))
     scratch.unlink()
-
-
-def _place(options: Options, space: AddressSpace, listing: DirectoryReader, scratch: Path, advance: Advance) -> Placed:
-    """Copy the records to ``scratch``, and place those that have no fault."""
-    directory = listing.directory
-    if options.level is Level.STRICT:  # a part that is wrong is named, and not the first entry that it spoils
-        for _ in check_parts(space, directory, directory_records.batches(space, directory), refuse=True):
-            pass
-    offsets, name_lengths, sizes = [np.empty(0, np.int64)], [np.empty(0, np.uint16)], [np.empty(0, np.int64)]
-    with pa.OSFile(str(scratch), "wb") as file, pa.ipc.new_stream(file, directory_records.SCHEMA) as stream:
-        for batch in check_parts(space, directory, listing.batches(), refuse=options.level is not Level.SALVAGE):
-            stream.write_batch(batch.cast(directory_records.SCHEMA))
-            usable = batch.filter(batch["fault"].is_null())
-            offsets.append(usable["offset"].to_numpy().astype(np.int64))
-            name_lengths.append(usable["name_length"].to_numpy())
-            sizes.append(usable["compressed_size"].to_numpy().astype(np.int64))
-            advance(batch.num_rows)
-    parts = [(part.start, part.size) for part in space.parts]
-    columns = _taken_together(offsets), _taken_together(name_lengths), _taken_together(sizes)
-    return windows.assign(*columns, directory.start, parts, options.shard_bytes, space.holes)
 
 
 def _taken_together(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from postmill.ingest.archive.levels import open_directory
 from postmill.ingest.plan import joins
-from postmill.ingest.plan.entries import placed_entries
+from postmill.ingest.plan.entries import place_entries, placed_entries
 from postmill.ingest.source.confirm import RememberingSpace, confirm_archive, confirm_text
 from postmill.ingest.source.influencers import read_influencers
 from postmill.ingest.source.mapping import ROWS, read_mapping
@@ -20,7 +20,8 @@ from postmill.ingest.source.pinning import pinned_archive
 from postmill.ingest.source.textfile import TextHash
 from postmill.shards.formats import faults
 from postmill.shards.formats.faults import Fault
-from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA
+from postmill.shards.formats.places import PART_BITS
+from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA, PARTS
 from postmill.shards.run.options import Level, Options
 from postmill.shards.run.sources import Locations, PinnedArchive, Sources
 from postmill.shards.runtime.progress import Progress
@@ -40,10 +41,11 @@ class SourceCounts:
 
 @dataclass(frozen=True)
 class LoadedSources:
-    """How many rows of each source there were, and what pins the sources."""
+    """How many rows of each source there were, what pins the sources, and the table of parts (:data:`.plan.PARTS`)."""
 
     counts: SourceCounts
     sources: Sources
+    parts: pa.Table
 
 
 def load_sources(
@@ -76,11 +78,12 @@ def load_sources(
     _insert_malformed(db, malformed)
     mapping_rows = _load_mapping(db, locations.mapping, mapping, progress, salvage)
     loaded = [_load_entries(db, options, archive, spaces[archive], scratch, progress) for archive in (METADATA, IMAGES)]
-    (_, metadata), (_, images) = loaded
+    (metadata_files, metadata, metadata_parts), (image_files, images, image_parts) = loaded
     sources = Sources(metadata, images, mapping.pinned(), influencers.pinned())
     confirm_text(locations.influencers, sources.influencers, progress, "plan: influencers, read once more")
     confirm_text(locations.mapping, sources.mapping, progress, "plan: mapping, read once more")
-    return LoadedSources(SourceCounts(mapping_rows, len(accounts), *(files for files, _ in loaded)), sources)
+    counts = SourceCounts(mapping_rows, len(accounts), metadata_files, image_files)
+    return LoadedSources(counts, sources, pa.concat_tables([metadata_parts, image_parts]))
 
 
 def _load_mapping(
@@ -112,21 +115,33 @@ def _load_entries(
     space: RememberingSpace,
     scratch: Path,
     progress: Progress,
-) -> tuple[int, PinnedArchive]:
-    """Put the entries of ``archive`` (METADATA or IMAGES) into their table; return how many, and what pins it."""
+) -> tuple[int, PinnedArchive, pa.Table]:
+    """Put the entries of ``archive`` (METADATA or IMAGES) into their table.
+
+    Returns:
+        How many there are, what pins the archive, and its rows of the table of parts.
+    """
     name = ARCHIVES[archive]
     listing = open_directory(space, options.level)
-    values = {"archive": name, "max_entry": options.max_entry}
-    files = 0
+    values = {"archive": name, "max_entry": options.max_entry, "part_bits": PART_BITS}
+    files, put_aside = 0, scratch / f"{name}.arrow"
     with progress.track(f"plan: {name} directory", listing.directory.entries, "entries") as advance:
-        for table in _gathered(placed_entries(options, space, listing, scratch / f"{name}.arrow", advance)):
+        placed = place_entries(options, space, listing, put_aside, advance)
+        for table in _gathered(placed_entries(placed, put_aside)):
             _execute_on(db, table, joins.script("insert_entries"), values)
             files += table.num_rows
     for warning in listing.directory.warnings:
         progress.note(f"{name} archive: {warning}")
-    archive_pin = pinned_archive(space)
+    directory = None if options.level is Level.SALVAGE else listing.directory.start
+    archive_pin = pinned_archive(space, directory)
     confirm_archive(space, listing.directory.start, progress, f"plan: {name} directory, read once more")
-    return files, archive_pin
+    parts = [
+        {"archive": archive, "part": number, "name": part.name, "needs": needs, "last": last if last >= 0 else None}
+        for number, (part, needs, last) in enumerate(
+            zip(space.parts, placed.needs.tolist(), placed.last.tolist(), strict=True)
+        )
+    ]
+    return files, archive_pin, pa.Table.from_pylist(parts, schema=PARTS)
 
 
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -17,7 +17,7 @@ from postmill.ingest.plan.write import write_tables
 from postmill.ingest.source import credentials
 from postmill.ingest.source.confirm import RememberingSpace
 from postmill.ingest.source.layout import absolute
-from postmill.ingest.source.pinning import pinned_archive, sources_now
+from postmill.ingest.source.pinning import directory_start, pinned_archive, sources_now
 from postmill.shards.formats import plan
 from postmill.shards.formats.counts import PlanCounts
 from postmill.shards.run import folder as runs
@@ -38,6 +38,8 @@ def make_plan(
     folder: Path,
     options: Options | TypedOptions | None = None,
     progress: Progress | None = None,
+    *,
+    await_parts: bool = False,
 ) -> tuple[Run, PlanCounts]:
     """Make the plan of a dataset, and pin the run ``folder`` to it, unless that is done.
 
@@ -50,6 +52,7 @@ def make_plan(
         folder: The run folder, new or of the same dataset and options.
         options: What to pin; of those that were not typed, what the run has, or else the defaults.
         progress: Told of the rows and entries read.
+        await_parts: Whether parts may come later; the plan is the same whichever have come.
 
     Returns:
         The run, and what the manifest of its plan states.
@@ -70,9 +73,9 @@ def make_plan(
     sources = None
     if before is not None and not changes and manifests.done(folder / plan.NAME, plan.NAME, before.fingerprint):
         seen = before.locations and credentials.recall(before.fingerprint, before.locations)
-        sources = sources_now(before.sources, seen, locations, progress)
-    if before is None or sources is None or sources != before.sources:
-        run = _made(locations, folder, options, before, sources, progress)
+        sources = sources_now(before.sources, before.options.level, seen, locations, progress)
+    if before is None or sources is None or difference(before.sources, sources, before.options.level) is not None:
+        run = _made(locations, folder, options, before, sources, progress, await_parts)
     else:
         run = runs.new(folder, before.sources, options, locations)
         if before.locations != locations.plain():
@@ -89,6 +92,7 @@ def _made(
     before: Pinned | None,
     sources: Sources | None,
     progress: Progress,
+    await_parts: bool,
 ) -> Run:
     """Make the plan and put it into ``folder``, which is pinned to ``before``.
 
@@ -99,13 +103,14 @@ def _made(
         before: What the folder is pinned to.
         sources: The sources as they are now, if they were looked at and are not those of before.
         progress: Told of the rows and entries read.
+        await_parts: Whether parts may come later.
     """
     if before is not None and sources is not None:
         _refuse_others(folder, before, sources)
     try:
         with (
-            _remembering(locations.metadata, options.level) as metadata,
-            _remembering(locations.images, options.level) as images,
+            _remembering(locations.metadata, options.level, await_parts) as metadata,
+            _remembering(locations.images, options.level, await_parts) as images,
             publish.writing(folder),
             _made_where_absent(folder),
             temporary.scratch(folder) as scratch,
@@ -113,7 +118,7 @@ def _made(
         ):
             temporary.sweep(folder)
             if before is not None:  # what differs there is seen before all is read
-                archives = pinned_archive(metadata), pinned_archive(images)
+                archives = [pinned_archive(each, directory_start(each, options.level)) for each in (metadata, images)]
                 _refuse_others(folder, before, replace(before.sources, metadata=archives[0], images=archives[1]))
             # Tables in memory are not compressed, which is twice as fast to fill; beyond the limit they go to scratch.
             db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET preserve_insertion_order = false")
@@ -131,7 +136,7 @@ def _made(
             if options.level is Level.STRICT:
                 _refuse_contradictions(db)
             made = replace(run, folder=scratch)
-            write_tables(db, made, loaded.counts, (metadata, images), progress)
+            write_tables(db, made, loaded.counts, loaded.parts, progress)
             pinned.publish_plan(run, made.plan, before)
             return run
     except duckdb.IOException as error:
@@ -163,14 +168,14 @@ def _made_where_absent(folder: Path) -> Iterator[None]:
         raise
 
 
-def _remembering(location: str, level: Level) -> RememberingSpace:
-    with open_space(location, level) as space:
+def _remembering(location: str, level: Level, await_parts: bool) -> RememberingSpace:
+    with open_space(location, level, await_parts=await_parts) as space:
         return RememberingSpace(space.parts)
 
 
 def _refuse_others(folder: Path, before: Pinned | None, sources: Sources) -> None:
     """Refuse ``sources`` that are not those of ``before``: of a run, or of a plan whose run has been worked on."""
-    what = None if before is None else difference(before.sources, sources)
+    what = None if before is None else difference(before.sources, sources, before.options.level)
     if before is not None and what is not None and (before.locations is not None or pinned.work_of(folder) is not None):
         raise pinned.refuse_sources(folder, what)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats import plan
+from postmill.shards.formats.places import part_of
 from postmill.shards.formats.plan import IMAGES
 
 
@@ -56,7 +56,7 @@ class WindowTable:
             extent.entries += distinct - (first == extent.last_offset)
             extent.end, extent.last_offset, extent.spools = max(extent.end, stop), last, extent.spools or spools
 
-    def table(self, spaces: Sequence[AddressSpace]) -> pa.Table:
+    def table(self) -> pa.Table:
         """Return the windows (schema :data:`.plan.WINDOWS`) with the first and last part that each needs."""
         rows = [
             {
@@ -64,8 +64,8 @@ class WindowTable:
                 "window": window,
                 "start": extent.start,
                 "end": extent.end,
-                "first_part": spaces[archive].part_at(extent.start),
-                "last_part": spaces[archive].part_at(extent.end - 1),
+                "first_part": part_of(extent.start),
+                "last_part": part_of(extent.end - 1),
                 "entries": extent.entries,
                 "shard": self._shards.get(window) if archive == IMAGES else None,
                 "spools": extent.spools,

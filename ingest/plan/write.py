@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from postmill.ingest.plan import joins
 from postmill.ingest.plan.load import SourceCounts
 from postmill.ingest.plan.window_table import WindowTable
-from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats import faults, plan
 from postmill.shards.formats.counts import PlanCounts
+from postmill.shards.formats.places import part_of
 from postmill.shards.formats.plan import IMAGES, METADATA
 from postmill.shards.formats.reasons import Reason
 from postmill.shards.run import pinned, publish
@@ -41,7 +41,7 @@ def write_tables(
     db: duckdb.DuckDBPyConnection,
     run: Run,
     sources: SourceCounts,
-    spaces: Sequence[AddressSpace],
+    parts: pa.Table,
     progress: Progress,
 ) -> None:
     """Publish the plan's tables.
@@ -50,7 +50,7 @@ def write_tables(
         db: A connection in which all steps of :data:`.joins.JOIN_STEPS` are done.
         run: Where they go: its folder of the plan.
         sources: How many rows of each source there were.
-        spaces: The metadata and the picture archive.
+        parts: The table of the parts of both archives.
         progress: Told of the rows written.
 
     Raises:
@@ -58,7 +58,7 @@ def write_tables(
         PostmillError: Nothing of the mapping is in the archives, or the disk is full.
     """
     shards = joins.query(db, "select_shards").to_arrow_table()
-    last = [spaces[IMAGES].part_at(end - 1) for end in shards["last_end"].to_pylist()]
+    last = [part_of(end - 1) for end in shards["last_end"].to_pylist()]
     shards = shards.drop_columns("last_end").append_column("last_part", pa.array(last, pa.int32())).cast(plan.SHARDS)
     totals = joins.totals(db)
     if not totals.planned_posts:
@@ -87,9 +87,10 @@ def write_tables(
             if run.options.level is not Level.SALVAGE:
                 raise error
             progress.note(error.cause)
-        window_table = windows.table(spaces)
+        window_table = windows.table()
         unit.table("windows.parquet", window_table)
         unit.table("shards.parquet", shards)
+        unit.table("parts.parquet", parts)
         PlanCounts(
             mapping_rows=sources.mapping_rows,
             influencers=sources.influencers,

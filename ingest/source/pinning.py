@@ -7,11 +7,13 @@ from pathlib import Path
 
 from postmill.ingest.source import credentials, textfile
 from postmill.ingest.source.layout import root_of
+from postmill.ingest.zipformat.directory import read_directory
 from postmill.ingest.zipformat.part_names import folder_of
 from postmill.ingest.zipformat.parts import lay_out_holes, measure
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats.plan import ARCHIVES
 from postmill.shards.run.folder import Run
+from postmill.shards.run.options import Level
 from postmill.shards.run.sources import Locations, PinnedArchive, PinnedText, Sources
 from postmill.shards.runtime.addresses import is_url, split
 from postmill.shards.runtime.errors import PostmillError
@@ -21,29 +23,50 @@ _HASHED_BYTES = 1 << 20  # at the end of an archive
 _TEXTS = ("mapping", "influencers")
 
 
-def pinned_archive(space: AddressSpace) -> PinnedArchive:
+def pinned_archive(space: AddressSpace, directory: int | None) -> PinnedArchive:
     """Return what pins an archive: its parts' names and sizes, and a hash of its end.
 
-    The end is where its central directory states the CRC-32 of every entry.
+    The end is where its central directory states the CRC-32 of every entry. No byte before the directory is in it, so
+    that it is the same when other parts have come.
+
+    Args:
+        space: The archive; the sizes of its parts that are missing are not known.
+        directory: Offset of its directory; None where that was lost, or is not believed.
 
     Raises:
         PostmillError: It cannot be read.
     """
-    start, end = space.stretches()[-1]
-    length = min(_HASHED_BYTES, end - start)
-    tail = space.read(end - length, length)
+    start, end = _end(space, directory)
     parts = tuple((part.name, None if part.missing else part.size) for part in space.parts)
-    return PinnedArchive(parts, hashlib.sha256(tail).hexdigest())
+    return PinnedArchive(parts, hashlib.sha256(space.read(start, end - start)).hexdigest())
 
 
-def sources_now(pinned: Sources, seen: Locations | None, locations: Locations, progress: Progress) -> Sources | None:
+def directory_start(space: AddressSpace, level: Level) -> int | None:
+    """Return the offset of the directory, for :func:`pinned_archive`; None where there is none, or ``salvage``."""
+    if level is Level.SALVAGE:
+        return None
+    try:
+        return read_directory(space).start
+    except PostmillError:  # what is there is another archive, or none, which its hash will show
+        return None
+
+
+def _end(space: AddressSpace, directory: int | None) -> tuple[int, int]:
+    start, end = space.stretches()[-1]
+    return max(start, end - _HASHED_BYTES, start if directory is None else directory), end
+
+
+def sources_now(
+    pinned: Sources, level: Level, seen: Locations | None, locations: Locations, progress: Progress
+) -> Sources | None:
     """Return the sources at ``locations`` as they are now, to be compared with those that a run was planned with.
 
     What the run may not need any more need not be there: parts that are gone are taken to be what they were, and so is
-    a source that is gone altogether from where it was last seen.
+    a source that is gone altogether from where it was last seen. A part that was awaited may have come.
 
     Args:
         pinned: The sources as they were planned.
+        level: Of the run.
         seen: Where they were last seen, if that is known, with what gave the right to read.
         locations: Where they are now.
         progress: Told of the bytes of the text files, which are read through.
@@ -64,7 +87,7 @@ def sources_now(pinned: Sources, seen: Locations | None, locations: Locations, p
             f"not where the run last saw it: {', '.join(gone)}; what has moved is found by postmill plan NEW_PLACE RUN"
         )
     metadata, images = (
-        _archive_now(getattr(pinned, name), getattr(locations, name), may_be_gone(name)) for name in ARCHIVES
+        _archive_now(getattr(pinned, name), level, getattr(locations, name), may_be_gone(name)) for name in ARCHIVES
     )
     if metadata is None or images is None:
         return None
@@ -74,29 +97,40 @@ def sources_now(pinned: Sources, seen: Locations | None, locations: Locations, p
     return Sources(metadata, images, mapping, influencers)
 
 
+def part_paths(run: Run, archive: int) -> list[str]:
+    """Return where the parts of the metadata or the picture archive (METADATA or IMAGES) are, or will be."""
+    name = ARCHIVES[archive]
+    return _paths(getattr(run.sources, name), getattr(credentials.recall(run.fingerprint, run.locations), name))
+
+
 def open_archive(run: Run, archive: int, first: int, last: int) -> AddressSpace:
     """Open the metadata or the picture archive (METADATA or IMAGES) where the run last saw it, as it was planned.
 
-    Only the parts from ``first`` to ``last`` are looked at and may be read: the others need not be there (any more).
+    Only the parts from ``first`` to ``last`` are looked at and may be read: the others need not be there (any more, or
+    yet).
 
     Raises:
         PostmillError: One of these parts is missing, or is not the one that the run was planned with.
     """
     name = ARCHIVES[archive]
     pinned: PinnedArchive = getattr(run.sources, name)
-    space = _space(pinned, getattr(credentials.recall(run.fingerprint, run.locations), name))
-    for part in space.parts[first : last + 1]:
-        planned = None if part.missing else part.size
-        size = measure(part.path)
-        if size != planned:
-            gone = "may not be read, or is missing" if is_url(part.path) else "is missing"
+    paths = part_paths(run, archive)
+    sizes = {path: size for path, (_, size) in zip(paths, pinned.parts, strict=True) if size is not None}
+    awaits = run.options.level is not Level.SALVAGE
+    for path, (part, planned) in list(zip(paths, pinned.parts, strict=True))[first : last + 1]:
+        size = measure(path)
+        if planned is None and awaits and size:
+            sizes[path] = size
+        elif size != planned or (planned is None and awaits):
+            gone = "may not be read, or is missing" if is_url(path) else "is missing"
+            without = "awaited" if awaits else "missing"
             raise PostmillError(
-                f"{gone if size is None else f'has {size:,} bytes'}; the run was planned with {part.name}"
-                f" {'missing' if planned is None else f'of {planned:,} bytes'}",
-                place=part.path,
+                f"{gone if size is None else f'has {size:,} bytes'}; the run was planned with {part}"
+                f" {without if planned is None else f'of {planned:,} bytes'}",
+                place=path,
                 hint=_elsewhere(run, name),
             )
-    return space
+    return AddressSpace(lay_out_holes(paths, sizes))
 
 
 def _elsewhere(run: Run, name: str) -> str:
@@ -123,21 +157,24 @@ def _space(pinned: PinnedArchive, location: str) -> AddressSpace:
     return AddressSpace(lay_out_holes(paths, sizes))
 
 
-def _archive_now(pinned: PinnedArchive, location: str, may_be_gone: bool) -> PinnedArchive | None:
+def _archive_now(pinned: PinnedArchive, level: Level, location: str, may_be_gone: bool) -> PinnedArchive | None:
     sizes = [measure(path) for path in _paths(pinned, location)]
     if sizes and all(size is None for size in sizes):
         return pinned if may_be_gone else None
     parts = tuple(
-        (name, planned if size is None else size) for (name, planned), size in zip(pinned.parts, sizes, strict=True)
+        (name, planned if size is None or (planned is None and level is not Level.SALVAGE) else size)
+        for (name, planned), size in zip(pinned.parts, sizes, strict=True)
     )
     if parts != pinned.parts:
         return PinnedArchive(parts, pinned.end_sha256)
     with _space(pinned, location) as space:
-        start, end = space.stretches()[-1]
-        first = space.part_at(max(start, end - _HASHED_BYTES))
-        if None in sizes[first : space.part_at(end - 1) + 1]:
+        if sizes[-1] is None and level is not Level.SALVAGE:
             return pinned  # the end was read when it was there
-        return pinned_archive(space)
+        directory = directory_start(space, level)
+        start, end = _end(space, directory)
+        if None in sizes[space.part_at(start) : space.part_at(end - 1) + 1]:
+            return pinned
+        return pinned_archive(space, directory)
 
 
 def _text_now(pinned: PinnedText, location: str, may_be_gone: bool, progress: Progress, name: str) -> PinnedText:

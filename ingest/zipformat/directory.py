@@ -147,7 +147,10 @@ def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
             return joined
         cause = f"it is the last of {counted} parts, and {len(parts)} {'is' if len(parts) == 1 else 'are'} here"
         if counted > len(parts):
-            hint = f"bring the {counted - len(parts)} missing ones into its folder, then run the same command"
+            hint = (
+                f"bring the {counted - len(parts)} missing ones into its folder, then run the same command. To begin "
+                "before they come, plan with --await-parts"
+            )
             return DamagedSource(cause, place=last.path, hint=hint)
         return PostmillError(cause, place=last.path, hint="move those of another archive away, or list the right ones")
     if len(parts) > 1 and _is_whole(space, end):
@@ -222,7 +225,7 @@ def _usual_size(space: AddressSpace) -> int:
 
 def _odd_sizes(space: AddressSpace) -> list[str]:
     """Parts so much smaller than the largest that they may be cut short: a writer need not fill them, but does."""
-    before = space.parts[:-1]
+    before = [part for part in space.parts[:-1] if not part.missing]
     largest = max((part.size for part in before), default=0)
     return [
         f"{part.name} is {largest - part.size} bytes smaller than the largest part; it may be cut short"

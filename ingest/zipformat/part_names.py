@@ -150,7 +150,7 @@ def _gaps(absent: list[int], names: list[NumberedName]) -> DamagedSource:
         f"{len(missing)} part{'s' if len(missing) > 1 else ''} missing: {', '.join(missing[:8])}{more}",
         place=folder,
         hint=f"fetch what is missing into {folder}, then run the same command; the {present} numbered parts there can "
-        "stay as they are",
+        "stay as they are. To begin before they come, plan with --await-parts",
     )
 
 

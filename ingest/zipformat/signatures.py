@@ -69,6 +69,8 @@ MOST_COMMENT = 0xFFFF
 MOST_LOCAL_HEADER = LOCAL_HEADER.size + 2 * 0xFFFF
 MOST_RECORD = DIRECTORY_RECORD.size + 3 * 0xFFFF
 MOST_DESCRIPTOR = len(DESCRIPTOR_SIGNATURE) + ZIP64_DESCRIPTOR.size
+# The largest local extra field and data descriptor, which stand around the data.
+MOST_AFTER_NAME = 0xFFFF + MOST_DESCRIPTOR
 
 # General purpose flags (4.4.4).
 FLAG_ENCRYPTED = 1 << 0

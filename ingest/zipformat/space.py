@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from postmill.ingest.zipformat.part_names import file_name
+from postmill.shards.formats.places import offset_of, part_of, place
 from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import PostmillError
 
@@ -51,6 +52,9 @@ class Part:
     def end(self) -> int:
         """The first offset after the part."""
         return self.start + self.size
+
+
+AWAITED_SIZE = 1 << 40  # bytes that a part may have of which nothing is known; all that were met are shorter
 
 
 def lay_out(files: Iterable[tuple[str, int]], missing: Container[str] = ()) -> tuple[Part, ...]:
@@ -110,6 +114,15 @@ class AddressSpace:
         if not 0 <= offset < self.size:
             raise ValueError(f"offset {offset} is outside 0 to {self.size}")
         return bisect_right(self._starts, offset) - 1
+
+    def address(self, place: int) -> int:
+        """Return the offset of a place of a plan (:mod:`.places`): a part and a byte in it."""
+        return self._starts[part_of(place)] + offset_of(place)
+
+    def place(self, offset: int) -> int:
+        """Return the place of the byte at ``offset``."""
+        part = self.part_at(offset)
+        return place(part, offset - self._starts[part])
 
     def stretch_end(self, offset: int) -> int:
         """Return how far the bytes from ``offset`` are there: to the next missing part, or to the end."""

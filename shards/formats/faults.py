@@ -36,7 +36,7 @@ class Fault:
         entry: Name of the entry, made printable.
         line: Line of the text file, from 1, where it is about a row.
         detail: What exactly, in words.
-        seen_offset, seen_bytes, seen_hash: Where bytes lie that do not fit, and what they were (:class:`.spool.Seen`).
+        seen_place, seen_bytes, seen_hash: Where bytes lie that do not fit, and what they were (:class:`.spool.Seen`).
     """
 
     reason: str
@@ -48,7 +48,7 @@ class Fault:
     line: int | None = None
     detail: str | None = None
     post_waits: bool = False
-    seen_offset: int | None = None
+    seen_place: int | None = None
     seen_bytes: int | None = None
     seen_hash: str | None = None
 
@@ -74,13 +74,13 @@ SCHEMA = pa.schema(
         ("line", pa.int64()),
         ("detail", pa.string()),
         pa.field("post_waits", pa.bool_(), nullable=False),
-        ("seen_offset", pa.int64()),
+        ("seen_place", pa.int64()),
         ("seen_bytes", pa.int64()),
         ("seen_hash", pa.string()),
     ]
 )
 
-OF_COPIES = ("post_waits", "seen_offset", "seen_bytes", "seen_hash")
+OF_COPIES = ("post_waits", "seen_place", "seen_bytes", "seen_hash")
 """The columns of what another copy may mend: not in format 2, and of no fault that the plan finds."""
 
 

@@ -40,8 +40,8 @@ ENTRIES = pa.schema(
     [
         ("archive", pa.int8()),
         ("window", pa.int32()),  # of that archive
-        ("offset", pa.int64()),  # of the local header in the archive's address space, bytes
-        ("end", pa.int64()),  # where the next record begins at the latest
+        ("offset", pa.int64()),  # place of the local header (:mod:`.places`)
+        ("end", pa.int64()),  # place at which the next record begins at the latest
         ("compressed_size", pa.int64()),
         ("size", pa.int64()),
         ("crc32", pa.uint32()),
@@ -57,7 +57,7 @@ WINDOWS = pa.schema(
     [
         ("archive", pa.int8()),
         ("window", pa.int32()),
-        ("start", pa.int64()),  # of the address space, bytes
+        ("start", pa.int64()),  # places
         ("end", pa.int64()),
         ("first_part", pa.int32()),  # parts it needs; it belongs to the last
         ("last_part", pa.int32()),
@@ -78,10 +78,20 @@ SHARDS = pa.schema(
     ]
 )
 
+PARTS = pa.schema(
+    [
+        ("archive", pa.int8()),
+        ("part", pa.int32()),
+        ("name", pa.string()),
+        ("needs", pa.int64()),  # bytes that it has at least, for its entries to be on it
+        ("last", pa.int64()),  # byte at which the last entry on it begins; null where none does
+    ]
+)
+
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of an archive: ``start`` to ``end`` of its address space, read by one task."""
+    """A stretch of an archive, read by one task: the place where it starts, and the one before which it ends."""
 
     archive: int
     window: int
@@ -92,6 +102,17 @@ class Window:
     entries: int
     shard: int | None
     spools: bool
+
+
+@dataclass(frozen=True)
+class PlannedPart:
+    """What the plan says of one part: its number, the bytes that its entries need of it, where the last one begins."""
+
+    archive: int
+    part: int
+    name: str
+    needs: int
+    last: int | None
 
 
 @dataclass(frozen=True)
@@ -140,6 +161,12 @@ def counts(run: Run) -> PlanCounts:
         UsageError: There is no finished plan.
     """
     return PlanCounts.of(manifest(run))
+
+
+def parts(run: Run, archive: int) -> list[PlannedPart]:
+    """Return the parts of ``archive`` (METADATA or IMAGES) in order."""
+    rows = _rows(_table(run, "parts", {"archive": archive}), PARTS)
+    return sorted((PlannedPart(*row) for row in rows), key=lambda part: part.part)
 
 
 def windows(run: Run, archive: int) -> list[Window]:

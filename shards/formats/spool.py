@@ -32,9 +32,9 @@ _FLUSH_BYTES = 1 << 20
 
 
 class Seen(NamedTuple):
-    """Bytes that did not fit: their place in the archive's address space, and the first half of their BLAKE3."""
+    """Bytes that did not fit: their place in the archive (:mod:`.places`), and the first half of their BLAKE3."""
 
-    offset: int
+    place: int
     bytes: int
     hash: str
 

@@ -21,12 +21,14 @@ class Piece:
 
     Attributes:
         number: Of its window, or of its post shard where the stage has no windows.
-        part: Of the stage's archive: the part in which its window ends, or that completes its post shard.
+        first_part: Of the stage's archive: the first part that it reads.
+        part: Likewise: the part in which its window ends, or that completes its post shard.
         shard: The post shard that it makes; None where it only spools.
         units: The units that it makes: folder and name of each.
     """
 
     number: int
+    first_part: int
     part: int
     shard: int | None
     units: tuple[tuple[Path, str], ...]
@@ -68,17 +70,11 @@ def pieces(run: Run, stage: Stage) -> list[Piece]:
         PostmillError: A table of the plan cannot be read.
     """
     if stage is Stage.METADATA:
-        return [
-            Piece(window.window, window.last_part, None, ((run.spool, metadata_spool(window.window)),))
-            for window in plan.windows(run, METADATA)
-        ]
+        return [_piece(window, (run.spool, metadata_spool(window.window))) for window in plan.windows(run, METADATA)]
     if stage is Stage.WINDOWS:
-        return [
-            Piece(window.window, window.last_part, window.shard, tuple(_units_of(run, window)))
-            for window in plan.windows(run, IMAGES)
-        ]
+        return [_piece(window, *_units_of(run, window)) for window in plan.windows(run, IMAGES)]
     return [
-        Piece(shard.shard, shard.last_part, shard.shard, ((run.posts, shard_name(shard.shard)),))
+        Piece(shard.shard, shard.last_part, shard.last_part, shard.shard, ((run.posts, shard_name(shard.shard)),))
         for shard in plan.shards(run)
         if shard.kind == "spanning"
     ]
@@ -89,6 +85,10 @@ def spool_names(run: Run) -> Iterator[str]:
     for stage in (Stage.METADATA, Stage.WINDOWS):
         for piece in pieces(run, stage):
             yield from (name for folder, name in piece.units if folder == run.spool)
+
+
+def _piece(window: plan.Window, *units: tuple[Path, str]) -> Piece:
+    return Piece(window.window, window.first_part, window.last_part, window.shard, units)
 
 
 def _units_of(run: Run, window: plan.Window) -> Iterator[tuple[Path, str]]:

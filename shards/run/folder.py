@@ -13,7 +13,7 @@ from shlex import quote
 from typing import Any
 
 from postmill.shards.run import manifests, publish, regular, sealed
-from postmill.shards.run.options import Options
+from postmill.shards.run.options import Level, Options
 from postmill.shards.run.sealed import canonical_hash
 from postmill.shards.run.sources import Locations, Sources
 from postmill.shards.runtime.errors import PostmillError, UsageError
@@ -119,9 +119,16 @@ def fingerprint(stated: Mapping[str, Any]) -> str:
     """Return the SHA-256 (hexadecimal) of the canonical JSON of what a run pins, as ``run.json`` states it.
 
     Where the sources lie is no part of it, nor, since format 3, the version of the program: a run outlives a release.
+    Nor is how long a part is, which of an awaited one nobody knows yet, but where ``salvage`` went on without it.
     """
-    left_out = {"locations"} if stated["schema"] == 2 else {"locations", "version"}
-    return canonical_hash({name: field for name, field in stated.items() if name not in left_out})
+    if stated["schema"] == 2:
+        return canonical_hash({name: field for name, field in stated.items() if name != "locations"})
+    sources = dict(stated["sources"])
+    if stated["options"]["level"] != Level.SALVAGE.value:
+        for name in ("metadata", "images"):
+            sources[name] = {**sources[name], "parts": [part for part, _ in sources[name]["parts"]]}
+    kept = {name: field for name, field in stated.items() if name not in ("locations", "version")}
+    return canonical_hash({**kept, "sources": sources})
 
 
 def pinned_json(sources: Sources, options: Options) -> dict[str, Any]:

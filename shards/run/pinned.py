@@ -138,7 +138,7 @@ def _refuse_another(run: Run, before: Pinned | None) -> Pinned | None:
     there = look(run.folder)
     if there is None or there.fingerprint == run.fingerprint or there == before:
         return there
-    what = sources.difference(there.sources, run.sources)
+    what = sources.difference(there.sources, run.sources, run.options.level)
     raise refuse_options(run.folder, there, run.options) if what is None else refuse_sources(run.folder, what)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from postmill.shards.run.options import Level
 from postmill.shards.runtime.addresses import plain
 
 
@@ -14,7 +15,7 @@ class PinnedArchive:
     """An archive as it was when the run was planned.
 
     Attributes:
-        parts: Name and size in bytes of each part, in order; None for the size of one that was missing.
+        parts: Name and size in bytes of each part, in order; None for the size of one that was missing, or is awaited.
         end_sha256: SHA-256 (hexadecimal) of its last bytes, where the directory states the CRC-32 of every entry.
     """
 
@@ -117,12 +118,16 @@ class Locations:
         return cls(*locations)
 
 
-def difference(old: Sources, new: Sources) -> str | None:
-    """Return in words what of ``new`` is not as it was in ``old``; None where they are the same."""
+def difference(old: Sources, new: Sources, level: Level) -> str | None:
+    """Return in words what of ``new`` is not as it was in ``old``; None where they are the same.
+
+    A part of which one of them has no size is the same part, awaited; not so at the level ``salvage``, which went on
+    without it.
+    """
     archives = (("metadata", old.metadata, new.metadata), ("picture", old.images, new.images))
     for name, was, now in archives:
-        if was != now:
-            return f"another {name} archive: {_of_archives(was, now)}"
+        if was != (now if level is Level.SALVAGE else _where_known(now, was)):
+            return f"another {name} archive: {_of_archives(was, now, level)}"
     for name, pinned, found in (
         ("mapping", old.mapping, new.mapping),
         ("influencers", old.influencers, new.influencers),
@@ -134,14 +139,25 @@ def difference(old: Sources, new: Sources) -> str | None:
     return None
 
 
-def _of_archives(old: PinnedArchive, new: PinnedArchive) -> str:
+def _where_known(archive: PinnedArchive, other: PinnedArchive) -> PinnedArchive:
+    """Return ``archive`` with the sizes of ``other`` where one of the two has none."""
+    if len(archive.parts) != len(other.parts):
+        return archive
+    parts = tuple(
+        (name, size if size is not None and planned is not None else planned)
+        for (name, size), (_, planned) in zip(archive.parts, other.parts, strict=True)
+    )
+    return PinnedArchive(parts, archive.end_sha256)
+
+
+def _of_archives(old: PinnedArchive, new: PinnedArchive, level: Level) -> str:
     """Say how two archives that are not the same differ."""
     if len(old.parts) != len(new.parts):
         return f"{_parts(old)}, and now {_parts(new)}"
     for (was, size), (now, new_size) in zip(old.parts, new.parts, strict=True):
         if was != now:
             return f"{was} is {now} now"
-        if size != new_size:
+        if size != new_size and (level is Level.SALVAGE or None not in (size, new_size)):
             had = "was missing" if size is None else f"had {size:,} bytes"
             has = "is missing" if new_size is None else f"has {new_size:,}"
             return f"{was} {had}, and now {has}"

@@ -44,7 +44,13 @@ def unstated(folder: Path, name: str, manifest: Manifest, files: Iterable[str]) 
 def plan_tables(run: Run, _: str, manifest: Manifest) -> Iterator[Difference]:
     """Yield how the tables of the plan do not fit each other or the counts of its manifest."""
     counts = PlanCounts.of(manifest)
-    tables = {"posts": plan.POSTS, "entries": plan.ENTRIES, "windows": plan.WINDOWS, "shards": plan.SHARDS}
+    tables = {
+        "posts": plan.POSTS,
+        "entries": plan.ENTRIES,
+        "parts": plan.PARTS,
+        "windows": plan.WINDOWS,
+        "shards": plan.SHARDS,
+    }
     lacking = list(unstated(run.plan, plan.NAME, manifest, [*(f"{table}.parquet" for table in tables), faults.FILE]))
     yield from lacking
     if lacking:
@@ -62,6 +68,7 @@ def plan_tables(run: Run, _: str, manifest: Manifest) -> Iterator[Difference]:
     for name, stated in (
         ("posts", counts.planned_posts),
         ("entries", counts.planned_posts + counts.planned_images),
+        ("parts", len(run.sources.metadata.parts) + len(run.sources.images.parts)),
         ("windows", counts.metadata_windows + counts.images_windows),
         ("shards", counts.shards),
         ("faults", counts.faults),

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from postmill.shards.formats import plan
+from postmill.shards.formats.places import offset_of, part_of
 from postmill.shards.formats.plan import IMAGES, METADATA
 from postmill.shards.run import folder as runs
 from tests.datasets import info, write_dataset
@@ -136,10 +137,12 @@ def test_windows_are_read_front_to_back(source: Path, traced: tuple[Path, dict[s
         windows = plan.windows(opened, archive)
         assert len(windows) > 3
         passed = [(starts[r.path] + r.offset, r.length) for r in calls[stage] if r.path in starts]
+        begins = list(starts.values())
         for window in windows:
-            inside = [(offset, n) for offset, n in passed if window.start <= offset < window.end and n > 1000]
-            assert sum(length for _, length in inside) >= window.end - window.start - 2000
-            reached = window.start
+            start, end = (begins[part_of(place)] + offset_of(place) for place in (window.start, window.end))
+            inside = [(offset, n) for offset, n in passed if start <= offset < end and n > 1000]
+            assert sum(length for _, length in inside) >= end - start - 2000
+            reached = start
             for offset, length in inside:
                 assert offset >= reached - (1 << 20), f"{reached - offset} bytes back in window {window.window}"
                 reached = max(reached, offset + length)

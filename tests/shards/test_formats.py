@@ -60,7 +60,7 @@ def write_unit(folder: Path, run: str) -> None:
 
 def test_run_json(run: Run) -> None:
     assert (run.folder / "run.json").read_text() == RUN_JSON
-    assert run.fingerprint == "9262a5f81ed2110c24b7ad4491a6cbb076605d882d8b976a9205bbf76c1edd5e"
+    assert run.fingerprint == "f98473bd2727589dcd29e08c5dbd6f1c83beab7328433a0349e9f13d857a957a"
     assert documented(RUN_JSON) and run.fingerprint in DOC
 
 

@@ -30,6 +30,7 @@ from tests.shards.golden import MANIFEST, RUN_JSON
         ("plan/", "**plan/posts.parquet**", plan.POSTS),
         ("plan/", "**plan/entries.parquet**", plan.ENTRIES),
         ("plan/", "**plan/windows.parquet**", plan.WINDOWS),
+        ("plan/", "**plan/parts.parquet**", plan.PARTS),
         ("plan/", "**plan/shards.parquet**", plan.SHARDS),
         ("posts/", "**posts-000012.parquet**", posts.SCHEMA),
         ("Faults", "found in one shard", faults.SCHEMA),

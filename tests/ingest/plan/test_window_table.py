@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from postmill.ingest.plan.window_table import WindowTable
 from postmill.shards.formats import plan
+from postmill.shards.formats.places import part_of, place
 from postmill.shards.formats.plan import IMAGES, METADATA
 
 SHARDS = {0: 0, 2: 1}  # picture windows with a post shard of their own
@@ -19,16 +20,9 @@ SHARDS = {0: 0, 2: 1}  # picture windows with a post shard of their own
 Rows = list[tuple[int, int, int, int]]  # archive, window, entry of the window, post shard
 
 
-class Space:
-    """Parts of 1,000 bytes."""
-
-    def part_at(self, position: int) -> int:
-        return position // 1000
-
-
 def planned(rows: Rows) -> pa.Table:
     archive, window, entry, shard = (np.array(column) for column in zip(*sorted(rows), strict=True))
-    offset = window * 700 + entry * 50
+    offset = place((window * 700 + entry * 50) // 1000, (window * 700 + entry * 50) % 1000)
     columns = {"archive": archive, "window": window, "offset": offset, "end": offset + 50, "shard": shard}
     return pa.table({name: pa.array(values, plan.ENTRIES.field(name).type) for name, values in columns.items()})
 
@@ -46,8 +40,8 @@ def expected(table: pa.Table) -> list[dict[str, Any]]:
                 "window": window,
                 "start": start,
                 "end": end,
-                "first_part": start // 1000,
-                "last_part": (end - 1) // 1000,
+                "first_part": part_of(start),
+                "last_part": part_of(end - 1),
                 "entries": len({row["offset"] for row in inside}),
                 "shard": shard,
                 "spools": any(row["shard"] != shard for row in inside),
@@ -70,4 +64,4 @@ def test_batches_cut_anywhere_give_the_same_windows(rows: Rows, cuts: list[int])
     edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
     for start, stop in pairwise(edges):
         windows.add(table.slice(start, stop - start))
-    assert windows.table((Space(), Space())).to_pylist() == expected(table)  # type: ignore[arg-type]
+    assert windows.table().to_pylist() == expected(table)

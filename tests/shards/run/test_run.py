@@ -178,6 +178,20 @@ def test_options_are_told_apart_in_the_words_of_who_types_them() -> None:
     ],
 )
 def test_sources_are_told_apart_in_words(changed: dict[str, Any], words: str) -> None:
-    told = difference(SOURCES, replace(SOURCES, **changed))
+    told = difference(SOURCES, replace(SOURCES, **changed), Level.SALVAGE)
     assert told is not None and words in told and "sha256" not in told
-    assert difference(SOURCES, SOURCES) is None
+    assert difference(SOURCES, SOURCES, Level.SALVAGE) is None
+
+
+def test_an_awaited_part_is_the_same_part_when_it_has_come() -> None:
+    awaited = replace(SOURCES, images=replace(SOURCES.images, parts=(("a.z01", None), ("a.zip", 5))))
+    other = replace(SOURCES, images=replace(SOURCES.images, parts=(("a.z01", None), ("a.zip", 6))))
+    for one, two in ((awaited, SOURCES), (SOURCES, awaited), (awaited, awaited)):
+        assert difference(one, two, Level.DEFAULT) is None
+    assert "a.zip had 5 bytes, and now has 6" in str(difference(awaited, other, Level.DEFAULT))
+    assert "a.zip had 5 bytes, and now has 6" in str(difference(SOURCES, other, Level.STRICT))
+    options = Options(), Options(level=Level.SALVAGE)
+    prints = [
+        [runs.new(Path(), pinned, each, LOCATIONS).fingerprint for pinned in (awaited, SOURCES)] for each in options
+    ]
+    assert prints[0][0] == prints[0][1] and prints[1][0] != prints[1][1]
