@@ -19,7 +19,7 @@ import typer
 from postmill.console import checks, options, passes, steps
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, out, progress, share_of
-from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.encode.options import EncoderName, ModelSet, Precision, usual
 from postmill.jobs.settings import MAX_TASKS
 from postmill.shards.formats.choices import Layout, Stage
 from postmill.shards.runtime.devices import Device
@@ -65,6 +65,7 @@ def sample(
 def run_all(
     source: options.SourceArgument,
     folder: options.RunArgument,
+    images: options.ImagesOption = None,
     models: options.ModelsOption = ModelSet.PAPER,
     model: options.ModelOption = None,
     device: options.DeviceOption = Device.AUTO,
@@ -75,6 +76,7 @@ def run_all(
     raw: options.RawOption = None,
     strict: options.PlannedStrictOption = None,
     salvage: options.PlannedSalvageOption = None,
+    pictureless: options.PicturelessOption = None,
     checksums: options.ChecksumsOption = None,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
@@ -85,10 +87,11 @@ def run_all(
     from postmill.encode.stage import find_models
 
     models_by_encoder = options.overrides(model)
-    find_models(tuple(EncoderName), models, models_by_encoder, device, precision)
-    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage)
+    locations = steps.locate(source, folder, images=images)
+    find_models(usual(text_only=locations.text_only), models, models_by_encoder, device, precision)
+    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless)
     with progress() as shown:
-        run = steps.plan(steps.locate(source, folder), folder, typed, shown, checksums)
+        run = steps.plan(locations, folder, typed, shown, checksums)
         passes.ingest(run, tuple(Stage), share_of("0/1"), workers, shown)
         steps.encode(run, (), models, models_by_encoder, device, precision, share_of("0/1"), shown)
         training = Device.CUDA if device is Device.CUDA else Device.CPU
@@ -115,6 +118,7 @@ def plan(
     raw: options.RawOption = None,
     strict: options.PlannedStrictOption = None,
     salvage: options.PlannedSalvageOption = None,
+    pictureless: options.PicturelessOption = None,
     checksums: options.ChecksumsOption = None,
     await_parts: options.AwaitPartsOption = False,
     max_faults: options.MaxFaultsOption = None,
@@ -123,7 +127,7 @@ def plan(
     if len(places) > 2:
         raise UsageError("takes SOURCE and RUN, or RUN alone", place="postmill plan", hint="postmill plan --help")
     source, folder = (None, *places)[-2:]
-    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage)
+    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless)
     with progress() as shown:
         locations = steps.locate(source, Path(str(folder)), metadata, images, mapping, influencers)
         run = steps.plan(locations, Path(str(folder)), typed, shown, checksums, await_parts)
@@ -371,7 +375,7 @@ def submit(
     from postmill.jobs import settings
 
     asked = settings.Settings(
-        encoders=options.listed(encoder) or tuple(name.value for name in EncoderName),
+        encoders=options.listed(encoder) or tuple(map(str, usual(text_only=False))),
         gpu_encoders=options.listed(gpu_encoder) or (EncoderName.IMAGE.value,),
         models=models,
         model_overrides=options.overrides(model),
@@ -389,7 +393,10 @@ def submit(
         sbatch=tuple(sbatch or ()),
     )
     checked = settings.checked(asked)
-    steps.submit(steps.open_run(folder), checked, again, dry_run)
+    run = steps.open_run(folder)
+    if not encoder and run.locations.text_only:
+        checked = settings.for_text(checked)
+    steps.submit(run, checked, again, dry_run)
 
 
 @app.command(rich_help_panel=CLUSTER, epilog="Example: `postmill retry run`, as often as there is something left")

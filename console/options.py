@@ -88,7 +88,12 @@ def overrides(pairs: Iterable[str] | None) -> dict[str, str]:
 
 
 def planned_with(
-    shard_size: int | None, max_entry: int | None, raw: bool | None, strict: bool | None, salvage: bool | None
+    shard_size: int | None,
+    max_entry: int | None,
+    raw: bool | None,
+    strict: bool | None,
+    salvage: bool | None,
+    pictureless: bool | None,
 ) -> TypedOptions:
     """Read the options that a run is planned with; sizes in MiB, None for what was not typed.
 
@@ -96,7 +101,7 @@ def planned_with(
         UsageError: Two of them exclude each other.
     """
     shard_bytes, entry_bytes = (None if size is None else size << 20 for size in (shard_size, max_entry))
-    return TypedOptions(shard_bytes, entry_bytes, raw, level_of(strict, salvage))
+    return TypedOptions(shard_bytes, entry_bytes, raw, level_of(strict, salvage), pictureless)
 
 
 def level_of(strict: bool | None, salvage: bool | None) -> Level | None:
@@ -137,7 +142,7 @@ SourceArgument = Annotated[
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
 MetadataOption = Annotated[str | None, typer.Option("--metadata", help="Any part of the metadata archive.")]
-ImagesOption = Annotated[str | None, typer.Option("--images", help="Any part of the picture archive.")]
+ImagesOption = Annotated[str | None, typer.Option("--images", help="Any part of the picture archive; none: text only.")]
 MappingOption = Annotated[str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst.")]
 InfluencersOption = Annotated[str | None, typer.Option("--influencers", help="The influencers file.")]
 # What a run is planned with has no default here: what is not typed, a run that is there knows.
@@ -156,6 +161,10 @@ MaxEntryOption = Annotated[
 RawOption = Annotated[
     bool | None,
     typer.Option("--raw/--no-raw", help="Keep the original metadata bytes in the shards. Default: keep them."),
+]
+PicturelessOption = Annotated[
+    bool | None,
+    typer.Option("--pictureless/--no-pictureless", help="Keep posts without any picture. Default: lost."),
 ]
 PlannedStrictOption = Annotated[
     bool | None, typer.Option("--strict/--no-strict", help="Any contradiction in an archive is an error.")

@@ -12,7 +12,7 @@ from rich.markup import escape
 from postmill.console.output import did, err, out
 from postmill.console.streams import binary, emit
 from postmill.console.waiting import say_what_is_awaited
-from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.encode.options import ModelSet, Precision, usual
 from postmill.shards.formats.choices import Layout
 from postmill.shards.run.options import Level, TypedOptions
 from postmill.shards.runtime.devices import Device
@@ -66,11 +66,14 @@ def locate(
     from postmill.ingest.source import credentials
     from postmill.ingest.source.layout import discover
     from postmill.shards.run import pinned
+    from postmill.shards.run.sources import NONE
 
     there = pinned.look(folder)
     seen = None if there is None else there.locations
     if there is not None and seen is not None:
         seen = credentials.recall(there.fingerprint, seen)
+    if images is None and there is not None and not there.sources.images.parts:
+        images = NONE
     return discover(source, metadata, images, mapping, influencers, seen)
 
 
@@ -89,9 +92,10 @@ def plan(
     if checksums:
         check_copies(locations, checksums, options.level or Level.DEFAULT, shown)
     run, counts = make_plan(locations, folder, options, shown, await_parts=await_parts)
+    pictures = "without pictures" if locations.text_only else f"with {counts.planned_images:,} pictures"
     out.print(
-        f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} mapped posts with "
-        f"{counts.planned_images:,} pictures in {counts.shards:,} shards; {counts.lost:,} lost, "
+        f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} mapped posts {pictures} "
+        f"in {counts.shards:,} shards; {counts.lost:,} lost, "
         f"{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
     )
@@ -118,7 +122,7 @@ def encode(
 
     summary = encode_run(
         run,
-        encoders=encoders or tuple(EncoderName),
+        encoders=encoders or usual(text_only=run.locations.text_only),
         models=models,
         model_overrides=overrides,
         device=device,

@@ -138,7 +138,7 @@ def pack_post(run: Run, post: PlannedPost, entries: list[SpoolEntry], look: Look
     if _any_waits(faults):
         return PackedPost(faults)
     missing = [] if len(names) == len(images) else list(filterfalse(set(names).__contains__, images))
-    if not pictures:
+    if not pictures and not (options.pictureless or run.locations.text_only):
         waits = any(fault.seen_hash is not None for fault in faults)
         no_image = Fault(Reason.NO_IMAGE, not waits, post.influencer, post.post_id, line=post.line, post_waits=waits)
         faults.append(replace(no_image, detail=f"{len(missing)} listed"))

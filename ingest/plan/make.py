@@ -20,12 +20,13 @@ from postmill.ingest.source.layout import absolute
 from postmill.ingest.source.pinning import directory_start, pinned_archive, sources_now
 from postmill.shards.formats import plan
 from postmill.shards.formats.counts import PlanCounts
+from postmill.shards.formats.places import PART_BITS
 from postmill.shards.run import folder as runs
 from postmill.shards.run import manifests, pinned, publish, temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level, Options, TypedOptions, differences
 from postmill.shards.run.pinned import Pinned
-from postmill.shards.run.sources import Locations, Sources, difference
+from postmill.shards.run.sources import NONE, Locations, Sources, difference
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.shards.runtime.progress import Progress, Silent
 
@@ -131,7 +132,14 @@ def _made(
             _refuse_other_work(run)
             with progress.track("plan: join", len(joins.JOIN_STEPS), "steps") as advance:
                 for step in joins.JOIN_STEPS:
-                    joins.execute(db, step, shard_bytes=options.shard_bytes)
+                    joins.execute(
+                        db,
+                        step,
+                        shard_bytes=options.shard_bytes,
+                        pictureless=options.pictureless or locations.text_only,
+                        text_only=locations.text_only,
+                        part_bits=PART_BITS,
+                    )
                     advance(1)
             if options.level is Level.STRICT:
                 _refuse_contradictions(db)
@@ -169,6 +177,8 @@ def _made_where_absent(folder: Path) -> Iterator[None]:
 
 
 def _remembering(location: str, level: Level, await_parts: bool) -> RememberingSpace:
+    if location == NONE:
+        return RememberingSpace(())
     with open_space(location, level, await_parts=await_parts) as space:
         return RememberingSpace(space.parts)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from shlex import quote
 
 from postmill.ingest.zipformat.parts import measure
-from postmill.shards.run.sources import Locations
+from postmill.shards.run.sources import NONE, Locations
 from postmill.shards.runtime.addresses import is_url, split
 from postmill.shards.runtime.errors import UsageError
 
@@ -59,9 +59,10 @@ class DatasetLayout:
 
     def holds(self, root: Path, locations: Locations) -> bool:
         """Say whether all of ``locations`` are where this layout has them in the folder ``root``."""
+        archives = [(locations.metadata, self.metadata)]
+        archives += [] if locations.text_only else [(locations.images, self.images)]
         return Path(locations.mapping).parent == Path(locations.influencers).parent == root and all(
-            Path(path).parent in (root, root / files.folder)
-            for path, files in ((locations.metadata, self.metadata), (locations.images, self.images))
+            Path(path).parent in (root, root / files.folder) for path, files in archives
         )
 
 
@@ -100,7 +101,7 @@ def discover(
     Args:
         folder: A folder or an address, if one was named.
         metadata: Any part of the metadata archive, if it was named.
-        images: Likewise of the picture archive.
+        images: Likewise of the picture archive; NONE for text alone.
         mapping: The mapping file, likewise.
         influencers: The influencers file, likewise.
         known: Where a run last saw its sources: what is neither named nor in ``folder`` is still there.
@@ -125,10 +126,11 @@ def discover(
         sources = {name: path or asdict(known)[name] for name, path in sources.items()}
     missing = [f"--{name} ({layout.names()[name]})" for name, path in sources.items() if path is None]
     if missing:
+        text = "; for text alone: --images none" if sources["images"] is None else ""
         raise UsageError(
             f"has no {', no '.join(missing)}",
             place=folder or "the command line",
-            hint="SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown",
+            hint=f"SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown{text}",
         )
     return Locations(**{name: path for name, path in sources.items() if path is not None})
 
@@ -146,7 +148,7 @@ def source_words(locations: Locations) -> str:
     root = root_of(locations)
     if root is None:
         return " ".join(f"--{name} {quote(place)}" for name, place in locations.to_json().items())
-    return quote(str(root))
+    return quote(str(root)) + (f" --images {NONE}" if locations.text_only else "")
 
 
 def absolute(locations: Locations) -> Locations:
@@ -160,7 +162,7 @@ def _count(paths: Mapping[str, str | None]) -> int:
 
 def _absolute(path: str) -> str:
     # A link stays one: behind that of one part, the others may lie elsewhere.
-    return path if is_url(path) else str(Path(path).absolute())
+    return path if is_url(path) or path == NONE else str(Path(path).absolute())
 
 
 def _find_archive(root: str, files: ArchiveFiles) -> str | None:

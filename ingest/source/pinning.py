@@ -14,7 +14,7 @@ from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats.plan import ARCHIVES
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level
-from postmill.shards.run.sources import Locations, PinnedArchive, PinnedText, Sources
+from postmill.shards.run.sources import NO_ARCHIVE, NONE, Locations, PinnedArchive, PinnedText, Sources
 from postmill.shards.runtime.addresses import is_url, split
 from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.runtime.progress import Progress
@@ -81,7 +81,8 @@ def sources_now(
     def may_be_gone(name: str) -> bool:
         return seen is not None and getattr(locations, name) == getattr(seen, name)
 
-    gone = [name for name in (*ARCHIVES, *_TEXTS) if may_be_gone(name) and measure(getattr(locations, name)) is None]
+    places = {name: getattr(locations, name) for name in (*ARCHIVES, *_TEXTS)}
+    gone = [name for name, place in places.items() if place != NONE and may_be_gone(name) and measure(place) is None]
     if gone:
         progress.note(
             f"not where the run last saw it: {', '.join(gone)}; what has moved is found by postmill plan NEW_PLACE RUN"
@@ -147,6 +148,8 @@ def _elsewhere(run: Run, name: str) -> str:
 
 def _paths(pinned: PinnedArchive, location: str) -> list[str]:
     """Return where the parts of an archive lie of which ``location`` is one, or is the folder."""
+    if not pinned.parts:
+        return []
     folder = f"{location}/" if not is_url(location) and Path(location).is_dir() else folder_of(location)
     return [f"{folder}{name}{split(location)[1]}" for name, _ in pinned.parts]
 
@@ -158,6 +161,10 @@ def _space(pinned: PinnedArchive, location: str) -> AddressSpace:
 
 
 def _archive_now(pinned: PinnedArchive, level: Level, location: str, may_be_gone: bool) -> PinnedArchive | None:
+    if location == NONE:
+        return NO_ARCHIVE
+    if not pinned.parts:
+        return None
     sizes = [measure(path) for path in _paths(pinned, location)]
     if sizes and all(size is None for size in sizes):
         return pinned if may_be_gone else None

@@ -31,12 +31,14 @@ class Options:
         max_entry: Largest entry that is taken, bytes.
         raw: Whether post shards keep the original metadata bytes.
         level: How much contradiction in an archive is borne.
+        pictureless: Whether posts are kept of which no picture is there.
     """
 
     shard_bytes: int = SHARD_BYTES
     max_entry: int = MAX_ENTRY
     raw: bool = True
     level: Level = Level.DEFAULT
+    pictureless: bool = False
 
     def words(self) -> dict[str, str]:
         """Return each option as it is typed, by its name here."""
@@ -46,11 +48,15 @@ class Options:
             "max_entry": f"--max-entry {self.max_entry / (1 << 20):g}",
             "raw": "--raw" if self.raw else "--no-raw",
             "level": levels[self.level],
+            "pictureless": "--pictureless" if self.pictureless else "--no-pictureless",
         }
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as ``run.json`` has them."""
-        return {**asdict(self), "level": self.level.value}
+        stated = {**asdict(self), "level": self.level.value}
+        if not self.pictureless:  # as in runs that were made before there was a choice
+            del stated["pictureless"]
+        return stated
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Options:
@@ -60,11 +66,12 @@ class Options:
             KeyError, TypeError, ValueError: One is missing, of another type, or not known.
         """
         shard_bytes, max_entry, raw = value["shard_bytes"], value["max_entry"], value["raw"]
-        if type(shard_bytes) is not int or type(max_entry) is not int or type(raw) is not bool:
+        pictureless = value.get("pictureless", False)
+        if [*map(type, (shard_bytes, max_entry, raw, pictureless))] != [int, int, bool, bool]:
             raise TypeError("an option of another type")
-        if value.keys() != {"shard_bytes", "max_entry", "raw", "level"}:
+        if value.keys() - {"pictureless"} != {"shard_bytes", "max_entry", "raw", "level"}:
             raise ValueError("an option that is not known")
-        return cls(shard_bytes, max_entry, raw, Level(value["level"]))
+        return cls(shard_bytes, max_entry, raw, Level(value["level"]), pictureless)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ class TypedOptions:
     max_entry: int | None = None
     raw: bool | None = None
     level: Level | None = None
+    pictureless: bool | None = None
 
     def over(self, known: Options) -> Options:
         """Return ``known``, what a run has or else the defaults, with what was typed in its place."""

@@ -53,7 +53,8 @@ class DataSummary:
         faults: Faults by reason, lost posts included.
         accounts: Number of account names.
         account_posts: How many posts accounts have.
-        images, missing_images: Pictures in the shards, and pictures the mapping lists that could not be had.
+        text_only: Whether no pictures were asked for.
+        images, missing_images: Pictures in the shards, and pictures the mapping lists that are not in them.
         without_image, without_caption: Posts.
         left_out: Posts without a target, by reason.
         categories: Those with the most posts first.
@@ -71,6 +72,7 @@ class DataSummary:
     faults: Mapping[str, int]
     accounts: int
     account_posts: Quartiles
+    text_only: bool
     images: int
     missing_images: int
     without_image: int
@@ -142,6 +144,7 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         faults=by_reason,
         accounts=len(per_account),
         account_posts=_quartiles(per_account),
+        text_only=run.locations.text_only,
         images=images,
         missing_images=missing,
         without_image=without_image,

@@ -51,8 +51,9 @@ def _categories(data: DataSummary) -> Table:
 
 
 def _lacks(data: DataSummary) -> Table:
+    asked_for = "were not asked for" if data.text_only else "could not be had"
     rows: list[list[Cell]] = [
-        ["pictures that the mapping lists and could not be had", data.missing_images],
+        [f"pictures that the mapping lists and that {asked_for}", data.missing_images],
         ["posts without any picture", data.without_image],
         ["posts without a caption", data.without_caption],
     ]

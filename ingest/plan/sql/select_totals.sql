@@ -7,6 +7,6 @@ SELECT *, planned_posts + planned_images AS uses FROM (
            (SELECT coalesce(sum(available), 0) FROM kept) AS planned_images,
            (SELECT count(*) FROM outcomes WHERE lost IS NOT NULL) AS lost,
            (SELECT count(*) FROM faults) AS faults,
-           (SELECT count(*) FROM spanning) AS spanning_posts,
+           (SELECT count(*) FROM spanning WHERE last_end > 0) AS spanning_posts,
            (SELECT coalesce(sum(bytes), 0) FROM spanning) AS spool_bytes
 );
