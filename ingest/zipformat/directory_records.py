@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from postmill.ingest.zipformat.directory import Directory
 from postmill.ingest.zipformat.directory_fields import check_fields, place_entries
-from postmill.ingest.zipformat.entry_names import decode, suspicious
+from postmill.ingest.zipformat.entry_names import ENDS_OPEN, decode, mend_all, suspicious
 from postmill.ingest.zipformat.extra_fields import find_extras, zip64_values
 from postmill.ingest.zipformat.faults import Faults
 from postmill.ingest.zipformat.signatures import (
@@ -38,6 +38,7 @@ from postmill.ingest.zipformat.signatures import (
 from postmill.ingest.zipformat.space import BLOCK, AddressSpace
 from postmill.ingest.zipformat.stand_ins import stand_in
 from postmill.ingest.zipformat.unaligned import AnyArray, gather_records
+from postmill.shards.formats.reasons import Reason
 from postmill.shards.runtime.errors import DamagedSource, PostmillError
 
 SCHEMA = pa.schema(
@@ -173,14 +174,16 @@ def _batch(
     absolute = place_entries(space, directory, offset, disk, lengths, compressed, faults)
     check_fields(records["method"], records["flags"], size, compressed, faults)
 
-    last = np.frombuffer(buffer, np.uint8)[named + np.maximum(lengths, 1) - 1]
+    last = np.where(lengths > 0, np.frombuffer(buffer, np.uint8)[named + np.maximum(lengths, 1) - 1], 0)
+    backslash = last == ord("\\")
+    faults.mark(backslash & (size > 0), Reason.NAME_HOSTILE, lambda row: ENDS_OPEN)
     columns = [
         np.arange(index, index + len(starts), dtype=np.uint64),
         absolute,
         compressed,
         size,
         *(np.ascontiguousarray(records[name]) for name in ("crc32", "method", "flags", "name_length")),
-        (last == ord("/")) & (lengths > 0),
+        (last == ord("/")) | (backslash & (size == 0)),
     ]
     arrays = [pa.array(column) for column in columns]
     return pa.RecordBatch.from_arrays([arrays[0], names, raw, *arrays[1:], *faults.columns()], schema=SCHEMA)
@@ -201,11 +204,10 @@ def _names(
     buffer: bytearray, raw: pa.BinaryArray, records: AnyArray, extra: AnyArray, unicode_path: AnyArray, faults: Faults
 ) -> pa.StringArray:
     """Return the decoded names; plain ASCII shares its bytes with ``raw``."""
-    _, offsets, data = raw.buffers()
-    names = pa.StringArray.from_buffers(len(raw), offsets, data)
-    bounds = np.frombuffer(offsets, np.int32, len(raw) + 1)
-    flat = np.frombuffer(data, np.uint8, int(bounds[-1])) if data is not None else np.empty(0, np.uint8)
-    doubtful = np.union1d(suspicious(flat, bounds), np.flatnonzero(unicode_path))
+    names, rows = _as_they_are(raw)
+    if 2 * len(rows) > len(raw):  # a writer that separates folders in a way of its own does so in all its names
+        names, rows = _as_they_are(mend_all(raw))
+    doubtful = np.union1d(rows, np.flatnonzero(unicode_path))
     if len(doubtful) == 0:
         return names
     mask = np.zeros(len(raw), dtype=bool)
@@ -219,3 +221,11 @@ def _names(
         if entry.reason is not None:
             faults.put(row, entry.reason, entry.detail or "")
     return pc.replace_with_mask(names, pa.array(mask), pa.array(decoded, pa.string()))
+
+
+def _as_they_are(raw: pa.BinaryArray) -> tuple[pa.StringArray, AnyArray]:
+    """Return the names that share the bytes of ``raw``, and the rows of those that need to be decoded."""
+    _, offsets, data = raw.buffers()
+    bounds = np.frombuffer(offsets, np.int32, len(raw) + 1)
+    flat = np.frombuffer(data, np.uint8, int(bounds[-1])) if data is not None else np.empty(0, np.uint8)
+    return pa.StringArray.from_buffers(len(raw), offsets, data), suspicious(flat, bounds)

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from postmill.ingest.zipformat.entry_names import ENDS_OPEN
 from postmill.shards.formats.reasons import Reason
 from tests.ingest.appnote import END, LOCAL, RECORD, Member, local, write_zip
 from tests.ingest.archives import patched
@@ -146,11 +147,14 @@ ENTRIES = [
         for why, name in (
             ("empty", ""),
             ("the path component '..'", "../../etc/evil.jpg"),
-            ("the path component '.'", "./a//b/./c.jpg"),
+            ("the path component '..'", "..\\..\\evil.jpg"),
+            ("the path component '.'", "./a/b/./c.jpg"),
+            ("the path component ''", "./a//b/./c.jpg"),
             ("the path component ''", "a//b.jpg"),
             ("an absolute path", "/etc/evil.jpg"),
             ("a drive letter", "C:\\evil.jpg"),
-            ("a backslash", "\\\\host\\share\\evil.jpg"),
+            ("an absolute path", "\\\\host\\share\\evil.jpg"),
+            (ENDS_OPEN, "evil\\"),
             ("the control character U+0000", "ok.jpg\0.exe"),
             ("the control character U+000A", "a\nb.jpg"),
             ("the control character U+0001", "a=b\x01.jpg"),

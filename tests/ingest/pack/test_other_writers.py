@@ -1,0 +1,114 @@
+"""The dataset as others pack it again: whatever wrote its archives, the posts are the same."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from postmill.ingest.archive.reader import Archive
+from postmill.ingest.plan.make import make_plan
+from postmill.ingest.source.layout import discover
+from postmill.shards.run.options import Options
+from postmill.shards.runtime.errors import PostmillError
+from tests.ingest.pack.packing import members, run_all
+
+Entries = dict[str, bytes]  # plain bytes by name, in order
+Writer = Callable[[Path, Entries], None]  # writes the archive whose last part, or first slice, is named after that path
+
+ARCHIVES = (Path("Post_metadata/posts_info.zip"), Path("Post_images/posts_image.zip"))
+
+
+def repack(root: Path, copy: Path, write: Writer) -> Path:
+    """Copy the dataset, its archives written anew."""
+    shutil.copytree(root, copy)
+    for path in ARCHIVES:
+        with Archive.open(root / path) as archive:
+            entries = {entry.name: archive.read(entry) for entry in archive.entries() if not entry.is_dir}
+        shutil.rmtree((copy / path).parent)
+        (copy / path).parent.mkdir()
+        write(copy / path, entries)
+    return copy
+
+
+def contents(root: Path, run: Path) -> dict[str, bytes]:
+    """What comes of a dataset: all members of its shards, metadata as they were before they were packed."""
+    packed = members(run_all(root, run))
+    return {name: gzip.decompress(data) if name.endswith(".gz") else data for name, data in packed.items()}
+
+
+def by_zipfile(
+    prefix: str = "", separator: str = "/", host: int = 3, method: int = zipfile.ZIP_DEFLATED, folders: bool = True
+) -> Writer:
+    """The names as given, folders among them, as a writer on that host has them."""
+
+    def write(path: Path, entries: Entries) -> None:
+        names = dict.fromkeys(name.rpartition("/")[0] + "/" for name in entries) if folders else {}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in {**dict.fromkeys(names, b""), **entries}.items():
+                info = zipfile.ZipInfo("x")
+                info.filename, info.create_system = prefix + name.replace("/", separator), host
+                info.compress_type = method
+                archive.writestr(info, data)
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, bytes]:
+    """What comes of the dataset as it was; filled by the first test."""
+    return {}
+
+
+@pytest.fixture
+def check(
+    carousels: tuple[Path, dict[str, bytes]], expected: dict[str, bytes], tmp_path: Path
+) -> Callable[[Writer], None]:
+    """Check that the dataset packed by a writer gives the same posts."""
+
+    def same(write: Writer) -> None:
+        if not expected:
+            expected.update(contents(carousels[0], tmp_path / "run"))
+        assert contents(repack(carousels[0], tmp_path / "copy", write), tmp_path / "other") == expected
+
+    return same
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(by_zipfile(separator="\\", host=0), id="PowerShell 5"),
+        pytest.param(by_zipfile(separator="\\", host=3), id="Go on Windows"),
+        pytest.param(by_zipfile(prefix="./"), id="bsdtar"),
+        pytest.param(by_zipfile(prefix=".\\", separator="\\", host=0), id="both"),
+        pytest.param(by_zipfile(prefix="Instagram influencer dataset/"), id="in a folder"),
+    ],
+)
+def test_names_as_other_writers_have_them(check: Callable[[Writer], None], write: Writer) -> None:
+    check(write)
+
+
+@pytest.mark.parametrize(
+    ("write", "told", "hint"),
+    [
+        (by_zipfile("../"), "of the 60 files of the metadata archive 60 are left out: 60 name_hostile", "plain names"),
+        (by_zipfile("../"), "such as ../info/ann-", "plain names"),
+        (
+            by_zipfile("x/", "_", folders=False),
+            "the metadata archive has 60 files, such as x/info_ann-",
+            "belong together",
+        ),
+    ],
+)
+def test_where_no_post_is_found_it_is_said_what_hides_them(
+    carousels: tuple[Path, dict[str, bytes]], tmp_path: Path, write: Writer, told: str, hint: str
+) -> None:
+    root = repack(carousels[0], tmp_path / "copy", write)
+    with pytest.raises(PostmillError, match="none of the 60 mapped posts") as caught:
+        make_plan(discover(str(root)), tmp_path / "run", Options())
+    assert told in caught.value.cause
+    assert hint in (caught.value.hint or "")
