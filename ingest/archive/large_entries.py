@@ -59,7 +59,7 @@ def plain_pieces(
         EntryFault: The data are corrupt, or not of the declared size or checksum.
         PartError: A part cannot be read.
     """
-    decoder, length, checksum = make_decoder(method), 0, 0
+    decoder, length, checksum = make_decoder(method, size), 0, 0
     for block in space.stream(start, end, chunk):
         for piece in decoder.feed(block):
             length += len(piece)

@@ -130,7 +130,7 @@ class Extents:
         if local.flags & FLAG_ENCRYPTED:
             raise EntryFault(Reason.ENCRYPTED, f"flags {local.flags:#06x}")
         decoder, size, crc32 = self._decode(local.method, local.data, stop, local.size)
-        if size != local.size or not (decoder.done or local.method == STORED):
+        if size != local.size or not (decoder.done or decoder.endless):
             raise EntryFault(Reason.SIZE_LIE, f"declares {local.size} bytes and has {size}")
         if crc32 != local.crc32:
             raise EntryFault(Reason.CRC_WRONG, f"declares {local.crc32:#010x} and has {crc32:#010x}")
@@ -169,7 +169,7 @@ class Extents:
 
     def _decode(self, method: int, start: int, end: int, most: int | None = None) -> tuple[Decoder, int, int]:
         """Decompress until the data or the bytes end; return the decoder, the plain size and its CRC-32."""
-        decoder, size, crc32, step = make_decoder(method), 0, 0, _FIRST_STEP
+        decoder, size, crc32, step = make_decoder(method, most), 0, 0, _FIRST_STEP
         while start < end and not decoder.done:
             chunk, taken = self._lookahead.peek(start, step, end), decoder.taken
             start, step = start + len(chunk), min(2 * step, _LAST_STEP)

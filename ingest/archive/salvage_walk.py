@@ -36,6 +36,7 @@ from postmill.ingest.zipformat.signatures import (
     ZIP64_END_SIGNATURE,
     ZIP64_LOCATOR,
     ZIP64_LOCATOR_SIGNATURE,
+    method_name,
 )
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats.reasons import Reason
@@ -217,7 +218,7 @@ def _header_fault(local: LocalHeader, extent: Extent) -> EntryFault | None:
     if local.flags & FLAG_ENCRYPTED:
         return EntryFault(Reason.ENCRYPTED, f"flags {local.flags:#06x}")
     if local.method not in METHODS:
-        return EntryFault(Reason.METHOD_UNSUPPORTED, f"method {local.method}")
+        return EntryFault(Reason.METHOD_UNSUPPORTED, method_name(local.method))
     if local.method == STORED and extent.size != extent.compressed_size:
         return EntryFault(Reason.SIZE_MISMATCH, f"stored {extent.size} bytes in {extent.compressed_size}")
     return None

@@ -11,7 +11,7 @@ import numpy as np
 from postmill.ingest.zipformat.decoder import METHODS
 from postmill.ingest.zipformat.directory import Directory
 from postmill.ingest.zipformat.faults import Faults
-from postmill.ingest.zipformat.signatures import FLAG_ENCRYPTED, LOCAL_HEADER, NOWHERE, STORED
+from postmill.ingest.zipformat.signatures import FLAG_ENCRYPTED, LOCAL_HEADER, NOWHERE, STORED, method_name
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.ingest.zipformat.unaligned import AnyArray
 from postmill.shards.formats.reasons import Reason
@@ -62,7 +62,7 @@ def place_entries(
 def check_fields(method: AnyArray, flags: AnyArray, size: AnyArray, compressed: AnyArray, faults: Faults) -> None:
     """Mark what cannot be decompressed, and stored entries whose sizes differ."""
     faults.mark((flags & FLAG_ENCRYPTED) != 0, Reason.ENCRYPTED, lambda row: f"flags {flags[row]:#06x}")
-    faults.mark(~np.isin(method, METHODS), Reason.METHOD_UNSUPPORTED, lambda row: f"method {method[row]}")
+    faults.mark(~np.isin(method, METHODS), Reason.METHOD_UNSUPPORTED, lambda row: method_name(method[row]))
     faults.mark(
         (method == STORED) & (size != compressed),
         Reason.SIZE_MISMATCH,

@@ -175,7 +175,7 @@ ENTRIES = [
     _mismatch("crc_mismatch", "crc_mismatch: directory 0x1ad5be0d, local header 0x00000001", crc32=1),
     Failure("size_mismatch: stored 9 bytes in 1", two(size=9), (b"1", Reason.SIZE_MISMATCH)),
     Failure("encrypted: flags 0x0001", two(flags=1), (b"1", Reason.ENCRYPTED)),
-    Failure("method_unsupported: method 12", two(method=12), (b"1", Reason.METHOD_UNSUPPORTED)),
+    Failure("method_unsupported: method 98, ppmd", two(method=98), (b"1", Reason.METHOD_UNSUPPORTED)),
     Failure(
         "descriptor_mismatch: directory crc 0x83dcefb7, sizes 1 and 1; after the data 504b0708b7efdc830700000001000000",
         other_descriptor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from postmill.ingest.plan.make import make_plan
 from postmill.ingest.source.layout import discover
 from postmill.shards.run.options import Options
 from postmill.shards.runtime.errors import PostmillError
+from tests.ingest.archives import needs_7z, needs_zip
 from tests.ingest.pack.packing import members, run_all
 
 Entries = dict[str, bytes]  # plain bytes by name, in order
@@ -58,6 +60,20 @@ def by_zipfile(
     return write
 
 
+def by_tool(command: str) -> Writer:
+    """The entries as the files of a folder, given to a program that knows the archive as `$0`."""
+
+    def write(path: Path, entries: Entries) -> None:
+        files = path.with_suffix(".files")
+        for name, data in entries.items():
+            (files / name).parent.mkdir(parents=True, exist_ok=True)
+            (files / name).write_bytes(data)
+        subprocess.run(["sh", "-c", command, str(path)], cwd=files, check=True, stdout=subprocess.DEVNULL)
+        shutil.rmtree(files)
+
+    return write
+
+
 @pytest.fixture(scope="module")
 def expected() -> dict[str, bytes]:
     """What comes of the dataset as it was; filled by the first test."""
@@ -89,6 +105,22 @@ def check(
     ],
 )
 def test_names_as_other_writers_have_them(check: Callable[[Writer], None], write: Writer) -> None:
+    check(write)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(by_zipfile(method=zipfile.ZIP_BZIP2), id="zipfile bzip2"),
+        pytest.param(by_zipfile(method=zipfile.ZIP_LZMA), id="zipfile lzma"),
+        pytest.param(by_tool('zip -qr -Z bzip2 -s 64k "$0" .'), id="zip bzip2", marks=needs_zip),
+        *(
+            pytest.param(by_tool(f'7z a -tzip -mm={method} -mx=9 "$0" .'), id=f"7z {method}", marks=needs_7z)
+            for method in ("BZip2", "LZMA", "XZ", "Deflate64")
+        ),
+    ],
+)
+def test_methods_as_other_writers_have_them(check: Callable[[Writer], None], write: Writer) -> None:
     check(write)
 
 
