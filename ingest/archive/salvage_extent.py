@@ -14,11 +14,11 @@ import deflate
 import numpy as np
 
 from postmill.ingest.archive.salvage_header import LocalHeader, is_local_header
-from postmill.ingest.zipformat.decoder import METHODS, Decoder, make_decoder
 from postmill.ingest.zipformat.faults import EntryFault
-from postmill.ingest.zipformat.inflate import LARGEST_READ
 from postmill.ingest.zipformat.local_header import descriptor_sizes
 from postmill.ingest.zipformat.lookahead import Lookahead
+from postmill.ingest.zipformat.methods.decoder import METHODS, Decoder, make_decoder
+from postmill.ingest.zipformat.methods.inflate import LARGEST_READ
 from postmill.ingest.zipformat.signatures import (
     ARCHIVE_EXTRA_SIGNATURE,
     DESCRIPTOR,

@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from postmill.ingest.archive.salvage_extent import Extent, Extents
 from postmill.ingest.archive.salvage_header import LocalHeader, plausible, read_local_header
-from postmill.ingest.zipformat.decoder import METHODS
 from postmill.ingest.zipformat.directory_records import SCHEMA
 from postmill.ingest.zipformat.entry_names import ENDS_OPEN, decode, written_on_unix
 from postmill.ingest.zipformat.faults import EntryFault, Faults
 from postmill.ingest.zipformat.lookahead import Lookahead
+from postmill.ingest.zipformat.methods.decoder import METHODS
 from postmill.ingest.zipformat.signatures import (
     ARCHIVE_EXTRA_SIGNATURE,
     DIGITAL_SIGNATURE,

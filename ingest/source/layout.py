@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
 
+from postmill.ingest.zipformat.part_names import parse_name
 from postmill.ingest.zipformat.parts import measure
 from postmill.shards.run.sources import Locations
 from postmill.shards.runtime.addresses import is_url, split
@@ -166,8 +167,8 @@ def _absolute(path: str) -> str:
 def _find_archive(root: str, files: ArchiveFiles) -> str | None:
     """Return any part of the archive, in its folder or in the root; its siblings are found from it."""
     for folder in (Path(root, files.folder), Path(root)):
-        parts = sorted(path for path in folder.glob(f"{files.stem}.*") if path.is_file())
-        if parts:
+        found = sorted(path for path in folder.glob(f"{files.stem}.*") if path.is_file())
+        if parts := [path for path in found if parse_name(path.name) is not None] or found:
             return str(next((path for path in parts if path.suffix in (".zip", ".zipx")), parts[-1]))
     return None
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from postmill.ingest.zipformat.decoder import METHODS
 from postmill.ingest.zipformat.directory import Directory
 from postmill.ingest.zipformat.faults import Faults
+from postmill.ingest.zipformat.methods.decoder import METHODS
 from postmill.ingest.zipformat.signatures import FLAG_ENCRYPTED, LOCAL_HEADER, NOWHERE, STORED, method_name
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.ingest.zipformat.unaligned import AnyArray
@@ -30,6 +30,9 @@ def place_entries(
     if directory.kind == "disks":
         sizes = np.array([part.size for part in space.parts], dtype=np.uint64)
         starts = np.array([part.start for part in space.parts], dtype=np.uint64)
+    elif directory.starts:
+        starts = np.array(directory.starts, dtype=np.uint64)
+        sizes = np.diff(starts, append=np.uint64(space.size))
     else:
         sizes = np.array([space.size - directory.shift], dtype=np.uint64)
         starts = np.array([directory.shift], dtype=np.uint64)

@@ -6,10 +6,8 @@
     for batch in batches(space, directory):        # pa.RecordBatch of SCHEMA
         ...
 
-A block of the directory is taken apart by numpy: all record signatures are found at once, and it is checked
-that each record ends where the next begins. Where that fails, because a name or comment contains the signature,
-the block is walked record by record. Fixed fields are gathered through a view of the block that has a record at
-every byte; names through an Arrow array that has a value for every name and every gap between two.
+A block of the directory is taken apart by numpy. Fixed fields are gathered through a view of the block that has a
+record at every byte; names through an Arrow array that has a value for every name and every gap between two.
 Format: APPNOTE 6.3.10, sections 4.3.12 (directory record) and 4.5.3 (ZIP64 extra).
 """
 
@@ -30,14 +28,12 @@ from postmill.ingest.zipformat.signatures import (
     DIGITAL_SIGNATURE,
     DIRECTORY_RECORD,
     MOST_RECORD,
-    RECORD_FIELDS,
-    RECORD_LENGTHS,
     RECORD_SIGNATURE,
     UNIX_HOSTS,
 )
 from postmill.ingest.zipformat.space import BLOCK, AddressSpace
 from postmill.ingest.zipformat.stand_ins import stand_in
-from postmill.ingest.zipformat.unaligned import AnyArray, gather_records
+from postmill.ingest.zipformat.unaligned import RECORD_DTYPE, AnyArray, gather_records, record_starts
 from postmill.shards.formats.reasons import Reason
 from postmill.shards.runtime.errors import DamagedSource, PostmillError
 
@@ -60,8 +56,6 @@ SCHEMA = pa.schema(
 )
 
 _RECORD_SIZE = DIRECTORY_RECORD.size  # bytes of a record before its name
-_RECORD_WORD = int.from_bytes(RECORD_SIGNATURE, "little")
-_RECORD_DTYPE = np.dtype(RECORD_FIELDS)
 
 
 def batches(
@@ -88,7 +82,7 @@ def batches(
         take = min(block, directory.end - position)
         space.readinto(position, view[rest : rest + take])
         position, filled = position + take, rest + take
-        starts, used = _starts(buffer, filled)
+        starts, used = record_starts(buffer, filled)
         if len(starts):
             batch = _batch(buffer, filled, starts, index, space, directory)
             if strict and batch["fault"].null_count < len(starts):
@@ -129,39 +123,10 @@ def _first_fault(batch: pa.RecordBatch, space: AddressSpace) -> PostmillError:
     return PostmillError(f"{row['name']}: {row['fault']}: {row['detail']}", place=space.parts[-1].path)
 
 
-def _starts(buffer: bytearray, filled: int) -> tuple[AnyArray, int]:
-    """Return where the complete records in ``buffer`` begin, and where the last of them ends."""
-    if filled < _RECORD_SIZE or not buffer.startswith(RECORD_SIGNATURE):
-        return np.empty(0, dtype=np.int64), 0
-    words = [
-        np.flatnonzero(np.frombuffer(buffer, "<u4", (filled - k) // 4, k) == _RECORD_WORD) * 4 + k for k in range(4)
-    ]
-    starts = np.sort(np.concatenate(words), kind="stable")
-    starts = starts[starts <= filled - _RECORD_SIZE]
-    records = gather_records(buffer, filled, _RECORD_DTYPE, starts)
-    ends = starts + _RECORD_SIZE + records["name_length"] + records["extra_length"] + records["comment_length"]
-    if not np.array_equal(ends[:-1], starts[1:]):
-        return _walk(buffer, filled)
-    complete = len(starts) - int(ends[-1] > filled)
-    return starts[:complete], int(ends[complete - 1]) if complete else 0
-
-
-def _walk(buffer: bytearray, filled: int) -> tuple[AnyArray, int]:
-    starts: list[int] = []
-    start = 0
-    while start + _RECORD_SIZE <= filled and buffer.startswith(RECORD_SIGNATURE, start):
-        end = start + _RECORD_SIZE + sum(RECORD_LENGTHS.unpack_from(buffer, start))
-        if end > filled:
-            break
-        starts.append(start)
-        start = end
-    return np.array(starts, dtype=np.int64), start
-
-
 def _batch(
     buffer: bytearray, filled: int, starts: AnyArray, index: int, space: AddressSpace, directory: Directory
 ) -> pa.RecordBatch:
-    records = gather_records(buffer, filled, _RECORD_DTYPE, starts)
+    records = gather_records(buffer, filled, RECORD_DTYPE, starts)
     lengths = records["name_length"].astype(np.int64)
     named = starts + _RECORD_SIZE
     extra = named + lengths

@@ -124,6 +124,46 @@ def test_methods_as_other_writers_have_them(check: Callable[[Writer], None], wri
     check(write)
 
 
+def joined(path: Path, entries: Entries) -> None:
+    by_tool('zip -qr -s 64k "$0" .')(path, entries)
+    parts = [*sorted(path.parent.glob("*.z0?")), path]
+    content = b"".join(part.read_bytes() for part in parts)
+    for part in parts:
+        part.unlink()
+    path.write_bytes(content)
+
+
+def rubyzip(path: Path, entries: Entries) -> None:
+    by_zipfile()(path, entries)
+    content = b"PK\7\x08" + path.read_bytes()
+    path.unlink()
+    for number, start in enumerate(range(0, len(content), 50_000), 1):
+        path.with_name(f"{path.name}.{number:03d}").write_bytes(content[start : start + 50_000])
+
+
+def renamed(path: Path, entries: Entries) -> None:
+    by_tool('zip -qr -s 64k "$0" .')(path, entries)
+    for part in path.parent.glob("*.z0?"):
+        part.rename(f"{part}.zip")
+        part.with_name(f"._{part.name}.zip").write_bytes(b"\0\5\x16\7")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(joined, id="joined with cat", marks=needs_zip),
+        pytest.param(rubyzip, id="rubyzip"),
+        pytest.param(renamed, id="renamed by a browser", marks=needs_zip),
+        *(
+            pytest.param(by_tool(f'zip -qr "$0" . && split -b 50k {options} && rm "$0"'), id=options, marks=needs_zip)
+            for options in ('"$0" "$0".part-', '-d "$0" "$0".part', '-d "$0" "$0"-', '"$0" "$0"', '"$0" "$0"_')
+        ),
+    ],
+)
+def test_parts_as_people_make_them(check: Callable[[Writer], None], write: Writer) -> None:
+    check(write)
+
+
 @pytest.mark.parametrize(
     ("write", "told", "hint"),
     [

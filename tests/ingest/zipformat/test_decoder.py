@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from postmill.ingest.archive.large_entries import plain_pieces
-from postmill.ingest.zipformat.bzip2_lzma import MOST_DICTIONARY
-from postmill.ingest.zipformat.decoder import METHODS, MOST_PIECE, make_decoder
 from postmill.ingest.zipformat.faults import EntryFault
+from postmill.ingest.zipformat.methods.bzip2_lzma import MOST_DICTIONARY
+from postmill.ingest.zipformat.methods.decoder import METHODS, MOST_PIECE, make_decoder
 from postmill.ingest.zipformat.parts import find_parts
 from postmill.ingest.zipformat.signatures import LZMA, STORED, XZ
 from postmill.ingest.zipformat.space import AddressSpace

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmill.ingest.zipformat import inflate as inflate_module
-from postmill.ingest.zipformat.decoder import METHODS
 from postmill.ingest.zipformat.faults import EntryFault
-from postmill.ingest.zipformat.inflate import inflate
+from postmill.ingest.zipformat.methods import inflate as inflate_module
+from postmill.ingest.zipformat.methods.decoder import METHODS
+from postmill.ingest.zipformat.methods.inflate import inflate
 from postmill.ingest.zipformat.signatures import BZIP2, LZMA, STORED, XZ, ZSTANDARD
 from postmill.shards.formats.reasons import Reason
 from tests.ingest.archives import lzma_without_end, pack

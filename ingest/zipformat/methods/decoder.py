@@ -21,8 +21,8 @@ from typing import Protocol
 
 import zstandard
 
-from postmill.ingest.zipformat.bzip2_lzma import Bzip2OrXz, Lzma, bzip2_stream, xz_stream
 from postmill.ingest.zipformat.faults import EntryFault
+from postmill.ingest.zipformat.methods.bzip2_lzma import Bzip2OrXz, Lzma, bzip2_stream, xz_stream
 from postmill.ingest.zipformat.signatures import (
     BZIP2,
     DEFLATE,

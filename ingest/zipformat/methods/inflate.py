@@ -11,8 +11,8 @@ import zlib
 
 import deflate
 
-from postmill.ingest.zipformat.decoder import check_end, make_decoder
 from postmill.ingest.zipformat.faults import EntryFault
+from postmill.ingest.zipformat.methods.decoder import check_end, make_decoder
 from postmill.ingest.zipformat.signatures import (
     BZIP2,
     DEFLATE,
