@@ -28,7 +28,7 @@ _HINTS = {
 class _LeftOut(NamedTuple):
     """A row of ``select_left_out.sql``: posts, or entries of an archive; without a reason those that are usable."""
 
-    what: str
+    archive: str | None
     reason: str | None
     number: int
     example: str | None
@@ -43,9 +43,9 @@ def nothing_found(db: duckdb.DuckDBPyConnection, mapped_posts: int) -> PostmillE
         mapped_posts: How many the mapping has.
     """
     rows = [_LeftOut(*row) for row in joins.query(db, "select_left_out").fetchall()]
-    posts = ", ".join(f"{row.number:,} {row.reason}" for row in rows if row.what == "posts")
-    entries = "; ".join(_entries(archive, [row for row in rows if row.what == archive]) for archive in ARCHIVES)
-    left_out = sorted((row.number, Reason(row.reason)) for row in rows if row.what in ARCHIVES and row.reason)
+    posts = ", ".join(f"{row.number:,} {row.reason}" for row in rows if row.archive is None)
+    entries = "; ".join(_entries(archive, [row for row in rows if row.archive == archive]) for archive in ARCHIVES)
+    left_out = sorted((row.number, Reason(row.reason)) for row in rows if row.archive and row.reason)
     return PostmillError(
         f"none of the {mapped_posts:,} mapped posts has its metadata and a picture in the archives"
         + (f" ({posts}); {entries}" if posts else f"; {entries}"),

@@ -64,6 +64,10 @@ def write_tables(
     totals = joins.totals(db)
     if not totals.planned_posts:
         raise nothing_found(db, totals.mapped_posts)
+    for archive, companions in joins.query(db, "select_companions").fetchall():
+        progress.note(
+            f"{archive} archive: {companions:,} files that macOS put beside others (__MACOSX, ._NAME) are left out"
+        )
     with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
         windows = WindowTable(dict(joins.query(db, "select_local_shards").fetchall()))
         reasons: Counter[str] = Counter()

@@ -17,6 +17,7 @@ from postmill.ingest.zipformat.parts import measure
 from postmill.shards.run.sources import Locations
 from postmill.shards.runtime.addresses import is_url, split
 from postmill.shards.runtime.errors import UsageError
+from postmill.shards.runtime.file_names import check_text
 
 INFO_SUFFIX = ".info"
 _COMPRESSIONS = ("", ".gz", ".zst")  # of the text files, by the ending of their names
@@ -151,7 +152,11 @@ def source_words(locations: Locations) -> str:
 
 
 def absolute(locations: Locations) -> Locations:
-    """Return ``locations`` as they are to be found from any folder; addresses stay as they are."""
+    """Return ``locations`` as they are to be found from any folder; addresses stay as they are.
+
+    Raises:
+        UsageError: A path is not UTF-8.
+    """
     return Locations(**{name: _absolute(path) for name, path in asdict(locations).items()})
 
 
@@ -160,8 +165,12 @@ def _count(paths: Mapping[str, str | None]) -> int:
 
 
 def _absolute(path: str) -> str:
+    if is_url(path):
+        return path
     # A link stays one: behind that of one part, the others may lie elsewhere.
-    return path if is_url(path) else str(Path(path).absolute())
+    local = str(Path(path).absolute())
+    check_text(local)
+    return local
 
 
 def _find_archive(root: str, files: ArchiveFiles) -> str | None:

@@ -124,6 +124,30 @@ def test_methods_as_other_writers_have_them(check: Callable[[Writer], None], wri
     check(write)
 
 
+def by_finder(path: Path, entries: Entries) -> None:
+    """With a companion of each file, in a folder of its own or beside it."""
+    companions = [name.replace("/", "/._") for name in entries]
+    names = [*companions[:3], *(f"__MACOSX/{name}" for name in companions[3:])]
+    by_zipfile()(path, {**entries, **dict.fromkeys(names, b"\0\5\x16\7")})
+
+
+def test_companions_of_macos_are_left_out_and_told_once(
+    carousels: tuple[Path, dict[str, bytes]],
+    check: Callable[[Writer], None],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    caplog.set_level("INFO")
+    check(by_finder)
+    caplog.clear()
+    _, counts = make_plan(discover(str(tmp_path / "copy")), tmp_path / "again", Options())
+    assert counts.faults == 0
+    assert [record.message for record in caplog.records if "macOS" in record.message] == [
+        f"{archive} archive: {number} files that macOS put beside others (__MACOSX, ._NAME) are left out"
+        for archive, number in (("metadata", 60), ("images", 100))
+    ]
+
+
 def joined(path: Path, entries: Entries) -> None:
     by_tool('zip -qr -s 64k "$0" .')(path, entries)
     parts = [*sorted(path.parent.glob("*.z0?")), path]
