@@ -41,6 +41,7 @@ class Directory:
     warnings: list[str] = field(default_factory=list, compare=False)  # `batches` adds what it finds
     beyond: Counter[int] = field(default_factory=Counter, compare=False)  # entries behind the end of a disk
     starts: tuple[int, ...] = ()  # of disks that were joined in one file: where each begins
+    wrapped: bool = False  # offsets are modulo 4 GiB, in the order of the entries
 
 
 def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
@@ -65,7 +66,7 @@ def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
                 hint="check that the last part (usually NAME.zip) is there and was transferred whole",
             ),
         )
-    fitting, shift, starts, warnings = choose_end(space, ends)
+    fitting, shift, starts, wrapped, warnings = choose_end(space, ends)
     if len(fitting) > 1:
         where = " and ".join(str(end.position) for end in fitting[:4])
         raise PostmillError(
@@ -85,7 +86,7 @@ def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
     kind, start = _kind(space, end, starts), end.limit - end.directory_size
     if kind == "disks":
         warnings += _odd_sizes(space)  # no contradiction, so not for `strict`; slices have been proved by their sum
-    return Directory(kind, start, end.limit, end.entries, end.zip64, shift, warnings, starts=starts)
+    return Directory(kind, start, end.limit, end.entries, end.zip64, shift, warnings, starts=starts, wrapped=wrapped)
 
 
 def _kind(space: AddressSpace, end: EndRecord, starts: tuple[int, ...]) -> Kind:

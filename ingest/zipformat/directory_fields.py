@@ -11,10 +11,25 @@ import numpy as np
 from postmill.ingest.zipformat.directory import Directory
 from postmill.ingest.zipformat.faults import Faults
 from postmill.ingest.zipformat.methods.decoder import METHODS
-from postmill.ingest.zipformat.signatures import FLAG_ENCRYPTED, LOCAL_HEADER, NOWHERE, STORED, method_name
+from postmill.ingest.zipformat.signatures import FLAG_ENCRYPTED, LOCAL_HEADER, NOWHERE, STORED, WRAP, method_name
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.ingest.zipformat.unaligned import AnyArray
 from postmill.shards.formats.reasons import Reason
+
+
+class Unwrapper:
+    """Counts offsets on that begin anew after 4 GiB, batch after batch; entries come in the order of their places."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._turns = 0
+
+    def __call__(self, offset: AnyArray) -> AnyArray:
+        """Return what the next offsets (uint64, bytes) are in truth."""
+        turns = self._turns + np.cumsum(offset < np.append(np.uint64(self._last), offset[:-1]))
+        self._last, self._turns = int(offset[-1]), int(turns[-1])
+        true: AnyArray = offset + turns.astype(np.uint64) * np.uint64(WRAP)
+        return true
 
 
 def place_entries(

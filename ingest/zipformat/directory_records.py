@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from postmill.ingest.zipformat.directory import Directory
-from postmill.ingest.zipformat.directory_fields import check_fields, place_entries
+from postmill.ingest.zipformat.directory_fields import Unwrapper, check_fields, place_entries
 from postmill.ingest.zipformat.entry_names import ENDS_OPEN, decode, mend_all, suspicious
 from postmill.ingest.zipformat.extra_fields import find_extras, zip64_values
 from postmill.ingest.zipformat.faults import Faults
@@ -78,13 +78,14 @@ def batches(
     buffer = bytearray(block + MOST_RECORD)
     view = memoryview(buffer)
     position, rest, index = directory.start, 0, 0
+    unwrap = Unwrapper() if directory.wrapped else None
     while position < directory.end:
         take = min(block, directory.end - position)
         space.readinto(position, view[rest : rest + take])
         position, filled = position + take, rest + take
         starts, used = record_starts(buffer, filled)
         if len(starts):
-            batch = _batch(buffer, filled, starts, index, space, directory)
+            batch = _batch(buffer, filled, starts, index, space, directory, unwrap)
             if strict and batch["fault"].null_count < len(starts):
                 raise _first_fault(batch, space)
             yield batch
@@ -124,7 +125,13 @@ def _first_fault(batch: pa.RecordBatch, space: AddressSpace) -> PostmillError:
 
 
 def _batch(
-    buffer: bytearray, filled: int, starts: AnyArray, index: int, space: AddressSpace, directory: Directory
+    buffer: bytearray,
+    filled: int,
+    starts: AnyArray,
+    index: int,
+    space: AddressSpace,
+    directory: Directory,
+    unwrap: Unwrapper | None,
 ) -> pa.RecordBatch:
     records = gather_records(buffer, filled, RECORD_DTYPE, starts)
     lengths = records["name_length"].astype(np.int64)
@@ -136,6 +143,8 @@ def _batch(
     raw = _raw_names(buffer, named, lengths)
     names = _names(buffer, raw, records, extra, unicode_path, faults)
     size, compressed, offset, disk = zip64_values(buffer, filled, records, zip64_starts, zip64_lengths, faults)
+    if unwrap is not None:
+        offset = unwrap(offset)
     absolute = place_entries(space, directory, offset, disk, lengths, compressed, faults)
     check_fields(records["method"], records["flags"], size, compressed, faults)
 

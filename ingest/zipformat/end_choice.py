@@ -2,8 +2,8 @@
 
 It is the one whose comment ends where the archive ends and whose directory ends where it begins. If there is none, one
 file, or its slices, with something in front of it is taken with its offsets corrected, or something behind it is left
-out, or parts that were joined in one file are told apart (:mod:`.joined`). These are warnings, and errors if
-``strict``. Anything else, two right ones included, is refused.
+out, or offsets that ran over are counted on, or parts that were joined in one file are told apart (:mod:`.joined`).
+These are warnings, and errors if ``strict``. Anything else, two right ones included, is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from postmill.ingest.zipformat.end_record import EndRecord
 from postmill.ingest.zipformat.joined import joined_starts
 from postmill.ingest.zipformat.part_names import LAST, parse_name
-from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATURE, RECORD_SIGNATURE, SPLIT_MARKER
+from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATURE, RECORD_SIGNATURE, SPLIT_MARKER, WRAP
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.runtime.errors import DamagedSource
 
@@ -25,6 +25,7 @@ class EndChoice(NamedTuple):
     fitting: list[EndRecord]
     shift: int = 0
     starts: tuple[int, ...] = ()
+    wrapped: bool = False
     warnings: Sequence[str] = ()
 
 
@@ -34,6 +35,9 @@ def choose_end(space: AddressSpace, ends: list[EndRecord]) -> EndChoice:
     if fitting := [end for end in reaching if _fits(space, end, 0)]:
         return EndChoice(fitting)
     shifts = [(end, directory_shift(end)) for end in reaching if end.disk == 0 and end.directory_size]
+    if fitting := [end for end, shift in shifts if shift > 0 and _is_wrapped(space, end, shift)]:
+        told = "offsets are counted modulo 4 GiB, as by macOS; they are worked out from the order of the entries"
+        return EndChoice(fitting, wrapped=True, warnings=[told])
     if fitting := [end for end, shift in shifts if shift > 0 and _fits(space, end, shift)]:
         shift = directory_shift(fitting[0])
         if any(start < shift and space.read(start, 4) == LOCAL_SIGNATURE for start in (0, 4)):
@@ -53,7 +57,7 @@ def choose_end(space: AddressSpace, ends: list[EndRecord]) -> EndChoice:
         if starts := _joined_starts(space, end):
             told = f"{len(starts)} parts were joined in one file; where each begins is worked out from its entries"
             behind = [_left_out(space, end)] if end.reaches < space.size else []
-            return EndChoice([end], 0, starts, [told, *behind])
+            return EndChoice([end], starts=starts, warnings=[told, *behind])
     return EndChoice([])
 
 
@@ -93,8 +97,21 @@ def _fits(space: AddressSpace, end: EndRecord, shift: int) -> bool:
     signature, *_, offset = DIRECTORY_RECORD.unpack(space.read(start, DIRECTORY_RECORD.size))
     if signature != RECORD_SIGNATURE:
         return False
-    if shift == 0:
-        return True
     # A corrected offset must prove itself on the first entry, or stay unused.
-    local = offset + shift
-    return bool(local + 4 <= space.size and space.read(local, 4) == LOCAL_SIGNATURE)
+    return shift == 0 or _has_entry(space, offset + shift)
+
+
+def _is_wrapped(space: AddressSpace, end: EndRecord, shift: int) -> bool:
+    """Tell whether the directory lies multiples of 4 GiB behind its stated offset, and the first entry at its own.
+
+    A writer without ZIP64 that does not mind cuts off what has more than 32 bits.
+    """
+    start = end.limit - end.directory_size
+    if end.zip64 or end.broken or shift % WRAP or end.directory_size < DIRECTORY_RECORD.size:
+        return False
+    signature, *_, offset = DIRECTORY_RECORD.unpack(space.read(start, DIRECTORY_RECORD.size))
+    return signature == RECORD_SIGNATURE and _has_entry(space, offset)
+
+
+def _has_entry(space: AddressSpace, offset: int) -> bool:
+    return bool(offset + 4 <= space.size and space.read(offset, 4) == LOCAL_SIGNATURE)

@@ -62,6 +62,7 @@ RECORD_FIELDS = [
 # A field that is all ones has its value in a ZIP64 record or extra field (4.4.1.4, 4.5.3).
 SENTINEL16 = 0xFFFF
 SENTINEL32 = 0xFFFF_FFFF
+WRAP = 1 << 32  # bytes after which offsets begin anew where a writer knows no ZIP64
 NOWHERE = 0xFFFF_FFFF_FFFF_FFFF  # ours: the offset of an entry that lies in no part
 
 # Bytes at most: lengths of names, extra fields and comments have 2 bytes.
