@@ -148,16 +148,19 @@ def _batch(
     absolute = place_entries(space, directory, offset, disk, lengths, compressed, faults)
     check_fields(records["method"], records["flags"], size, compressed, faults)
 
-    last = np.where(lengths > 0, np.frombuffer(buffer, np.uint8)[named + np.maximum(lengths, 1) - 1], 0)
+    last = np.frombuffer(buffer, np.uint8)[named + np.maximum(lengths, 1) - 1]
+    is_dir = (last == ord("/")) & (lengths > 0)
     backslash = last == ord("\\")
-    faults.mark(backslash & (size > 0), Reason.NAME_HOSTILE, lambda row: ENDS_OPEN)
+    if backslash.any():
+        faults.mark(backslash & (lengths > 0) & (size > 0), Reason.NAME_HOSTILE, lambda row: ENDS_OPEN)
+        is_dir |= backslash & (lengths > 0) & (size == 0)
     columns = [
         np.arange(index, index + len(starts), dtype=np.uint64),
         absolute,
         compressed,
         size,
         *(np.ascontiguousarray(records[name]) for name in ("crc32", "method", "flags", "name_length")),
-        (last == ord("/")) | (backslash & (size == 0)),
+        is_dir,
     ]
     arrays = [pa.array(column) for column in columns]
     return pa.RecordBatch.from_arrays([arrays[0], names, raw, *arrays[1:], *faults.columns()], schema=SCHEMA)
