@@ -125,12 +125,12 @@ def discover(
     sources = {name: path or paths.get(name) for name, path in named.items()}
     if known is not None and (folder is None or _count(paths)):  # a folder with nothing in it is another one
         sources = {name: path or asdict(known)[name] for name, path in sources.items()}
-    missing = [f"--{name} ({layout.names()[name]})" for name, path in sources.items() if path is None]
+    missing = {name: layout.names()[name] for name, path in sources.items() if path is None}
     if missing:
         raise UsageError(
-            f"has no {', no '.join(missing)}",
+            f"has no {', no '.join(f'--{name} ({place})' for name, place in missing.items())}",
             place=folder or "the command line",
-            hint="SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown",
+            hint=_where_they_may_be(None if folder is None or is_url(folder) else Path(folder), list(missing.values())),
         )
     return Locations(**{name: path for name, path in sources.items() if path is not None})
 
@@ -158,6 +158,20 @@ def absolute(locations: Locations) -> Locations:
         UsageError: A path is not UTF-8.
     """
     return Locations(**{name: _absolute(path) for name, path in asdict(locations).items()})
+
+
+def _where_they_may_be(root: Path | None, missing: Sequence[str]) -> str:
+    """Say what to do about sources that are not below ``root``, by what is there in their place."""
+    hint = "SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown"
+    if root is None:
+        return hint
+    links = [name for name in missing if (root / name).is_symlink()]
+    if links:
+        return f"{links[0]} is a link to a file that is not here: fetch that, as `git annex get` and `dvc pull` do"
+    packed = sorted(path.name for path in root.glob("*.zip"))
+    if packed and len(missing) == len(LAYOUTS[0].names()):
+        return f"{hint}; if {packed[0]} is how it was downloaded, unpack that first: the parts lie within it"
+    return hint
 
 
 def _count(paths: Mapping[str, str | None]) -> int:
