@@ -37,7 +37,7 @@ class Directory:
     end: int
     entries: int  # as the end record counts them; the records themselves decide
     zip64: bool
-    shift: int  # to add to every offset: bytes in front of the archive
+    shift: int  # to add to every offset: bytes in front of the archive; negative where some are gone
     warnings: list[str] = field(default_factory=list, compare=False)  # `batches` adds what it finds
     beyond: Counter[int] = field(default_factory=Counter, compare=False)  # entries behind the end of a disk
     starts: tuple[int, ...] = ()  # of disks that were joined in one file: where each begins

@@ -50,7 +50,7 @@ def place_entries(
         sizes = np.diff(starts, append=np.uint64(space.size))
     else:
         sizes = np.array([space.size - directory.shift], dtype=np.uint64)
-        starts = np.array([directory.shift], dtype=np.uint64)
+        starts = np.array([directory.shift]).astype(np.uint64)  # of a negative one sums run over to what is meant
     faults.mark(
         disk >= len(sizes),
         Reason.PART_MISSING,
@@ -58,7 +58,7 @@ def place_entries(
     )
     part = np.minimum(disk, len(sizes) - 1)
     # At the very end of a part some writers have not yet turned to the next one.
-    outside = (offset > sizes[part]) | (disk >= len(sizes))
+    outside = (offset > sizes[part]) | (disk >= len(sizes)) | (offset < np.uint64(max(-directory.shift, 0)))
     directory.beyond.update(disk[outside & (disk < len(sizes))].tolist())
     absolute = np.where(outside, np.uint64(NOWHERE), starts[part] + np.where(outside, np.uint64(0), offset))
     limit = np.uint64(directory.start)

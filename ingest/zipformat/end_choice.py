@@ -1,9 +1,10 @@
 """Which of the end records counts, and how the archive is to be read by it.
 
 It is the one whose comment ends where the archive ends and whose directory ends where it begins. If there is none, one
-file, or its slices, with something in front of it is taken with its offsets corrected, or something behind it is left
-out, or offsets that ran over are counted on, or parts that were joined in one file are told apart (:mod:`.joined`).
-These are warnings, and errors if ``strict``. Anything else, two right ones included, is refused.
+file, or its slices, with something in front of it, or without what stood there, is taken with its offsets corrected, or
+something behind it is left out, or offsets that ran over are counted on, or parts that were joined in one file are told
+apart (:mod:`.joined`). These are warnings, and errors if ``strict``. Anything else is
+refused, two right ones included.
 """
 
 from __future__ import annotations
@@ -38,8 +39,11 @@ def choose_end(space: AddressSpace, ends: list[EndRecord]) -> EndChoice:
     if fitting := [end for end, shift in shifts if shift > 0 and _is_wrapped(space, end, shift)]:
         told = "offsets are counted modulo 4 GiB, as by macOS; they are worked out from the order of the entries"
         return EndChoice(fitting, wrapped=True, warnings=[told])
-    if fitting := [end for end, shift in shifts if shift > 0 and _fits(space, end, shift)]:
+    if fitting := [end for end, shift in shifts if shift and _fits(space, end, shift)]:
         shift = directory_shift(fitting[0])
+        if shift < 0:
+            told = f"{-shift} bytes that stood in front of the archive are gone; offsets are corrected by as much"
+            return EndChoice(fitting, shift, warnings=[told])
         if any(start < shift and space.read(start, 4) == LOCAL_SIGNATURE for start in (0, 4)):
             if len(space.parts) > 1:
                 return EndChoice([])  # a slice of another archive, or the first one twice
@@ -56,6 +60,8 @@ def choose_end(space: AddressSpace, ends: list[EndRecord]) -> EndChoice:
     for end in ends:
         if starts := _joined_starts(space, end):
             told = f"{len(starts)} parts were joined in one file; where each begins is worked out from its entries"
+            if not any(starts):
+                told = f"it is counted as the last of {len(starts)} parts, and all entries are in it"
             behind = [_left_out(space, end)] if end.reaches < space.size else []
             return EndChoice([end], starts=starts, warnings=[told, *behind])
     return EndChoice([])
@@ -114,4 +120,4 @@ def _is_wrapped(space: AddressSpace, end: EndRecord, shift: int) -> bool:
 
 
 def _has_entry(space: AddressSpace, offset: int) -> bool:
-    return bool(offset + 4 <= space.size and space.read(offset, 4) == LOCAL_SIGNATURE)
+    return bool(0 <= offset <= space.size - 4 and space.read(offset, 4) == LOCAL_SIGNATURE)

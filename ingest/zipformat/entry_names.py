@@ -119,6 +119,11 @@ def suspicious(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int32]) -> n
     return np.flatnonzero(rows)
 
 
+def same_name(first: bytes, second: bytes) -> bool:
+    """Tell whether the raw names in the two headers of an entry are one, whatever separates its folders in each."""
+    return first == second or first.replace(b"\\", b"/") == second.replace(b"\\", b"/")
+
+
 def mend_all(names: pa.BinaryArray) -> pa.BinaryArray:
     """Do to raw names what :func:`decode` does to decoded ones; right for those that are not suspicious afterwards."""
     return pc.replace_substring_regex(pc.replace_substring(names, b"\\", b"/"), rb"^(\./)+", b"")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from postmill.ingest.zipformat.entry_names import same_name
 from postmill.ingest.zipformat.extra_fields import find_extras, zip64_values
 from postmill.ingest.zipformat.faults import Faults
 from postmill.ingest.zipformat.local_header import header_size
@@ -58,12 +59,12 @@ def joined_starts(space: AddressSpace, start: int, end: int, disks: int) -> tupl
     """
     first: dict[int, _Record] = {}
     last: dict[int, _Record] = {}
-    if not _find_edges(space, start, end, first, last) or 0 not in first or max(first) >= disks:
+    if not _find_edges(space, start, end, first, last) or not first or max(first) >= disks:
         return None
-    if not _is_there(space, first[0].offset, first[0]):
+    numbers = sorted(first)  # from 0 but for writers that count from 1
+    if not _is_there(space, first[numbers[0]].offset, first[numbers[0]]):
         return None
-    known = {0: 0}
-    numbers = sorted(first)
+    known = {numbers[0]: 0}
     for number, following in pairwise(numbers):
         behind = _behind(space, known[number] + last[number].offset, last[number])
         places = (behind + between for between in _BETWEEN)
@@ -71,6 +72,7 @@ def joined_starts(space: AddressSpace, start: int, end: int, disks: int) -> tupl
         if place is None or place < first[following].offset:
             return None
         known[following] = place - first[following].offset
+    known = dict.fromkeys(range(numbers[0]), 0) | known
     starts: list[int] = []
     for number in reversed(range(disks)):  # a part in which no entry begins has none to be sought from there
         starts.append(known.get(number, starts[-1] if starts else start))
@@ -114,7 +116,7 @@ def _is_there(space: AddressSpace, place: int, record: _Record) -> bool:
     if place < 0 or place + length > space.size:
         return False
     content = space.read(place, length)
-    return content.startswith(LOCAL_SIGNATURE) and content.endswith(record.raw_name)
+    return content.startswith(LOCAL_SIGNATURE) and same_name(content[LOCAL_HEADER.size :], record.raw_name)
 
 
 def _behind(space: AddressSpace, place: int, record: _Record) -> int:

@@ -94,9 +94,19 @@ def check(
     return same
 
 
+def with_two_separators(path: Path, entries: Entries) -> None:
+    """Backslashes in the local headers alone."""
+    by_zipfile(separator="\\")(path, entries)
+    content = path.read_bytes()
+    start = int.from_bytes(content[-6:-2], "little")
+    directory = content[start:].replace(b"info\\", b"info/").replace(b"image\\", b"image/")
+    path.write_bytes(content[:start] + directory)
+
+
 @pytest.mark.parametrize(
     "write",
     [
+        pytest.param(with_two_separators, id="both separators"),
         pytest.param(by_zipfile(separator="\\", host=0), id="PowerShell 5"),
         pytest.param(by_zipfile(separator="\\", host=3), id="Go on Windows"),
         pytest.param(by_zipfile(prefix="./"), id="bsdtar"),
