@@ -127,7 +127,8 @@ def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
         cause = (
             f"there are {abs(distance)} bytes {'more' if distance > 0 else 'fewer'} than its end record accounts for"
         )
-    odd = [part.name for part in parts[:-1] if part.size != _usual_size(space)]
+    usual = _usual_size(space)
+    odd = [part.name for part in parts[:-1] if part.size != usual]
     if odd:
         cause += f"; of an unusual size: {', '.join(odd[:_NAMED])}"
     hint = "a part was cut short, is there twice, or belongs to another archive: compare sizes with the source"

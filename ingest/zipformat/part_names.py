@@ -38,14 +38,15 @@ class Scheme:
 
 # Letters of three and more begin with `a` in any set that was met, unlike the endings `.bak`, `.tmp` and `.part`.
 _LETTERS = r"(?P<letters>[a-z]{1,2}|(?!asc$)a[a-z]{2,3})"
+_WORD = r"(?:part|split|chunk|piece|vol)"
 _SCHEMES = (
     Scheme(re.compile(r"(?P<stem>.+)\.z(?P<number>\d{1,9})(?:\.zip)?", re.IGNORECASE), ".zip"),
     Scheme(re.compile(r"(?P<stem>.+)\.zx(?P<number>\d{1,9})(?:\.zipx)?", re.IGNORECASE), ".zipx"),
     Scheme(re.compile(r"(?P<stem>.+\.zipx?)\.(?P<number>\d{1,9})", re.IGNORECASE), None),
     Scheme(re.compile(r"(?P<stem>.+)\.(?P<number>\d{2,9})"), None),
-    Scheme(re.compile(r"(?P<stem>.+\.zipx?[._-]?(?:part)?[._-]?)(?P<number>\d{1,9})(?:of\d+)?", re.IGNORECASE), None),
-    Scheme(re.compile(r"(?P<stem>.+\.zipx?(?:[._-]|[._-]?part[._-]?))" + _LETTERS), None),
-    Scheme(re.compile(r"(?P<stem>.+\.(?:zipx?|part[._-]?))(?P<letters>[a-z]{2})"), None),
+    Scheme(re.compile(rf"(?P<stem>.+\.zipx?[._-]?{_WORD}?[._-]?)(?P<number>\d{{1,9}})(?:of\d+)?", re.IGNORECASE), None),
+    Scheme(re.compile(rf"(?P<stem>.+(?i:\.zipx?)(?:[._-]|[._-]?{_WORD}[._-]?)){_LETTERS}"), None),
+    Scheme(re.compile(r"(?P<stem>.+\.(?:(?i:zipx?)|part[._-]?))(?P<letters>[a-z]{2})"), None),
 )
 
 
