@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from postmill.ingest.zipformat.end_choice import choose_end, directory_shift
@@ -20,6 +21,7 @@ from postmill.ingest.zipformat.parts import strangers
 from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATURE, SPLIT_MARKER
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.ingest.zipformat.stand_ins import stand_ins
+from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import DamagedSource, PostmillError
 
 _NAMED = 8  # parts in a message, at most
@@ -136,18 +138,20 @@ def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
 
 
 def _beside(space: AddressSpace, error: PostmillError) -> PostmillError:
-    """Point to files that may be the parts of ``space`` under names that show no order, where there are such."""
+    """Point to where the parts of ``space`` may be under other names: beside it, or beside what it is a link to."""
+    last = space.parts[-1]
     names = strangers(space.parts)
-    if not names:
-        return error
-    pattern = f"{folder_of(space.parts[-1].path)}{beginning(space.parts[-1].name)}*"
-    named = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
-    return type(error)(
-        error.cause,
-        place=error.place,
-        hint=f"{error.hint}; beside it lie {named}: if these are parts of it, name all by a pattern in quotes, in "
-        f"whose order they are, such as '{pattern}'",
-    )
+    hint = error.hint
+    if names:
+        pattern = f"{folder_of(last.path)}{beginning(last.name)}*"
+        named = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+        hint = (
+            f"{hint}; beside it lie {named}: if these are parts of it, name all by a pattern in quotes, in whose order "
+            f"they are, such as '{pattern}'"
+        )
+    elif len(space.parts) == 1 and not is_url(last.path) and Path(last.path).is_symlink():
+        hint = f"{hint}; it is a link: if the other parts lie beside {Path(last.path).resolve()}, name that"
+    return type(error)(error.cause, place=error.place, hint=hint)
 
 
 def _stand_ins(space: AddressSpace) -> DamagedSource | None:

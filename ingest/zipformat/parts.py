@@ -151,7 +151,10 @@ def strangers(parts: Sequence[Part]) -> list[str]:
         return []
     known = {part.name for part in parts}
     begins, companions = beginning(parts[-1].name), tuple(f"{name}." for name in known)
-    names = map(file_name, _files(Path(parts[-1].path).parent.iterdir()))
+    try:
+        names = list(map(file_name, _files(Path(parts[-1].path).parent.iterdir())))
+    except OSError:  # a folder that may be entered and not listed
+        return []
     return [name for name in names if name.startswith(begins) and name not in known and not name.startswith(companions)]
 
 

@@ -92,6 +92,13 @@ def test_parts_under_names_that_show_no_order_are_pointed_to(tmp_path: Path, spl
         assert read_directory(space, strict=True).kind == "bytes"
 
 
+@of_disks
+def test_a_link_to_one_part_points_to_where_the_others_lie(tmp_path: Path, split_set: SplitSet) -> None:
+    parts = split_set.put(tmp_path / "set")
+    (tmp_path / "pictures.zip").symlink_to(parts[-1])
+    assert f"the other parts lie beside {parts[-1].resolve()}" in (refusal(tmp_path / "pictures.zip").hint or "")
+
+
 @of_slices
 def test_a_slice_twice(tmp_path: Path, split_set: SplitSet) -> None:
     parts = split_set.put(tmp_path / "set")
