@@ -140,7 +140,12 @@ def _pieces(stream: _Stream, data: bytes) -> Iterator[bytes]:
         try:
             piece = stream.decompress(data, _OUTPUT)
         except (OSError, lzma.LZMAError) as error:  # bz2 has no exception of its own
-            raise EntryFault(Reason.DATA_CORRUPT, str(error)) from error
+            # Only the words tell a dictionary beyond the limit from damage, which another copy would mend.
+            beyond = str(error) == "Memory usage limit exceeded"
+            reason = Reason.METHOD_UNSUPPORTED if beyond else Reason.DATA_CORRUPT
+            raise EntryFault(
+                reason, f"xz with a dictionary beyond {MOST_DICTIONARY:,} bytes" if beyond else str(error)
+            ) from error
         data = b""
         if piece:
             yield piece

@@ -99,8 +99,9 @@ def test_a_dictionary_beyond_the_limit_is_named(size: int | None) -> None:
     data = lzma_head(dictionary=MOST_DICTIONARY + 1) + bytes(100)
     with pytest.raises(EntryFault, match="a dictionary of 268,435,457 bytes"):
         list(make_decoder(LZMA, size).feed(data))
-    with pytest.raises(EntryFault):
+    with pytest.raises(EntryFault, match="xz with a dictionary beyond 268,435,456 bytes") as caught:
         list(make_decoder(XZ, size).feed(xz_of_dictionary(40)))
+    assert caught.value.reason is Reason.METHOD_UNSUPPORTED
 
 
 def test_a_dictionary_is_no_larger_than_the_data_it_is_for() -> None:
