@@ -184,9 +184,11 @@ def _joined(space: AddressSpace, end: EndRecord, counted: int) -> PostmillError 
     if directory_shift(end) <= 0 or space.read(0, 4) not in (SPLIT_MARKER, LOCAL_SIGNATURE):
         return None
     return DamagedSource(
-        f"{counted} parts look joined in this file, and its directory counts from the beginnings of the parts",
+        f"{counted} parts look joined in this file, but not all, or not in order: where one ends, the next one of the "
+        "directory does not begin",
         place=last,
-        hint="name the parts as they were, which need no joining",
+        hint="name the parts as they were, which need no joining; or join all of them anew by number, for a shell "
+        "sorts z100 before z11",
     )
 
 
