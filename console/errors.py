@@ -21,6 +21,7 @@ from postmill.console.output import err
 from postmill.shards.runtime import interrupt
 from postmill.shards.runtime.addresses import redacted
 from postmill.shards.runtime.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, DamagedSource, Interrupted, PostmillError
+from postmill.shards.runtime.file_names import check_text
 from postmill.shards.runtime.printable import printable
 
 OUT_OF_MEMORY = b"""error: out of memory
@@ -74,6 +75,9 @@ def _run(app: typer.Typer) -> int:
     """Run the command line and show its error, if there is one; return the exit code."""
     try:
         with interrupt.interruptible():
+            if sys.argv[1:2] != ["inspect"]:  # which writes no file that would have to tell of them
+                for word in sys.argv[1:]:
+                    check_text(word)
             code: int | None = app(standalone_mode=False)
             streams.flush()
         return code or EXIT_DONE

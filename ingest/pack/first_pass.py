@@ -13,8 +13,8 @@ from postmill.ingest.pack.post_shard import pack_shard
 from postmill.ingest.pack.second_look import look_again
 from postmill.ingest.zipformat.faults import EntryFault
 from postmill.ingest.zipformat.forward import Forward
-from postmill.ingest.zipformat.inflate import inflate
 from postmill.ingest.zipformat.local_headers import Expected, locate_all, locate_one
+from postmill.ingest.zipformat.methods.inflate import inflate
 from postmill.ingest.zipformat.space import BLOCK, AddressSpace
 from postmill.shards.formats import plan, spool
 from postmill.shards.formats.counts import SpoolCounts

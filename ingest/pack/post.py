@@ -18,7 +18,7 @@ from postmill.ingest.source.influencers import Influencer
 from postmill.ingest.source.layout import metadata_entry, picture_entry
 from postmill.ingest.source.post_fields import NotAPost, complete_record, parse_info
 from postmill.ingest.zipformat.faults import EntryFault
-from postmill.ingest.zipformat.inflate import inflate
+from postmill.ingest.zipformat.methods.inflate import inflate
 from postmill.ingest.zipformat.signatures import DEFLATE
 from postmill.shards.formats.faults import Fault
 from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA, METADATA_IMAGE

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from postmill.ingest.plan import joins
 from postmill.ingest.plan.load import SourceCounts
+from postmill.ingest.plan.nothing_found import nothing_found
 from postmill.ingest.plan.window_table import WindowTable
 from postmill.shards.formats import faults, plan
 from postmill.shards.formats.counts import PlanCounts
@@ -25,7 +26,7 @@ from postmill.shards.run import pinned, publish
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level
 from postmill.shards.run.publish import Unit
-from postmill.shards.runtime.errors import DamagedSource, PostmillError
+from postmill.shards.runtime.errors import DamagedSource
 from postmill.shards.runtime.progress import Progress
 
 _FETCHED_ROWS = 1 << 16  # from DuckDB at a time
@@ -62,11 +63,10 @@ def write_tables(
     shards = shards.drop_columns("last_end").append_column("last_part", pa.array(last, pa.int32())).cast(plan.SHARDS)
     totals = joins.totals(db)
     if not totals.planned_posts:
-        raise PostmillError(
-            f"none of the {totals.mapped_posts} mapped posts has its metadata and a picture in the archives",
-            place="mapping and archives",
-            hint="check that mapping and archives belong together: entries are named info/USER-POST.info and "
-            "image/USER-IMAGE.jpg",
+        raise nothing_found(db, totals.mapped_posts)
+    for archive, companions in joins.query(db, "select_companions").fetchall():
+        progress.note(
+            f"{archive} archive: {companions:,} files that macOS put beside others (__MACOSX, ._NAME) are left out"
         )
     with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
         windows = WindowTable(dict(joins.query(db, "select_local_shards").fetchall()))

@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
 
+from postmill.ingest.zipformat.part_names import parse_name
 from postmill.ingest.zipformat.parts import measure
 from postmill.shards.run.sources import NONE, Locations
 from postmill.shards.runtime.addresses import is_url, split
 from postmill.shards.runtime.errors import UsageError
+from postmill.shards.runtime.file_names import check_text
 
 INFO_SUFFIX = ".info"
 _COMPRESSIONS = ("", ".gz", ".zst")  # of the text files, by the ending of their names
@@ -124,13 +126,14 @@ def discover(
     sources = {name: path or paths.get(name) for name, path in named.items()}
     if known is not None and (folder is None or _count(paths)):  # a folder with nothing in it is another one
         sources = {name: path or asdict(known)[name] for name, path in sources.items()}
-    missing = [f"--{name} ({layout.names()[name]})" for name, path in sources.items() if path is None]
+    missing = {name: layout.names()[name] for name, path in sources.items() if path is None}
     if missing:
         text = "; for text alone: --images none" if sources["images"] is None else ""
+        below = None if folder is None or is_url(folder) else Path(folder)
         raise UsageError(
-            f"has no {', no '.join(missing)}",
+            f"has no {', no '.join(f'--{name} ({place})' for name, place in missing.items())}",
             place=folder or "the command line",
-            hint=f"SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown{text}",
+            hint=_where_they_may_be(below, list(missing.values())) + text,
         )
     return Locations(**{name: path for name, path in sources.items() if path is not None})
 
@@ -152,8 +155,26 @@ def source_words(locations: Locations) -> str:
 
 
 def absolute(locations: Locations) -> Locations:
-    """Return ``locations`` as they are to be found from any folder; addresses stay as they are."""
+    """Return ``locations`` as they are to be found from any folder; addresses stay as they are.
+
+    Raises:
+        UsageError: A path is not UTF-8.
+    """
     return Locations(**{name: _absolute(path) for name, path in asdict(locations).items()})
+
+
+def _where_they_may_be(root: Path | None, missing: Sequence[str]) -> str:
+    """Say what to do about sources that are not below ``root``, by what is there in their place."""
+    hint = "SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown"
+    if root is None:
+        return hint
+    links = [name for name in missing if (root / name).is_symlink()]
+    if links:
+        return f"{links[0]} is a link to a file that is not here: fetch that, as `git annex get` and `dvc pull` do"
+    packed = sorted(path.name for path in root.glob("*.zip"))
+    if packed and len(missing) == len(LAYOUTS[0].names()):
+        return f"{hint}; if {packed[0]} is how it was downloaded, unpack that first: the parts lie within it"
+    return hint
 
 
 def _count(paths: Mapping[str, str | None]) -> int:
@@ -161,15 +182,19 @@ def _count(paths: Mapping[str, str | None]) -> int:
 
 
 def _absolute(path: str) -> str:
+    if is_url(path) or path == NONE:
+        return path
     # A link stays one: behind that of one part, the others may lie elsewhere.
-    return path if is_url(path) or path == NONE else str(Path(path).absolute())
+    local = str(Path(path).absolute())
+    check_text(local)
+    return local
 
 
 def _find_archive(root: str, files: ArchiveFiles) -> str | None:
     """Return any part of the archive, in its folder or in the root; its siblings are found from it."""
     for folder in (Path(root, files.folder), Path(root)):
-        parts = sorted(path for path in folder.glob(f"{files.stem}.*") if path.is_file())
-        if parts:
+        found = sorted(path for path in folder.glob(f"{files.stem}.*") if path.is_file())
+        if parts := [path for path in found if parse_name(path.name) is not None] or found:
             return str(next((path for path in parts if path.suffix in (".zip", ".zipx")), parts[-1]))
     return None
 

@@ -22,6 +22,7 @@ from postmill.ingest.zipformat.part_names import (
     LAST,
     MOST_PARTS,
     NumberedName,
+    beginning,
     file_name,
     folder_of,
     natural,
@@ -93,9 +94,9 @@ def _from_local(path: Path, salvage: bool) -> list[str]:
         return _only_set(path, _files(path.iterdir()))
     name = parse_name(str(path))
     if path.is_file() or (salvage and name is not None and path.parent.is_dir()):
-        siblings = [str(path)] if name is None else _same_set(name, _files(path.parent.iterdir()))
-        if siblings:
-            return siblings
+        siblings = [] if name is None else _same_set(name, _files(path.parent.iterdir()))
+        if siblings or path.is_file():
+            return siblings or [str(path)]
     if any(sign in path.name for sign in _GLOB):
         if files := _files(path.parent.glob(path.name)):
             return _only_set(path, files)
@@ -104,7 +105,10 @@ def _from_local(path: Path, salvage: bool) -> list[str]:
 
 
 def _files(paths: Iterable[Path]) -> list[str]:
-    return sorted((str(path) for path in paths if path.is_file()), key=natural)
+    """Return the files among ``paths``, without what macOS puts beside each on a disk of another system."""
+    files = sorted((str(path) for path in paths if path.is_file()), key=natural)
+    names = {file_name(path) for path in files}
+    return [path for path in files if not ((name := file_name(path)).startswith("._") and name[2:] in names)]
 
 
 def _same_set(name: NumberedName, files: Iterable[str]) -> list[str]:
@@ -113,18 +117,45 @@ def _same_set(name: NumberedName, files: Iterable[str]) -> list[str]:
 
 def _only_set(given: Path, files: list[str]) -> list[str]:
     """Return the one archive among ``files``; refuse several with a list of them."""
-    sets: dict[tuple[int, str], list[str]] = {}
+    sets: dict[tuple[int, str], list[NumberedName]] = {}
     for path in files:
         if (name := parse_name(path)) is not None:
-            sets.setdefault((id(name.scheme), name.stem), []).append(path)
+            sets.setdefault((id(name.scheme), name.stem), []).append(name)
+    for key in [key for key, names in sets.items() if any(_fetched_again(names, other) for other in sets.values())]:
+        del sets[key]
+    if len(sets) > 1 and not given.is_dir() and all(len(names) == 1 for names in sets.values()):
+        return files  # a pattern of the user's own, and names in which nothing else counts the parts
     if len(sets) > 1:
         stems = ", ".join(sorted(stem for _, stem in sets))
-        raise UsageError(f"more than one archive here: {stems}", place=given, hint="name one part of the one you mean")
+        hint = "name one part of the one you mean, or a pattern in quotes where these are parts of one"
+        raise UsageError(f"more than one archive here: {stems}", place=given, hint=hint)
     if sets:
-        return next(iter(sets.values()))
+        return [name.path for name in next(iter(sets.values()))]
     if files and not given.is_dir():
         return files  # the user's own naming, such as the `xaa xab` of split
     raise UsageError("no archive here", place=given, hint="expected NAME.zip and NAME.z01 ..., or NAME.zip.001 ...")
+
+
+def _fetched_again(names: list[NumberedName], other: list[NumberedName]) -> bool:
+    """Tell whether ``names`` are what was fetched a second time of ``other``, by what it is called."""
+    fewer = len(names) < len(other) or (len(names) == 1 and names[0].scheme is not other[0].scheme)
+    return fewer and names[0].is_copy_of(other[0])
+
+
+def strangers(parts: Sequence[Part]) -> list[str]:
+    """Return the names of local files that lie beside ``parts``, begin as they do, and are none of them.
+
+    What is called after one part, such as a checksum of it, is left out.
+    """
+    if is_url(parts[-1].path):
+        return []
+    known = {part.name for part in parts}
+    begins, companions = beginning(parts[-1].name), tuple(f"{name}." for name in known)
+    try:
+        names = list(map(file_name, _files(Path(parts[-1].path).parent.iterdir())))
+    except OSError:  # a folder that may be entered and not listed
+        return []
+    return [name for name in names if name.startswith(begins) and name not in known and not name.startswith(companions)]
 
 
 def _from_url(url: str, patience: int) -> list[tuple[str, int]]:

@@ -84,7 +84,7 @@ MEANING: dict[Reason, str] = {
     Reason.NAME_MISMATCH: "directory and local header give different names",
     Reason.DUPLICATE_NAME: "a later entry of the directory has this name; the last one wins",
     Reason.METHOD_MISMATCH: "directory and local header give different compression methods",
-    Reason.METHOD_UNSUPPORTED: "compressed with something other than stored, deflate, deflate64 or Zstandard",
+    Reason.METHOD_UNSUPPORTED: "compressed by a method that is not read, which is named",
     Reason.FLAGS_MISMATCH: "directory and local header disagree on whether the entry is encrypted",
     Reason.ENCRYPTED: "the entry is encrypted",
     Reason.SIZE_MISMATCH: "directory and local header give different sizes, or a stored entry's two sizes differ",

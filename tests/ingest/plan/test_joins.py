@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from postmill.ingest.plan import joins, load, make, write
+from postmill.ingest.plan import joins, load, make, nothing_found, write
 from postmill.ingest.source.layout import metadata_entry, picture_entry
 from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA
 from postmill.shards.formats.reasons import Reason
@@ -81,7 +81,7 @@ def test_entries_are_named_in_the_joins_as_everywhere_else(db: duckdb.DuckDBPyCo
 
 
 def test_every_script_is_used_and_run_in_order_on_empty_tables(db: duckdb.DuckDBPyConnection) -> None:
-    code = "".join(Path(str(module.__file__)).read_text() for module in (joins, load, make, write))
+    code = "".join(Path(str(module.__file__)).read_text() for module in (joins, load, make, nothing_found, write))
     named = set(re.findall(r'"((?:join|select|insert)_\w+)"', code))
     assert named | {joins.TABLES} == set(SCRIPTS)
     for step in joins.JOIN_STEPS:

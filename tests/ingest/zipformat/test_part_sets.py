@@ -75,6 +75,31 @@ def test_a_slice_cut_short_is_named(tmp_path: Path, split_set: SplitSet, cut: in
 
 
 @of_slices
+@pytest.mark.parametrize("named", [0, -1])
+def test_parts_under_names_that_show_no_order_are_pointed_to(tmp_path: Path, split_set: SplitSet, named: int) -> None:
+    parts = split_set.put(tmp_path / "set")
+    renamed = [part.rename(tmp_path / "set" / f"raw-{number:03d}.piece") for number, part in enumerate(parts)]
+    (tmp_path / "set" / f"{renamed[0].name}.md5").write_text("0")
+    (tmp_path / "set" / "unlike").write_text("0")
+    hint = refusal(renamed[named]).hint or ""
+    assert renamed[named].name not in hint
+    assert all(part.name in hint for part in renamed[1:5])
+    assert "unlike" not in hint
+    assert ("md5" in hint) == (named != 0)  # what is called after the part named is none
+    pattern = hint.partition("such as '")[2].partition("'")[0]
+    (tmp_path / "set" / f"{renamed[0].name}.md5").unlink()
+    with AddressSpace(find_parts(pattern)) as space:
+        assert read_directory(space, strict=True).kind == "bytes"
+
+
+@of_disks
+def test_a_link_to_one_part_points_to_where_the_others_lie(tmp_path: Path, split_set: SplitSet) -> None:
+    parts = split_set.put(tmp_path / "set")
+    (tmp_path / "pictures.zip").symlink_to(parts[-1])
+    assert f"the other parts lie beside {parts[-1].resolve()}" in (refusal(tmp_path / "pictures.zip").hint or "")
+
+
+@of_slices
 def test_a_slice_twice(tmp_path: Path, split_set: SplitSet) -> None:
     parts = split_set.put(tmp_path / "set")
     space = AddressSpace(lay_out([(str(path), path.stat().st_size) for path in (parts[0], *parts)]))

@@ -13,17 +13,7 @@ from fsspec.spec import AbstractFileSystem
 from postmill.ingest.zipformat.parts import find_parts
 from postmill.ingest.zipformat.space import PartError
 from postmill.shards.runtime.errors import PostmillError, UsageError
-
-
-def make(folder: Path, *names: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, name in enumerate(names):
-        (folder / name).write_bytes(b"x" * (number + 1))
-
-
-def names_of(source: object) -> list[str]:
-    return [part.name for part in find_parts(source)]  # type: ignore[arg-type]
-
+from tests.ingest.zipformat.directories import make, names_of
 
 SETS = [
     ["a.z01", "a.z02", "a.zip"],
@@ -35,6 +25,25 @@ SETS = [
     ["a.zip.000", "a.zip.001"],
     ["a.001", "a.002"],
     ["a.zip.aa", "a.zip.ab", "a.zip.ac"],
+    ["a.zip.a", "a.zip.b"],
+    ["a.zip.aaa", "a.zip.aab"],
+    ["a.zip.1", "a.zip.2"],
+    ["a.ZIP.001", "a.ZIP.002"],
+    ["a.zip.part-aa", "a.zip.part-ab"],
+    ["a.zip.partaa", "a.zip.partab"],
+    ["a.zip.parta", "a.zip.partb"],
+    ["a.zip.part.aa", "a.zip.part.ab"],
+    ["a.zip.part00", "a.zip.part01"],
+    ["a.zip.part1", "a.zip.part2"],
+    ["a.zip.part01of02", "a.zip.part02of02"],
+    ["a.zip_aa", "a.zip_ab"],
+    ["a.ZIP.aa", "a.ZIP.ab"],
+    ["a.zip.split-aa", "a.zip.split-ab"],
+    ["a.zip.chunk0", "a.zip.chunk1"],
+    ["a.zipaa", "a.zipab"],
+    ["a.zip-00", "a.zip-01"],
+    ["a.zip-1", "a.zip-2"],
+    ["a.partaa", "a.partab"],
     ["a.zip"],
     ["posts image (copy) '1'.z01", "posts image (copy) '1'.zip"],
     ["user.name.2019.z01", "user.name.2019.zip"],
