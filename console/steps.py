@@ -14,6 +14,7 @@ from postmill.console.streams import binary, emit
 from postmill.console.waiting import say_what_waits
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.shards.formats.choices import Layout, Stage
+from postmill.shards.formats.reasons import Reason
 from postmill.shards.run.options import Level, TypedOptions
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import EXIT_FAULTS
@@ -91,6 +92,8 @@ def plan(
         f"{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
     )
+    if unlisted := counts.reasons.get(Reason.INFLUENCER_MISSING):
+        out.print(f"plan: influencers.txt lacks {unlisted:,} accounts: their posts have no category and no followers")
     return run
 
 

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     MALFORMED_MAPPING_ROW = "malformed_mapping_row"
     MALFORMED_INFLUENCER_ROW = "malformed_influencer_row"
     DUPLICATE_INFLUENCER_ROW = "duplicate_influencer_row"
+    INFLUENCER_MISSING = "influencer_missing"
     UNMAPPED_METADATA = "unmapped_metadata"
     UNMAPPED_IMAGE = "unmapped_image"
 
@@ -77,6 +78,7 @@ MEANING: dict[Reason, str] = {
     Reason.MALFORMED_MAPPING_ROW: "the row is not user, metadata name and pictures; a post that it names is lost",
     Reason.MALFORMED_INFLUENCER_ROW: "the row of influencers.txt is not name, category and three numbers",
     Reason.DUPLICATE_INFLUENCER_ROW: "influencers.txt has this account more than once; the first row counts",
+    Reason.INFLUENCER_MISSING: "influencers.txt lacks this account of the mapping: category and followers are null",
     Reason.UNMAPPED_METADATA: "the archive has this metadata entry, the mapping does not list it",
     Reason.UNMAPPED_IMAGE: "the archive has this picture, the mapping does not list it",
     Reason.NAME_HOSTILE: "the name could lead out of a folder, has a control byte, or is too long",
