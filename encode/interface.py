@@ -34,8 +34,8 @@ class Absence(StrEnum):
 
 
 ABSENCE_MEANING = {
-    Absence.NO_CAPTION: "the post has no caption, or one of blanks alone",
-    Absence.NO_TEXT: "the post has neither a caption nor a comment text",
+    Absence.NO_CAPTION: "the post has no caption, or none with a visible character",
+    Absence.NO_TEXT: "the post has neither a caption nor a comment with a visible character",
     Absence.NO_IMAGE: "the post shard has no picture of the post",
     Absence.IMAGE_EMPTY: "the picture has no bytes",
     Absence.IMAGE_UNREADABLE: "the picture is not a JPEG, PNG or WebP",
@@ -121,8 +121,3 @@ class EncodeSettings:
     def packaged(self, kind: str) -> bool:
         """Say whether the encoder ``kind`` takes its packaged stand-in: in the set ``light``, unless overridden."""
         return self.models == ModelSet.LIGHT and kind not in self.overrides
-
-
-def blank(text: str | None) -> bool:
-    """Say whether there is nothing to read in ``text``."""
-    return text is None or not text.strip()

@@ -59,11 +59,17 @@ def utf8_lines(pieces: Iterable[bytes], path: str) -> Iterator[bytes]:
     for begin, what, hint in _FOREIGN:
         if begin.match(head):
             raise PostmillError(f"{what}, and no text", place=path, hint=hint)
-    mark, encoding = next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), (b"", "utf-8"))
-    if not mark:
-        encoding = next((name for begin, name in _UNMARKED if begin.match(head)), encoding)
+    mark, encoding = encoding_of(head)
     text = _chained(head[len(mark) :], pieces)
     yield from _line_ends(text if encoding == "utf-8" else _decoded(text, encoding))
+
+
+def encoding_of(head: bytes) -> tuple[bytes, str]:
+    """Return the byte order mark with which ``head`` begins, empty where there is none, and the encoding of a text."""
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return mark, encoding
+    return b"", next((encoding for begin, encoding in _UNMARKED if begin.match(head)), "utf-8")
 
 
 def _chained(head: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from postmill.shards.formats import faults, plan, posts
+from postmill.shards.formats.blank import VISIBLE
 from postmill.shards.run.folder import Run
 from postmill.train.data import target
 from postmill.train.data.arrays import Floats
@@ -120,9 +121,7 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         images += _sum(pc.list_value_length(table["images"]))
         missing += _sum(pc.list_value_length(table["missing_images"]))
         without_image += _sum(pc.equal(pc.list_value_length(table["images"]), 0))
-        without_caption += _sum(
-            pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(pc.fill_null(table["caption"], ""))), 0)
-        )
+        without_caption += _sum(pc.invert(pc.match_substring_regex(pc.fill_null(table["caption"], ""), VISIBLE)))
         engagement = target.engagement(table["likes"], table["comment_count"], comment_weight)
         left_out.update(engagement.left_out)
         values.append(engagement.values[~np.isnan(engagement.values)])
