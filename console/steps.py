@@ -159,6 +159,9 @@ def encode(
     for encoder in summary.encoders:
         done = did(encoder.done, encoder.skipped)
         out.print(f"encode {encoder.encoder.folder}: {done}; {encoder.absent:,} posts absent")
+    if left_out := max((encoder.left_out for encoder in summary.encoders), default=0):  # all decode alike
+        see = f"see them with: postmill faults {escape(run.word)}"
+        out.print(f"encode: {left_out:,} pictures are of no use; {see}", soft_wrap=True)
     if summary.waiting:
         out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(run.word)}")
 

@@ -12,6 +12,7 @@ from postmill.train.report.describe import DataSummary
 from postmill.train.report.html import Cell, Table, number_columns, text_columns
 
 MANY_CATEGORIES = 15
+_NOT_SEEN = "not looked at"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def _categories(data: DataSummary) -> Table:
 def _lacks(data: DataSummary) -> Table:
     rows: list[list[Cell]] = [
         ["pictures that the mapping lists and could not be had", data.missing_images],
+        ["pictures that no encoder can use", _NOT_SEEN if data.unusable_images is None else data.unusable_images],
         ["posts without any picture", data.without_image],
         ["posts without a caption", data.without_caption],
     ]
