@@ -19,11 +19,19 @@ class Columns:
         delimiter: The character between two fields.
         width: How many fields a row has.
         positions: Where those lie that are wanted, from 0, in the order in which they are wanted.
+        named: Whether a header names them.
     """
 
     delimiter: str
     width: int
     positions: tuple[int, ...]
+    named: bool
+
+    def below(self, row: str) -> Columns:
+        """Return the columns of the rows below the header, of which ``row`` is one: R puts a name before each row."""
+        if not self.named or len(split_fields(row, self.delimiter)) != self.width + 1:
+            return self
+        return Columns(self.delimiter, self.width + 1, tuple(position + 1 for position in self.positions), True)
 
     @property
     def usual(self) -> bool:
@@ -44,14 +52,14 @@ def find_columns(first_line: str, wanted: Sequence[str], path: str) -> Columns:
     names = [_name(field) for field in split_fields(first_line, delimiter)]
     missing = [name for name in wanted if _name(name) not in names]
     if len(missing) == len(wanted):
-        return Columns(delimiter, len(wanted), tuple(range(len(wanted))))
+        return Columns(delimiter, len(wanted), tuple(range(len(wanted))), False)
     if missing:
         raise PostmillError(
             f"has no column {' and no column '.join(missing)}: its first line is {first_line[:80]!r}",
             place=path,
             hint=f"its columns should be {', '.join(wanted)}",
         )
-    return Columns(delimiter, len(names), tuple(names.index(_name(name)) for name in wanted))
+    return Columns(delimiter, len(names), tuple(names.index(_name(name)) for name in wanted), True)
 
 
 def split_fields(line: str, delimiter: str) -> list[str]:
@@ -65,4 +73,4 @@ def split_fields(line: str, delimiter: str) -> list[str]:
 
 
 def _name(field: str) -> str:
-    return field.strip().removeprefix("#").strip().casefold()
+    return field.strip().removeprefix("#").removeprefix("X.").strip().casefold()  # X. is what R makes of a #

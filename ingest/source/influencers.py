@@ -38,7 +38,7 @@ def read_influencers(
 ) -> tuple[list[Influencer], list[Fault]]:
     """Read the influencers file ``path``; return its accounts and the faults of its other rows.
 
-    A first line that is an account is one; another one is the header, and tells the columns if it names them. Of
+    A first line without a number is the header, and tells the columns if it names them; another one is a row. Of
     several rows for one account the first counts. ``text_hash`` takes what pins the file. With ``salvage`` a file that
     was not copied whole is taken as it is.
 
@@ -49,17 +49,21 @@ def read_influencers(
     accounts: dict[str, Influencer] = {}
     faults: list[Fault] = []
     columns: Columns | None = None
+    headed = False  # whether the line before was the header
     first = ""  # of the rows that are no account
     for number, line, last in _lines(path, text_hash, salvage):
         if not line.strip():
             continue
         header = columns is None
         columns = columns or find_columns(line, HEADER.split("\t"), path)
+        if headed:
+            columns, headed = columns.below(line), False
         fields = _wanted(line, columns)
         if _RULE.fullmatch(fields[0]) and not any(fields[1:]):
             continue
         account, wrong = _account(fields)
-        if header and account is None:
+        if header and account is None and not any(map(is_number, fields)):
+            headed = True
             continue
         if account is None and last and not salvage:
             raise torn(path, line.encode("utf-8", "surrogateescape"), number)

@@ -77,8 +77,8 @@ def _columns(block: bytes, path: str) -> tuple[Columns, bool]:
 
     A row is told from a header by a field that is the name of a metadata file.
     """
-    first = block.partition(b"\n")[0].decode("utf-8", "replace")
-    columns = find_columns(first, COLUMNS, path)
+    first, second = (line.decode("utf-8", "replace") for line in [*block.split(b"\n", 2), b""][:2])
+    columns = find_columns(first, COLUMNS, path).below(second)
     return columns, not any(re.match(INFO, field) for field in split_fields(first, columns.delimiter))
 
 

@@ -16,6 +16,7 @@ _MARKS = (  # the longer ones first: that of UTF-32-LE begins with that of UTF-1
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (codecs.BOM_UTF8, "utf-8"),
 )
+_INNER_MARK = re.compile(rb"^(?:\xef\xbb\xbf)+", re.MULTILINE)
 _UNMARKED = (  # two letters of ASCII
     (re.compile(rb"[^\0]\0[^\0]\0"), "utf-16-le"),
     (re.compile(rb"\0[^\0]\0[^\0]"), "utf-16-be"),
@@ -62,6 +63,11 @@ def utf8_lines(pieces: Iterable[bytes], path: str) -> Iterator[bytes]:
     mark, encoding = encoding_of(head)
     text = _chained(head[len(mark) :], pieces)
     yield from _line_ends(text if encoding == "utf-8" else _decoded(text, encoding))
+
+
+def without_marks(lines: bytes) -> bytes:
+    """Return whole ``lines`` without the byte order marks that files put together have at beginnings of lines."""
+    return lines if lines.isascii() or codecs.BOM_UTF8 not in lines else _INNER_MARK.sub(b"", lines)
 
 
 def encoding_of(head: bytes) -> tuple[bytes, str]:

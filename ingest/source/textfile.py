@@ -13,7 +13,7 @@ from typing import IO, Protocol, cast
 
 import zstandard
 
-from postmill.ingest.source.text_encoding import utf8_lines
+from postmill.ingest.source.text_encoding import utf8_lines, without_marks
 from postmill.ingest.zipformat.space import file_system, network_errors
 from postmill.shards.run.sources import PinnedText
 from postmill.shards.runtime.addresses import is_url
@@ -96,7 +96,7 @@ def blocks(path: str, block: int = BLOCK_BYTES, text_hash: TextHash | None = Non
             rest = piece[end:]
             if end:
                 lines = True
-                yield piece[:end]
+                yield without_marks(piece[:end])
             if len(rest) > MAX_LINE:
                 if not lines:
                     raise _one_line(path, rest)
@@ -104,7 +104,7 @@ def blocks(path: str, block: int = BLOCK_BYTES, text_hash: TextHash | None = Non
         while hashed.read(BLOCK_BYTES):  # what no decompressor asked for
             pass
         if rest:
-            yield rest
+            yield without_marks(rest)
 
 
 def _one_line(path: str, begin: bytes) -> PostmillError:
