@@ -14,6 +14,7 @@ from postmill.console.streams import binary, emit
 from postmill.console.waiting import say_what_is_awaited
 from postmill.encode.options import ModelSet, Precision, usual
 from postmill.shards.formats.choices import Layout
+from postmill.shards.formats.reasons import Reason
 from postmill.shards.run.options import Level, TypedOptions
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import EXIT_FAULTS
@@ -99,6 +100,8 @@ def plan(
         f"{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
     )
+    if unlisted := counts.reasons.get(Reason.INFLUENCER_MISSING):
+        out.print(f"plan: influencers.txt lacks {unlisted:,} accounts: their posts have no category and no followers")
     if await_parts:
         with interruptible():
             say_what_is_awaited(run)
@@ -135,6 +138,9 @@ def encode(
     for encoder in summary.encoders:
         done = did(encoder.done, encoder.skipped)
         out.print(f"encode {encoder.encoder.folder}: {done}; {encoder.absent:,} posts absent")
+    if left_out := max((encoder.left_out for encoder in summary.encoders), default=0):  # all decode alike
+        see = f"see them with: postmill faults {escape(run.word)}"
+        out.print(f"encode: {left_out:,} pictures are of no use; {see}", soft_wrap=True)
     if summary.waiting:
         out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(run.word)}")
 

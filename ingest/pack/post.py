@@ -16,7 +16,8 @@ import pyarrow as pa
 from postmill.ingest.pack.second_look import LookAgain
 from postmill.ingest.source.influencers import Influencer
 from postmill.ingest.source.layout import metadata_entry, picture_entry
-from postmill.ingest.source.post_fields import NotAPost, complete_record, parse_info
+from postmill.ingest.source.post_fields import complete_record, parse_info
+from postmill.ingest.source.post_json import NotAPost
 from postmill.ingest.zipformat.faults import EntryFault
 from postmill.ingest.zipformat.methods.inflate import inflate
 from postmill.ingest.zipformat.signatures import DEFLATE

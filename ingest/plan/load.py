@@ -15,7 +15,8 @@ from postmill.ingest.plan import joins
 from postmill.ingest.plan.entries import place_entries, placed_entries
 from postmill.ingest.source.confirm import RememberingSpace, confirm_archive, confirm_text
 from postmill.ingest.source.influencers import read_influencers
-from postmill.ingest.source.mapping import ROWS, read_mapping
+from postmill.ingest.source.mapping import read_mapping
+from postmill.ingest.source.mapping_rows import ROWS
 from postmill.ingest.source.pinning import pinned_archive
 from postmill.ingest.source.textfile import TextHash
 from postmill.shards.formats import faults

@@ -62,8 +62,9 @@ class _Counts:
     def put(self, unit: Unit) -> None:
         """State the counts in the manifest of ``unit``."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if "reasons" in values:
-            unit.info["faults"] = dict(values.pop("reasons"))
+        reasons = values.pop("reasons", None)
+        if reasons is not None:
+            unit.info["faults"] = dict(reasons)
         unit.counts.update({name: value for name, value in values.items() if value is not None})
 
 
@@ -91,12 +92,14 @@ class EmbeddingCounts(_Counts):
         present: Rows that hold what the encoder made.
         absent: All other rows.
         images: Rows of single pictures; None where they are not kept.
+        reasons: Its faults by reason; None where there are none.
     """
 
     posts: int
     present: int
     absent: int
     images: int | None = None
+    reasons: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -23,3 +23,8 @@ INSERT INTO faults BY NAME
 DELETE FROM mapping WHERE line IN (SELECT line FROM repeats);
 ALTER TABLE mapping RENAME TO posts;
 DROP TABLE repeats;
+-- An account that influencers.txt lacks is told of once, whatever the number of its posts.
+INSERT INTO faults BY NAME
+    SELECT 'missing_account' AS rank, 'influencer_missing' AS reason, false AS post_lost, influencer, min(line) AS line,
+           count(*) || ' mapped posts' AS detail
+    FROM posts ANTI JOIN influencers USING (influencer) GROUP BY influencer;

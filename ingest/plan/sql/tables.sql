@@ -12,6 +12,7 @@ CREATE TYPE fault_rank AS ENUM (
     'faulty_entry',   -- an entry with a fault that no lost post and no lost picture tells of
     'repeated_name',  -- the entries of an archive whose name a later one has
     'unmapped_entry', -- an entry that no row of the mapping lists
+    'missing_account', -- an account of mapped posts that influencers.txt does not have
     'malformed_row'   -- a row of a text file that could not be read
 );
 

@@ -49,6 +49,7 @@ def test_every_word_in_the_statements_is_a_reason_a_rank_or_an_archive(db: duckd
             "duplicate_mapping_row",
             "conflicting_mapping_row",
             "duplicate_name",
+            "influencer_missing",
             "unmapped_metadata",
             "unmapped_image",
         ),
