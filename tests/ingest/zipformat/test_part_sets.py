@@ -93,6 +93,13 @@ def test_parts_under_names_that_show_no_order_are_pointed_to(tmp_path: Path, spl
 
 
 @of_disks
+def test_parts_that_no_pattern_orders_are_to_be_renamed(tmp_path: Path, split_set: SplitSet) -> None:
+    last = split_set.put(tmp_path / "set")[-1]
+    hint = refusal(last.rename(f"{last}.zip")).hint or ""
+    assert "pk-basic.z01" in hint and "rename them to NAME.z01" in hint and "pattern" not in hint
+
+
+@of_disks
 def test_a_link_to_one_part_points_to_where_the_others_lie(tmp_path: Path, split_set: SplitSet) -> None:
     parts = split_set.put(tmp_path / "set")
     (tmp_path / "pictures.zip").symlink_to(parts[-1])
