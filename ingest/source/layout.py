@@ -128,12 +128,11 @@ def discover(
         sources = {name: path or asdict(known)[name] for name, path in sources.items()}
     missing = {name: layout.names()[name] for name, path in sources.items() if path is None}
     if missing:
-        text = "; for text alone: --images none" if sources["images"] is None else ""
         below = None if folder is None or is_url(folder) else Path(folder)
         raise UsageError(
             f"has no {', no '.join(f'--{name} ({place})' for name, place in missing.items())}",
             place=folder or "the command line",
-            hint=_where_they_may_be(below, list(missing.values())) + text,
+            hint=_where_they_may_be(below, missing),
         )
     return Locations(**{name: path for name, path in sources.items() if path is not None})
 
@@ -163,14 +162,21 @@ def absolute(locations: Locations) -> Locations:
     return Locations(**{name: _absolute(path) for name, path in asdict(locations).items()})
 
 
-def _where_they_may_be(root: Path | None, missing: Sequence[str]) -> str:
-    """Say what to do about sources that are not below ``root``, by what is there in their place."""
+def _where_they_may_be(root: Path | None, missing: Mapping[str, str]) -> str:
+    """Say what to do about the sources ``missing``, with their places below ``root``, by what is there instead."""
     hint = "SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown"
+    if "images" in missing:
+        hint += f"; for text alone: --images {NONE}"
     if root is None:
         return hint
-    links = [name for name in missing if (root / name).is_symlink()]
-    if links:
-        return f"{links[0]} is a link to a file that is not here: fetch that, as `git annex get` and `dvc pull` do"
+    for name, place in missing.items():
+        if (root / place).is_symlink():
+            return f"{place} is a link to a file that is not here: fetch that, as `git annex get` and `dvc pull` do"
+        stem = (root / place).with_suffix("")
+        alike = sorted(path.name for path in stem.parent.glob(f"{stem.name}*") if path.is_file())
+        if alike and place.endswith(".zip"):
+            what = f"{alike[0]} to {alike[-1]}" if len(alike) > 1 else alike[0]
+            return f"{hint}; if {what} are its parts, --{name} takes a pattern in quotes: --{name} {quote(f'{stem}*')}"
     packed = sorted(path.name for path in root.glob("*.zip"))
     if packed and len(missing) == len(LAYOUTS[0].names()):
         return f"{hint}; if {packed[0]} is how it was downloaded, unpack that first: the parts lie within it"

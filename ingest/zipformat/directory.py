@@ -17,7 +17,7 @@ from typing import Literal
 from postmill.ingest.zipformat.end_choice import choose_end, directory_shift
 from postmill.ingest.zipformat.end_record import EndRecord, end_records
 from postmill.ingest.zipformat.part_names import beginning, folder_of
-from postmill.ingest.zipformat.parts import strangers
+from postmill.ingest.zipformat.parts import find_parts, strangers
 from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATURE, SPLIT_MARKER
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.ingest.zipformat.stand_ins import stand_ins
@@ -146,15 +146,24 @@ def _beside(space: AddressSpace, error: PostmillError) -> PostmillError:
     names = strangers(space.parts)
     hint = error.hint
     if names:
-        pattern = f"{folder_of(last.path)}{beginning(last.name)}*"
         named = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
-        hint = (
-            f"{hint}; beside it lie {named}: if these are parts of it, name all by a pattern in quotes, in whose order "
-            f"they are, such as '{pattern}'"
-        )
+        hint = f"{hint}; beside it lie {named}: if these are parts of it, {_named_together(space, names)}"
     elif len(space.parts) == 1 and not is_url(last.path) and Path(last.path).is_symlink():
         hint = f"{hint}; it is a link: if the other parts lie beside {Path(last.path).resolve()}, name that"
     return type(error)(error.cause, place=error.place, hint=hint)
+
+
+def _named_together(space: AddressSpace, names: list[str]) -> str:
+    """Say how the parts of ``space`` and the files ``names`` beside it are read as one archive."""
+    last = space.parts[-1]
+    pattern = f"{folder_of(last.path)}{beginning(last.name)}*"
+    try:
+        found = {part.name for part in find_parts(pattern)}
+    except PostmillError:  # names of several archives, or with gaps
+        found = set()
+    if found.issuperset(names):
+        return f"name all by a pattern in quotes, in whose order they are, such as '{pattern}'"
+    return "rename them to NAME.z01, NAME.z02, ..., NAME.zip, or slices of one file to NAME.zip.001, NAME.zip.002, ..."
 
 
 def _stand_ins(space: AddressSpace) -> DamagedSource | None:

@@ -19,6 +19,8 @@ from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATU
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.runtime.errors import DamagedSource
 
+_MOST_TRIED = 4  # end records for whose sake the whole directory is read
+
 
 class EndChoice(NamedTuple):
     """End records that could each be right, and how the archive is to be read then; see :class:`Directory`."""
@@ -57,7 +59,7 @@ def choose_end(space: AddressSpace, ends: list[EndRecord]) -> EndChoice:
         return EndChoice(fitting, shift, warnings=[front])
     if fitting := [end for end in ends if end.reaches < space.size and _fits(space, end, 0)]:
         return EndChoice(fitting, warnings=[_left_out(space, fitting[0])])
-    for end in ends:
+    for end in ends[:_MOST_TRIED]:
         if starts := _joined_starts(space, end):
             told = f"{len(starts)} parts were joined in one file; where each begins is worked out from its entries"
             if not any(starts):

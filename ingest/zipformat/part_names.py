@@ -173,9 +173,9 @@ def _gaps(absent: list[int], names: list[NumberedName]) -> DamagedSource:
 
 
 def beginning(name: str) -> str:
-    """Return what the files of one archive have in common, whatever counts them: what precedes a dot or a digit."""
-    match = re.match(r"[^.\d]+", name)
-    return name.partition(".")[0] if match is None else match[0]
+    """Return what the files of one archive have in common, whatever counts them: what precedes dot, digit or brace."""
+    match = re.match(r"[^.\d(]+", name)
+    return name.partition(".")[0] if match is None else match[0].rstrip()
 
 
 def natural(path: str) -> list[tuple[int, str]]:

@@ -124,7 +124,8 @@ def _only_set(given: Path, files: list[str]) -> list[str]:
     for key in [key for key, names in sets.items() if any(_fetched_again(names, other) for other in sets.values())]:
         del sets[key]
     if len(sets) > 1 and not given.is_dir() and all(len(names) == 1 for names in sets.values()):
-        return files  # a pattern of the user's own, and names in which nothing else counts the parts
+        # A pattern of the user's own, and names in which nothing else counts the parts.
+        return [path for path in files if parse_name(path) is not None]
     if len(sets) > 1:
         stems = ", ".join(sorted(stem for _, stem in sets))
         hint = "name one part of the one you mean, or a pattern in quotes where these are parts of one"

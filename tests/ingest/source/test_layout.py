@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,15 @@ def test_what_lies_beside_parts_is_not_taken_for_one(tmp_path: Path) -> None:
         "Post_images/posts_image.zip.sha256",
     )
     assert discover(str(root)).images.endswith("posts_image.zip.part-ab")
+
+
+def test_parts_of_names_that_no_layout_has_are_to_be_named_by_a_pattern(tmp_path: Path) -> None:
+    root = lay(tmp_path, *INSTAGRAM_INFLUENCERS.names().values())
+    (root / "Post_images" / "posts_image.zip").unlink()
+    lay(root, *(f"Post_images/posts_image_{ending}" for ending in ("aa", "ab", "ac")))
+    with pytest.raises(UsageError, match="has no --images") as caught:
+        discover(str(root))
+    hint = caught.value.hint or ""
+    assert "posts_image_aa to posts_image_ac" in hint
+    _, _, pattern = hint.partition("quotes: --images ")
+    assert discover(str(root), images=shlex.split(pattern)[0]).images == f"{root}/Post_images/posts_image*"

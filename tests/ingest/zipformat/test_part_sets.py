@@ -93,6 +93,21 @@ def test_parts_under_names_that_show_no_order_are_pointed_to(tmp_path: Path, spl
 
 
 @of_disks
+def test_parts_that_no_pattern_orders_are_to_be_renamed(tmp_path: Path, split_set: SplitSet) -> None:
+    last = split_set.put(tmp_path / "set")[-1]
+    hint = refusal(last.rename(f"{last}.zip")).hint or ""
+    assert "pk-basic.z01" in hint and "rename them to NAME.z01" in hint and "pattern" not in hint
+
+
+@of_disks
+def test_a_last_part_that_a_browser_renamed_is_pointed_to_from_the_others(tmp_path: Path, split_set: SplitSet) -> None:
+    parts = split_set.put(tmp_path / "set")
+    renamed = parts[-1].rename(tmp_path / "set" / "pk-basic (1).zip")
+    for named, others in ((parts[0], renamed), (renamed, parts[0])):
+        assert f"beside it lie {others.name}" in (refusal(named).hint or "")
+
+
+@of_disks
 def test_a_link_to_one_part_points_to_where_the_others_lie(tmp_path: Path, split_set: SplitSet) -> None:
     parts = split_set.put(tmp_path / "set")
     (tmp_path / "pictures.zip").symlink_to(parts[-1])
