@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from postmill.ingest.remote.files import Forbidden
 from postmill.ingest.source import credentials, textfile
 from postmill.ingest.source.layout import root_of
 from postmill.ingest.zipformat.part_names import folder_of
-from postmill.ingest.zipformat.parts import lay_out_holes, measure
+from postmill.ingest.zipformat.parts import lay_out_holes, measure, there
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats.plan import ARCHIVES
 from postmill.shards.run.folder import Run
@@ -58,7 +59,7 @@ def sources_now(pinned: Sources, seen: Locations | None, locations: Locations, p
     def may_be_gone(name: str) -> bool:
         return seen is not None and getattr(locations, name) == getattr(seen, name)
 
-    gone = [name for name in (*ARCHIVES, *_TEXTS) if may_be_gone(name) and measure(getattr(locations, name)) is None]
+    gone = [name for name in (*ARCHIVES, *_TEXTS) if may_be_gone(name) and there(getattr(locations, name)) is None]
     if gone:
         progress.note(
             f"not where the run last saw it: {', '.join(gone)}; what has moved is found by postmill plan NEW_PLACE RUN"
@@ -87,9 +88,12 @@ def open_archive(run: Run, archive: int, first: int, last: int) -> AddressSpace:
     space = _space(pinned, getattr(credentials.recall(run.fingerprint, run.locations), name))
     for part in space.parts[first : last + 1]:
         planned = None if part.missing else part.size
-        size = measure(part.path)
+        try:
+            size = measure(part.path)
+        except Forbidden as error:  # of what is not there, too, if an object store says so
+            raise PostmillError(error.cause, place=part.path, hint=_elsewhere(run, name)) from error
         if size != planned:
-            gone = "may not be read, or is missing" if is_url(part.path) else "is missing"
+            gone = "is missing"
             raise PostmillError(
                 f"{gone if size is None else f'has {size:,} bytes'}; the run was planned with {part.name}"
                 f" {'missing' if planned is None else f'of {planned:,} bytes'}",
@@ -124,7 +128,7 @@ def _space(pinned: PinnedArchive, location: str) -> AddressSpace:
 
 
 def _archive_now(pinned: PinnedArchive, location: str, may_be_gone: bool) -> PinnedArchive | None:
-    sizes = [measure(path) for path in _paths(pinned, location)]
+    sizes = [there(path) for path in _paths(pinned, location)]
     if sizes and all(size is None for size in sizes):
         return pinned if may_be_gone else None
     parts = tuple(
@@ -141,6 +145,6 @@ def _archive_now(pinned: PinnedArchive, location: str, may_be_gone: bool) -> Pin
 
 
 def _text_now(pinned: PinnedText, location: str, may_be_gone: bool, progress: Progress, name: str) -> PinnedText:
-    if may_be_gone and measure(location) is None:
+    if may_be_gone and there(location) is None:
         return pinned
     return textfile.pinned(location, progress, f"plan: compare the {name} file")

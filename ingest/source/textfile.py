@@ -12,7 +12,7 @@ from typing import IO, Protocol, cast
 
 import zstandard
 
-from postmill.ingest.zipformat.space import file_system, network_errors
+from postmill.ingest.remote import files
 from postmill.shards.run.sources import PinnedText
 from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import PostmillError
@@ -21,7 +21,7 @@ from postmill.shards.runtime.progress import Progress
 BLOCK_BYTES = 8 << 20
 MAX_LINE = 1 << 20  # bytes
 _COMPRESSED_BLOCK = 1 << 17  # one block of a frame can become 128 KiB for every 4 bytes
-_UNREADABLE: tuple[type[Exception], ...] = (EOFError, ImportError, ValueError, zlib.error, zstandard.ZstdError)
+_UNREADABLE: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, zlib.error, zstandard.ZstdError)
 _GZIP, _ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
@@ -114,16 +114,11 @@ def pinned(path: str, progress: Progress, label: str) -> PinnedText:
 def _opened(path: str) -> Iterator[IO[bytes]]:
     """Open ``path`` for the block; what it fails with there becomes what a user can mend."""
     try:
-        if is_url(path):
-            system, name = file_system(path)
-            opened = cast(IO[bytes], system.open(name, "rb"))
-        else:
-            opened = Path(path).open("rb")  # noqa: SIM115  closed below
-        with opened as file:
+        with cast(IO[bytes], files.open_stream(path)) if is_url(path) else Path(path).open("rb") as file:
             yield file
     except PostmillError:
         raise
-    except _UNREADABLE + network_errors() as error:
+    except _UNREADABLE as error:
         raise PostmillError(
             f"cannot be read: {error}", place=path, hint="check that the file is whole and that you may read it"
         ) from error
