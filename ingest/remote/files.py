@@ -68,6 +68,7 @@ def read_into(
     into: memoryview,
     arrived: Callable[[int], None] | None = None,
     stop: Event | None = None,
+    size: int | None = None,
 ) -> int:
     """Fill ``into`` from byte ``position`` of a file; return how many bytes came, fewer only where the file ends.
 
@@ -77,9 +78,10 @@ def read_into(
         into: Where to; what has come stays there whatever happens then.
         arrived: Told of bytes as they come, in another thread.
         stop: Set when they are wanted no more.
+        size: Of the file, in bytes, if that is known: another one is an error where the answer says it, as HTTP does.
 
     Raises:
-        Forbidden, UsageError, RequestError: As :func:`size`.
+        Forbidden, UsageError, RequestError: As :func:`size`; or the file is another one than it was.
         Stopped: ``stop`` was set.
     """
     done = 0
@@ -95,7 +97,7 @@ def read_into(
         before = done
         try:
             if stores.is_http(url):
-                http.read(url, position + done, into[done:], count, stop)
+                http.read(url, position + done, into[done:], count, size, stop)
             else:
                 content = stores.read(url, position + done, len(into) - done, stop)
                 if len(content) > len(into) - done:
@@ -111,6 +113,9 @@ def read_into(
             patience.progressed()
         except PostmillError:
             raise
+        except http.Changed as error:
+            hint = "the file changed or was cut short; fetch it again"
+            raise RequestError(f"{error}; it had {size:,} when it was found", place=url, hint=hint) from error
         except request_errors() as error:
             said = answer(error)
             if done > before:

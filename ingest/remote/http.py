@@ -36,6 +36,13 @@ Result = TypeVar("Result")
 Arrived = Callable[[int], None]  # told of bytes as they come
 
 
+class Changed(Exception):
+    """The file has another size, in bytes, than it had."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"has {size:,} bytes")
+
+
 def size(url: str) -> int | None:
     """Return how many bytes the file at ``url`` has; None if the server does not say.
 
@@ -45,15 +52,18 @@ def size(url: str) -> int | None:
     return _run(partial(_size, url))
 
 
-def read(url: str, position: int, into: memoryview, arrived: Arrived, stop: Event | None = None) -> None:
+def read(
+    url: str, position: int, into: memoryview, arrived: Arrived, size: int | None, stop: Event | None = None
+) -> None:
     """Read from byte ``position`` on into memory; a server may send less than asked for.
 
     Raises:
+        Changed: The file has not ``size`` bytes.
         Unusable: The server does not serve ranges, or sends something else.
         Stopped: ``stop`` was set.
         Refused, OSError, ClientError: As :mod:`.answers` tells them apart; ``arrived`` was told of what came before.
     """
-    _run(partial(_read, url, position, into, arrived), stop)
+    _run(partial(_read, url, position, into, arrived, size), stop)
 
 
 class Stream:
@@ -165,7 +175,7 @@ def _compressed(response: Any) -> bool:
     return response.headers.get("Content-Encoding", "identity") not in ("identity", "")
 
 
-async def _read(url: str, position: int, into: memoryview, arrived: Arrived) -> None:
+async def _read(url: str, position: int, into: memoryview, arrived: Arrived, size: int | None) -> None:
     last = position + len(into) - 1
     try:
         async with _asked("GET", url, Range=f"bytes={position}-{last}") as response:
@@ -176,6 +186,8 @@ async def _read(url: str, position: int, into: memoryview, arrived: Arrived) -> 
                     raise Unusable("the server does not serve ranges")
             elif span is None or span[1] is None or int(span[1]) != position:
                 raise Unusable(f"bytes {position}-{last} were asked for, and others came")
+            elif size is not None and span[3] != "*" and int(span[3]) != size:
+                raise Changed(int(span[3]))
             done = 0
             async for piece in response.content.iter_any():
                 if len(piece) > len(into) - done:

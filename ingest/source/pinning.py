@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from postmill.ingest.remote.files import Forbidden
+from postmill.ingest.remote.stores import is_http
 from postmill.ingest.source import credentials, textfile
 from postmill.ingest.source.layout import root_of
 from postmill.ingest.zipformat.part_names import folder_of
@@ -75,18 +76,20 @@ def sources_now(pinned: Sources, seen: Locations | None, locations: Locations, p
     return Sources(metadata, images, mapping, influencers)
 
 
-def open_archive(run: Run, archive: int, first: int, last: int) -> AddressSpace:
+def open_archive(run: Run, archive: int, first: int, last: int, *, lazily: bool = False) -> AddressSpace:
     """Open the metadata or the picture archive (METADATA or IMAGES) where the run last saw it, as it was planned.
 
     Only the parts from ``first`` to ``last`` are looked at and may be read: the others need not be there (any more).
+    ``lazily``, those behind HTTP are looked at when they are read, where every answer states the size: a request less.
 
     Raises:
         PostmillError: One of these parts is missing, or is not the one that the run was planned with.
     """
     name = ARCHIVES[archive]
     pinned: PinnedArchive = getattr(run.sources, name)
-    space = _space(pinned, getattr(credentials.recall(run.fingerprint, run.locations), name))
-    for part in space.parts[first : last + 1]:
+    location = getattr(credentials.recall(run.fingerprint, run.locations), name)
+    space = _space(pinned, location, _elsewhere(run, name))
+    for part in () if lazily and is_http(location) else space.parts[first : last + 1]:
         planned = None if part.missing else part.size
         try:
             size = measure(part.path)
@@ -121,10 +124,10 @@ def _paths(pinned: PinnedArchive, location: str) -> list[str]:
     return [f"{folder}{name}{split(location)[1]}" for name, _ in pinned.parts]
 
 
-def _space(pinned: PinnedArchive, location: str) -> AddressSpace:
+def _space(pinned: PinnedArchive, location: str, elsewhere: str | None = None) -> AddressSpace:
     paths = _paths(pinned, location)
     sizes = {path: size for path, (_, size) in zip(paths, pinned.parts, strict=True) if size is not None}
-    return AddressSpace(lay_out_holes(paths, sizes))
+    return AddressSpace(lay_out_holes(paths, sizes), elsewhere)
 
 
 def _archive_now(pinned: PinnedArchive, location: str, may_be_gone: bool) -> PinnedArchive | None:

@@ -22,6 +22,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from errno import EACCES, ENOENT
 from functools import partial
 from threading import Event
 from types import TracebackType
@@ -76,10 +77,16 @@ class PartError(PostmillError, OSError):
 
 
 class AddressSpace:
-    """All parts of an archive as one range of bytes, ``0`` to ``size``."""
+    """All parts of an archive as one range of bytes, ``0`` to ``size``.
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    Args:
+        parts: The parts.
+        elsewhere: What to do where a part may not be read (any more) or is gone from its address.
+    """
+
+    def __init__(self, parts: Sequence[Part], elsewhere: str | None = None) -> None:
         self.parts = tuple(parts)
+        self._elsewhere = elsewhere
         self.size = self.parts[-1].end if self.parts else 0
         self._starts = [part.start for part in self.parts]
         self._remote = [is_url(part.path) for part in self.parts]
@@ -94,8 +101,8 @@ class AddressSpace:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[type[AddressSpace], tuple[tuple[Part, ...]]]:
-        return AddressSpace, (self.parts,)  # a copy, in another process too, opens its own files
+    def __reduce__(self) -> tuple[type[AddressSpace], tuple[tuple[Part, ...], str | None]]:
+        return AddressSpace, (self.parts, self._elsewhere)  # a copy, in another process too, opens its own files
 
     def close(self) -> None:
         """Close all descriptors. A later read opens them again."""
@@ -152,7 +159,7 @@ class AddressSpace:
             if part.missing:
                 raise PartError("the part is missing", part=part.path, hint="fetch it")
             if self._remote[index]:
-                _fetch(part, offset - part.start, into)
+                _fetch(part, self._elsewhere, offset - part.start, into)
             else:
                 self._pread(index, offset - part.start, into)
             offset, done, left = offset + take, done + take, left - take
@@ -176,7 +183,7 @@ class AddressSpace:
             return None
         at_once = min(stores.at_once(url, AT_ONCE) for url in {part.path for part, _, _ in pieces})
         ranges = (
-            Range(offset, min(offset + RANGE, end), partial(_fetch, part, offset - part.start))
+            Range(offset, min(offset + RANGE, end), partial(_fetch, part, self._elsewhere, offset - part.start))
             for part, start, end in pieces
             for offset in range(start, end, RANGE)
         )
@@ -221,6 +228,7 @@ class AddressSpace:
 
 def _fetch(
     part: Part,
+    elsewhere: str | None,
     position: int,
     into: memoryview,
     arrived: Callable[[int], None] | None = None,
@@ -228,9 +236,10 @@ def _fetch(
 ) -> None:
     """Fill ``into`` from byte ``position`` of a URL."""
     try:
-        got = files.read_into(part.path, position, into, arrived, stop)
+        got = files.read_into(part.path, position, into, arrived, stop, part.size)
     except files.RequestError as error:
-        raise PartError(error.cause, part=part.path, hint=error.hint, errno=error.errno) from error
+        hint = elsewhere if elsewhere is not None and error.errno in (ENOENT, EACCES) else error.hint
+        raise PartError(error.cause, part=part.path, hint=hint, errno=error.errno) from error
     if got < len(into):
         raise _ends_early(part, position + got, len(into) - got)
 

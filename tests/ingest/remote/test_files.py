@@ -173,6 +173,14 @@ def test_other_bytes_than_were_asked_for_are_refused(folder: Path, happens: Happ
         read(f"http://{host}/a.zip")
 
 
+def test_a_file_that_became_another_is_told(folder: Path) -> None:
+    with serving(folder) as host, AddressSpace(lay_out([(f"http://{host}/a.zip", 400_000)])) as space:
+        with pytest.raises(PostmillError, match="has 300,000 bytes; it had 400,000 when it was found"):
+            space.read(0, 10)
+        with pytest.raises(PostmillError, match="it had 400,000"):
+            Forward(space, 200_000).view(0, 10)
+
+
 def test_a_range_behind_the_end_is_nothing(folder: Path) -> None:
     with serving(folder) as host:
         assert read(f"http://{host}/a.zip", 250_000, 100_000) == CONTENT[250_000:]
