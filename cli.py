@@ -25,6 +25,7 @@ from postmill.console.options import (
     DryRunOption,
     EncoderOption,
     FeaturesOption,
+    HeaderFileOption,
     ImagesOption,
     InfluencersOption,
     MappingOption,
@@ -118,6 +119,7 @@ def run_all(
     strict: PlannedStrictOption = None,
     salvage: PlannedSalvageOption = None,
     checksums: ChecksumsOption = None,
+    header_file: HeaderFileOption = None,
     max_faults: MaxFaultsOption = None,
 ) -> None:
     """Do everything on this machine: plan, ingest, encode, train, report.
@@ -130,7 +132,7 @@ def run_all(
     find_models(tuple(EncoderName), models, models_by_encoder, device, precision)
     typed = planned_with(shard_size, max_entry, raw, strict, salvage)
     with progress() as shown:
-        run = steps.plan(steps.locate(source, folder), folder, typed, shown, checksums)
+        run = steps.plan(steps.locate(source, folder, headers=header_file), folder, typed, shown, checksums)
         steps.ingest(run, tuple(Stage), share_of("0/1"), workers, shown)
         steps.encode(run, (), models, models_by_encoder, device, precision, share_of("0/1"), shown)
         training = Device.CUDA if device is Device.CUDA else Device.CPU
@@ -158,6 +160,7 @@ def plan(
     strict: PlannedStrictOption = None,
     salvage: PlannedSalvageOption = None,
     checksums: ChecksumsOption = None,
+    header_file: HeaderFileOption = None,
     max_faults: MaxFaultsOption = None,
 ) -> None:
     """Join the archives' directories with the mapping and decide which entry goes where. Reads no picture."""
@@ -166,7 +169,7 @@ def plan(
     source, folder = (None, *places)[-2:]
     typed = planned_with(shard_size, max_entry, raw, strict, salvage)
     with progress() as shown:
-        locations = steps.locate(source, Path(str(folder)), metadata, images, mapping, influencers)
+        locations = steps.locate(source, Path(str(folder)), metadata, images, mapping, influencers, header_file)
         run = steps.plan(locations, Path(str(folder)), typed, shown, checksums)
     steps.end(run, max_faults)
 
@@ -363,10 +366,11 @@ def inspect(
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
     strict: StrictOption = False,
     salvage: SalvageOption = False,
+    header_file: HeaderFileOption = None,
 ) -> None:
     """Show what a zip is, split or not: parts, entries, methods, faults. Exits with 3 if there are faults."""
     level_of(strict, salvage)
-    checks.inspect(archive, as_json, digest, strict, salvage)
+    checks.inspect(archive, as_json, digest, strict, salvage, header_file)
 
 
 @app.command(

@@ -128,6 +128,10 @@ MetadataOption = Annotated[str | None, typer.Option("--metadata", help="Any part
 ImagesOption = Annotated[str | None, typer.Option("--images", help="Any part of the picture archive.")]
 MappingOption = Annotated[str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst.")]
 InfluencersOption = Annotated[str | None, typer.Option("--influencers", help="The influencers file.")]
+HeaderFileOption = Annotated[
+    Path | None,
+    typer.Option("--header-file", metavar="FILE", help="Headers for http addresses, a line each; for your eyes only."),
+]
 # What a run is planned with has no default here: what is not typed, a run that is there knows.
 ShardSizeOption = Annotated[
     int | None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
@@ -17,23 +18,42 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS = frozenset({"accept-encoding", "connection", "content-length", "host", "range", "transfer-encoding"})
 _OPTION = "--header-file"
-_in_force: dict[str, str] = {}
 
 
-def use(path: Path | None) -> None:
+@dataclass
+class _Chosen:
+    """What the requests of this process have: headers, the file that they are from, and whether it was typed."""
+
+    file: Path | None = None
+    typed: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_chosen = _Chosen()  # of the process, as the environment is: what reads an archive knows nothing of who asks
+
+
+def use(path: Path | None, *, typed: bool = True) -> None:
     """Let every request of this process from now on have the headers of the file ``path``; None for none.
+
+    What was typed for this command goes before what a run remembers, which is not ``typed``.
 
     Raises:
         UsageError: It cannot be read, others than its owner may read it, or a line is no header.
     """
-    read = {} if path is None else _read(path)
-    _in_force.clear()
-    _in_force.update(read)
+    if _chosen.typed and not typed:
+        return
+    _chosen.headers = {} if path is None else _read(path)
+    _chosen.file, _chosen.typed = path, typed and path is not None
 
 
 def in_force() -> Mapping[str, str]:
     """Return the headers that requests have beside those of HTTP itself."""
-    return _in_force
+    return _chosen.headers
+
+
+def file() -> Path | None:
+    """Return the file that they are from."""
+    return _chosen.file
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -41,7 +61,8 @@ def _read(path: Path) -> dict[str, str]:
         open_to_others = path.stat().st_mode & 0o077
         text = path.read_bytes().decode("latin-1")
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", place=f"{_OPTION} {path}") from error
+        hint = f"plan with {_OPTION} and where it lies now"
+        raise UsageError(f"cannot be read: {error.strerror}", place=f"{_OPTION} {path}", hint=hint) from error
     if open_to_others:
         raise UsageError(
             "others than you may read it, and it holds what gives the right to read",
