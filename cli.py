@@ -11,7 +11,6 @@ if __name__ == "__main__":  # before what takes time to load, as console/start.p
 
     interrupt.end_at_once()
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +24,7 @@ from postmill.console.options import (
     DryRunOption,
     EncoderOption,
     FeaturesOption,
+    GpuEncoderOption,
     HeaderFileOption,
     ImagesOption,
     InfluencersOption,
@@ -34,10 +34,14 @@ from postmill.console.options import (
     MetadataOption,
     ModelOption,
     ModelsOption,
+    NewFolderArgument,
+    OutputOption,
     PartsOption,
     PerImageOption,
+    PlacesArgument,
     PlannedSalvageOption,
     PlannedStrictOption,
+    PostsArgument,
     PrecisionOption,
     RawOption,
     RecipeOption,
@@ -50,6 +54,7 @@ from postmill.console.options import (
     StageOption,
     StrictOption,
     TaskOption,
+    VenvOption,
     VersionOption,
     WorkersOption,
     chosen,
@@ -62,6 +67,7 @@ from postmill.console.options import (
     range_text,
 )
 from postmill.console.output import attempt, out, progress, share_of
+from postmill.console.places import on_disk
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.jobs.settings import MAX_TASKS
 from postmill.shards.formats.choices import Layout, Stage
@@ -88,7 +94,7 @@ app = typer.Typer(
 
 @app.command(rich_help_panel=TOGETHER, epilog="Example: `postmill sample data --posts 2000 --influencers 60`")
 def sample(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    folder: NewFolderArgument,
     posts: Annotated[int, typer.Option("--posts", help="How many posts.")] = 2000,
     influencers: Annotated[int, typer.Option("--influencers", help="How many accounts.")] = 60,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 0,
@@ -146,10 +152,7 @@ def run_all(
     epilog="Example: `postmill plan data run`; a source that lies elsewhere: `--images /mnt/posts_image.zip`",
 )
 def plan(
-    places: Annotated[
-        list[str],
-        typer.Argument(metavar="[SOURCE] RUN", help="The dataset's folder or address, if it must be named; the run."),
-    ],
+    places: PlacesArgument,
     metadata: MetadataOption = None,
     images: ImagesOption = None,
     mapping: MappingOption = None,
@@ -166,11 +169,11 @@ def plan(
     """Join the archives' directories with the mapping and decide which entry goes where. Reads no picture."""
     if len(places) > 2:
         raise UsageError("takes SOURCE and RUN, or RUN alone", place="postmill plan", hint="postmill plan --help")
-    source, folder = (None, *places)[-2:]
+    source, folder = (None, *places[:-1])[-1], on_disk(places[-1])
     typed = planned_with(shard_size, max_entry, raw, strict, salvage)
     with progress() as shown:
-        locations = steps.locate(source, Path(str(folder)), metadata, images, mapping, influencers, header_file)
-        run = steps.plan(locations, Path(str(folder)), typed, shown, checksums)
+        locations = steps.locate(source, folder, metadata, images, mapping, influencers, header_file)
+        run = steps.plan(locations, folder, typed, shown, checksums)
     steps.end(run, max_faults)
 
 
@@ -287,9 +290,9 @@ def report(folder: RunArgument) -> None:
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")
 def predict(
     folder: RunArgument,
-    posts: Annotated[Path, typer.Argument(metavar="POSTS", help="Another run folder, or one of its post shards.")],
+    posts: PostsArgument,
     model: Annotated[str, typer.Option("--model", help="Name of a trained model.")] = "fusion",
-    output: Annotated[Path | None, typer.Option("--output", help="A .parquet or .csv file; default: CSV here.")] = None,
+    output: OutputOption = None,
     device: DeviceOption = Device.CPU,
 ) -> None:
     """Score new posts with a trained model: log engagement, its 90 % interval, and likes and comments."""
@@ -299,7 +302,7 @@ def predict(
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill export run --to clip-retrieval index`")
 def export(
     folder: RunArgument,
-    target: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    target: NewFolderArgument,
     layout: Annotated[Layout, one_of(Layout, "--to", "Whose layout; hf: Hugging Face datasets.")],
     encoder: Annotated[
         list[str] | None,
@@ -381,9 +384,7 @@ def submit(
     encoder: EncoderOption = None,
     models: ModelsOption = ModelSet.PAPER,
     model: ModelOption = None,
-    gpu_encoder: Annotated[
-        list[str] | None, list_of(EncoderName, "--gpu-encoder", "An encoder that gets a GPU; default: image.")
-    ] = None,
+    gpu_encoder: GpuEncoderOption = None,
     gres: Annotated[
         str, typer.Option("--gres", help="What such an encoder asks for; '' where there is no GPU.")
     ] = "gpu:1",
@@ -396,9 +397,7 @@ def submit(
     memory: Annotated[str | None, typer.Option("--mem", help="As for sbatch: 8G.")] = None,
     cpus: Annotated[int | None, typer.Option("--cpus", min=1, help="Cores of a task.")] = None,
     module: Annotated[list[str] | None, typer.Option("--module", help="For `module load`. Repeatable.")] = None,
-    venv: Annotated[
-        Path | None, typer.Option("--venv", help="Virtual environment of the tasks; default: this command's own.")
-    ] = None,
+    venv: VenvOption = None,
     sbatch: Annotated[
         list[str] | None, typer.Option("--sbatch", help="A further option: `--sbatch=--qos=high`. Repeatable.")
     ] = None,
