@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, steps
+from postmill.console import checks, extras, steps
 from postmill.console.errors import run_app
 from postmill.console.options import (
     AgainOption,
@@ -132,6 +132,7 @@ def run_all(
 
     Networks are trained on the CPU unless `--device cuda` is named: for few posts it is the faster one.
     """
+    extras.demand("encode", "train")
     from postmill.encode.stage import find_models
 
     models_by_encoder = overrides(model)

@@ -16,7 +16,7 @@ import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from postmill.console import streams
+from postmill.console import extras, streams
 from postmill.console.output import err
 from postmill.shards.runtime import interrupt
 from postmill.shards.runtime.addresses import redacted
@@ -80,6 +80,12 @@ def _run(app: typer.Typer) -> int:
     except (PostmillError, Interrupted) as error:
         show(error.cause, error.place, _next_step(error))
         return error.exit_code
+    except ModuleNotFoundError as error:
+        told = extras.lacking(error, next(iter(sys.argv[1:]), ""))
+        if told is None:
+            raise
+        show(told.cause, told.place, told.hint)
+        return told.exit_code
     except BrokenPipeError:  # whoever read has enough
         return EXIT_FAILED
     except TyperException as error:
