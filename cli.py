@@ -7,9 +7,9 @@ completion answer at once.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before what takes time to load, as console/start.py does
-    from postmill.shards.runtime import interrupt
+    from postmill.console.system import prepare
 
-    interrupt.end_at_once()
+    prepare()
 
 from typing import Annotated
 
