@@ -33,7 +33,10 @@ OUT_OF_MEMORY_OF_WORKERS = b"""error: out of memory
 start a new run with a smaller --shard-size
 """
 _WITH_WORKERS = ("ingest", "run")
-_NOISY = ("httpx", "huggingface_hub", "sentence_transformers", "transformers", "fsspec")
+_NOISY = (
+    *("httpx", "huggingface_hub", "sentence_transformers", "transformers"),
+    *("fsspec", "aiobotocore", "botocore", "s3fs", "gcsfs", "google", "adlfs", "azure", "paramiko", "urllib3"),
+)
 
 
 class _Printable(logging.Formatter):

@@ -199,7 +199,8 @@ def _of_exception(error: BaseException) -> Meaning | None:
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, Unusable | ssl.SSLCertVerificationError) or names & _HOPELESS_ERRORS:
         return Meaning.HOPELESS
-    if names & _DENIED_ERRORS or isinstance(error, PermissionError):
+    said_of_keys = "SSHException" in names and "authentication" in str(error).lower()
+    if names & _DENIED_ERRORS or isinstance(error, PermissionError) or said_of_keys:
         return Meaning.DENIED
     if isinstance(error, FileNotFoundError):
         return Meaning.ABSENT

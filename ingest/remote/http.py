@@ -78,7 +78,7 @@ class Stream:
 
     def close(self) -> None:
         """Drop the connection."""
-        _file_system().loop.call_soon_threadsafe(self._response.close)
+        stores.loop("http").call_soon_threadsafe(self._response.close)
 
 
 def _file_system(environment: bool = True) -> Any:
@@ -93,7 +93,7 @@ def _proxy(scheme: str, host: str) -> str | None:
 
 def _run(work: Callable[[], Coroutine[Any, Any, Result]], stop: Event | None = None) -> Result:
     """Do ``work`` in fsspec's thread; a signal, or ``stop``, ends it."""
-    loop = _file_system().loop
+    loop = stores.loop("http")
     future = asyncio.run_coroutine_threadsafe(work(), loop)
     try:
         while not wait([future], _LOOK_S).done:

@@ -5,10 +5,12 @@ The packages that a protocol takes are extras of this one; who asks is told whic
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -37,6 +39,8 @@ _WHO = {
     "hub": "say who you are: hf auth login, or HF_TOKEN",
 }
 
+_connected: dict[str, Any] = {}  # file systems by protocol and host, with what an address says of the user
+
 Result = TypeVar("Result")
 
 
@@ -60,6 +64,18 @@ def file_system(protocol: str, **options: Any) -> Any:
 
     _find(protocol)
     return fsspec.filesystem(protocol, **options)
+
+
+def loop(protocol: str) -> asyncio.AbstractEventLoop:
+    """Return the loop in which fsspec makes the requests of ``protocol``.
+
+    Raises:
+        UsageError: As :func:`file_system`.
+    """
+    from fsspec.asyn import get_loop
+
+    _find(protocol)
+    return cast(asyncio.AbstractEventLoop, get_loop())
 
 
 def at_once(url: str, most: int) -> int:
@@ -89,25 +105,41 @@ def read(url: str, position: int, length: int, stop: threading.Event | None = No
 
 
 def _info(url: str) -> Mapping[str, Any]:
-    system, path = _opened(url)
-    return cast(Mapping[str, Any], system.info(path))
+    with _opened(url) as (system, path):
+        return cast(Mapping[str, Any], system.info(path))
 
 
 def _range(url: str, position: int, length: int) -> bytes:
-    system, path = _opened(url)
-    return cast(bytes, system.cat_file(path, start=position, end=position + length))
+    with _opened(url) as (system, path):
+        return cast(bytes, system.cat_file(path, start=position, end=position + length))
 
 
-def _opened(url: str) -> tuple[Any, str]:
-    """Return the file system behind ``url``, and the path in it."""
+@contextmanager
+def _opened(url: str) -> Iterator[tuple[Any, str]]:
+    """Provide the file system behind ``url``, and the path in it.
+
+    One connection is used for all requests to a host: fsspec keeps one for each thread. What failed is connected anew.
+    """
     import fsspec
 
     _find(_protocol(url))
-    limits = _SSH_LIMITS if _EXTRAS.get(_protocol(url)) == "sftp" else {}
-    system, path = cast(tuple[Any, str], fsspec.core.url_to_fs(url, **limits))
-    if limits:
-        system.ftp.get_channel().settimeout(limits["timeout"])
-    return system, path
+    host = "/".join(url.split("/", 3)[:3])
+    if host in _connected:
+        system = _connected[host]
+        path = system._strip_protocol(url)
+    else:
+        limits = _SSH_LIMITS if _EXTRAS.get(_protocol(url)) == "sftp" else {}
+        system, path = fsspec.core.url_to_fs(url, skip_instance_cache=True, **limits)
+        if limits:
+            system.ftp.get_channel().settimeout(limits["timeout"])
+        _connected[host] = system
+    try:
+        yield system, path
+    except FileNotFoundError:
+        raise
+    except request_errors():
+        _connected.pop(host, None)
+        raise
 
 
 def _find(protocol: str) -> Any:
@@ -154,5 +186,6 @@ def _within(call: Callable[[], Result], stop: threading.Event | None = None) -> 
         if stop is not None and stop.is_set():
             raise Stopped
         if time.monotonic() > until:
+            _connected.clear()
             raise TimeoutError
     return future.result()

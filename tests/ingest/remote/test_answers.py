@@ -70,6 +70,7 @@ EXCEPTIONS = [
     (of_library("NoCredentialsError"), Meaning.DENIED),
     (of_library("AuthenticationException", type("SSHException", (Exception,), {})), Meaning.DENIED),
     (of_library("SSHException"), Meaning.BROKEN),
+    (type("SSHException", (Exception,), {})("No authentication methods available"), Meaning.DENIED),
     (of_library("EndpointConnectionError"), Meaning.UNREACHABLE),
     (of_library("HttpError", code="429"), Meaning.BUSY),
     (of_library("HfHubHTTPError", response=of_library("R", status_code=401, headers={})), Meaning.DENIED),
