@@ -50,16 +50,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("package", "words", "extra"),
     [
         ("torch", ["encode", "RUN", "--models", "light"], "encode"),
-        ("safetensors", ["train", "RUN"], "train"),
         ("scipy", ["train", "RUN"], "train"),
-        ("torch", ["train", "RUN"], "train"),
         ("huggingface_hub", ["encode", "RUN"], "encode"),
         ("jinja2", ["report", "RUN"], "train"),
         ("aiohttp", ["plan", "http://127.0.0.1:1", "NEW"], "http"),
         ("s3fs", ["plan", "s3://bucket/data", "NEW"], "s3"),
-        ("gcsfs", ["plan", "gs://bucket/data", "NEW"], "gs"),
-        ("adlfs", ["plan", "abfs://box/data", "NEW"], "azure"),
-        ("paramiko", ["plan", "sftp://host/data", "NEW"], "sftp"),
     ],
 )
 def test_a_missing_package_is_one_sentence(package: str, words: list[str], extra: str, run: Path) -> None:

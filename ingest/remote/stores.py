@@ -150,11 +150,9 @@ def _find(protocol: str) -> Any:
     except ImportError as error:
         extra = _EXTRAS.get(protocol)
         hint = f"pip install 'postmill[{extra}]'" if extra else f"{error}; or download the files first"
-        raise UsageError(f"{protocol}:// takes a package that is not installed", place=protocol, hint=hint) from error
+        raise UsageError(f"{protocol}:// takes a package that is not installed", hint=hint) from error
     except ValueError as error:
-        raise UsageError(
-            f"{protocol}:// is no protocol that is known", place=protocol, hint="download the files first"
-        ) from error
+        raise UsageError(f"{protocol}:// is no protocol that is known", hint="download the files first") from error
 
 
 def _protocol(url: str) -> str:
