@@ -46,12 +46,14 @@ class Trouble:
         headers: Beside those that it has.
         cut: After so many bytes of the body the connection is closed.
         silent: Nothing more is sent after the cut, and the connection stays open.
+        streamed: The whole file comes without its length, in chunks, whatever range was asked for.
     """
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     silent: bool = False
+    streamed: bool = False
 
 
 Happens = Callable[[Request], Trouble | None]
@@ -82,6 +84,13 @@ def serving(
             if status == 200 and not file.is_file():
                 status = 404
             content = file.read_bytes() if status == 200 else b"no"
+            if trouble.streamed:
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                if body:
+                    self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content))
+                return
             span = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
             first, last = (int(span[1]), min(int(span[2]), len(content) - 1)) if span else (0, len(content) - 1)
             self.send_response(206 if span and status == 200 else status)

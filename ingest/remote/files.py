@@ -34,13 +34,18 @@ class Forbidden(RequestError):
     """Whoever asks must say who they are, or may not read it. Object stores say so of what is not there, too."""
 
 
+class SizeUnknown(RequestError):
+    """The file is there, and the server does not say how large it is."""
+
+
 def size(url: str) -> int | None:
     """Return how many bytes the file at ``url`` has; None if there is no such file.
 
     Raises:
         Forbidden: It may not be read.
+        SizeUnknown: The server does not say.
         UsageError: A package is missing that the protocol takes, or nobody knows the protocol.
-        RequestError: It cannot be asked for, or the server does not say.
+        RequestError: It cannot be asked for.
     """
     patience = Patience(url)
     while True:
@@ -56,7 +61,7 @@ def size(url: str) -> int | None:
                 raise _error(url, said, "cannot be reached") from error
         else:
             if stated is None:
-                raise RequestError(
+                raise SizeUnknown(
                     "the server does not say how large the file is", place=url, hint="download the files first"
                 )
             return stated

@@ -6,6 +6,7 @@ The packages that a protocol takes are extras of this one; who asks is told whic
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -106,7 +107,11 @@ def read(url: str, position: int, length: int, stop: threading.Event | None = No
 
 def _info(url: str) -> Mapping[str, Any]:
     with _opened(url) as (system, path):
-        return cast(Mapping[str, Any], system.info(path))
+        system.invalidate_cache()  # of listings: a part may have come
+        info = cast(Mapping[str, Any], system.info(path))
+        if info.get("type") == "directory":
+            raise FileNotFoundError(errno.ENOENT, "is a folder")
+        return info
 
 
 def _range(url: str, position: int, length: int) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
 
-from postmill.ingest.remote.files import Forbidden
+from postmill.ingest.remote.files import Forbidden, SizeUnknown
 from postmill.ingest.zipformat.parts import measure
 from postmill.shards.run.sources import Locations
 from postmill.shards.runtime.addresses import is_url, split
@@ -195,6 +195,8 @@ def _ask(root: str, names: Sequence[str]) -> str | None:
         try:
             if measure(address) is not None:
                 return address
+        except SizeUnknown:  # a text file is read all the same
+            return address
         except Forbidden as error:  # as object stores say of what is not there
             forbidden = forbidden or error
     if forbidden is not None:

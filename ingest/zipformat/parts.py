@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from postmill.ingest.remote import files as remote_files
-from postmill.ingest.remote.files import Forbidden
+from postmill.ingest.remote.files import Forbidden, SizeUnknown
 from postmill.ingest.zipformat.part_names import (
     LAST,
     MOST_PARTS,
@@ -37,6 +37,7 @@ from postmill.shards.runtime.progress import log
 
 PathOrUrl = str | os.PathLike[str]
 _GLOB = "*?["
+_MANY = 1_000  # parts: behind a URL, so many may be those of a server that has a page for every name
 _PATIENCE = 16  # parts in a row that may be missing behind a URL
 _ASSUMED_SIZE = 1 << 32  # bytes of a missing part where there is none to compare with; all that were met are shorter
 
@@ -93,11 +94,13 @@ def measure(path: str) -> int | None:
 
 
 def there(path: str) -> int | None:
-    """Return as :func:`measure` does, and None for an address that may not be read (any more), too."""
+    """Return as :func:`measure` does; for an address that may not be read (any more) None, for an unknown size 0."""
     try:
         return measure(path)
     except Forbidden:
         return None
+    except SizeUnknown:
+        return 0
 
 
 def _from_local(path: Path, salvage: bool) -> list[str]:
@@ -163,6 +166,10 @@ def _from_url(url: str, patience: int) -> list[tuple[str, int]]:
         if neighbour not in sizes:
             sizes[neighbour] = _neighbour_size(neighbour, forbidden)
         absent = absent + 1 if sizes[neighbour] is None else 0
+        if number == _MANY and remote_files.size(example.spelled(MOST_PARTS - 1)) is not None:
+            raise UsageError(
+                "the server answers that there is a file of whatever name", place=url, hint="download the parts first"
+            )
         if absent >= patience and number > known:
             break
     if last is not None and last not in sizes:

@@ -13,10 +13,11 @@ import pytest
 
 from postmill.ingest.remote import files, http, patience
 from postmill.ingest.remote.answers import Answer, Meaning
-from postmill.ingest.remote.files import Forbidden, RequestError
+from postmill.ingest.remote.files import Forbidden, RequestError, SizeUnknown
 from postmill.ingest.remote.patience import Patience, Stopped
 from postmill.ingest.source import textfile
 from postmill.ingest.zipformat.forward import Forward
+from postmill.ingest.zipformat.parts import there
 from postmill.ingest.zipformat.space import AddressSpace, lay_out
 from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.runtime.progress import Silent
@@ -171,6 +172,16 @@ WRONG: list[tuple[Callable[[Request], Trouble], str]] = [
 def test_other_bytes_than_were_asked_for_are_refused(folder: Path, happens: Happens, words: str) -> None:
     with serving(folder, happens=happens) as host, pytest.raises(PostmillError, match=words):
         read(f"http://{host}/a.zip")
+
+
+def test_a_text_file_of_unknown_length_is_read_and_an_archive_is_not(folder: Path, tmp_path: Path) -> None:
+    with serving(folder, happens=lambda _: Trouble(streamed=True)) as host:
+        assert b"".join(textfile.blocks(f"http://{host}/a.txt", 10_000)) == TEXT
+        assert there(f"http://{host}/a.txt") == 0
+        with pytest.raises(SizeUnknown, match="how large"):
+            files.size(f"http://{host}/a.zip")
+        with pytest.raises(RequestError, match="does not serve ranges"):
+            read(f"http://{host}/a.zip")
 
 
 def test_a_file_that_became_another_is_told(folder: Path) -> None:

@@ -12,6 +12,7 @@ from fsspec.spec import AbstractFileSystem
 
 from postmill.ingest.remote import patience
 from postmill.ingest.remote.files import Forbidden, RequestError
+from postmill.ingest.zipformat import parts
 from postmill.ingest.zipformat.parts import find_parts
 from postmill.shards.runtime.errors import PostmillError, UsageError
 
@@ -223,6 +224,14 @@ def test_a_store_out_of_reach_is_not_an_empty_one(name: str, why: str, monkeypat
     monkeypatch.setattr(patience.time, "sleep", lambda _: None)
     with pytest.raises(RequestError, match=f"cannot be reached: {why}"):
         find_parts(f"closed://store/{name}.zip")
+
+
+def test_a_server_that_has_everything_is_not_asked_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(parts.remote_files, "size", lambda url: asked.append(url) or 5)
+    with pytest.raises(UsageError, match="whatever name"):
+        find_parts("http://host/a.zip")
+    assert len(asked) < 1_100
 
 
 def test_a_file_of_unknown_size() -> None:
