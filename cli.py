@@ -7,18 +7,18 @@ completion answer at once.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before what takes time to load, as console/start.py does
-    from postmill.shards.runtime import interrupt
+    from postmill.console.system import prepare
 
-    interrupt.end_at_once()
+    prepare()
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from postmill.console import checks, options, passes, steps
+from postmill.console import checks, extras, options, passes, steps
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, out, progress, share_of
+from postmill.console.places import on_disk
 from postmill.encode.options import EncoderName, ModelSet, Precision, usual
 from postmill.jobs.settings import MAX_TASKS
 from postmill.shards.formats.choices import Layout, Stage
@@ -45,7 +45,7 @@ app = typer.Typer(
 
 @app.command(rich_help_panel=TOGETHER, epilog="Example: `postmill sample data --posts 2000 --influencers 60`")
 def sample(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    folder: options.NewFolderArgument,
     posts: Annotated[int, typer.Option("--posts", help="How many posts.")] = 2000,
     influencers: Annotated[int, typer.Option("--influencers", help="How many accounts.")] = 60,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 0,
@@ -78,16 +78,18 @@ def run_all(
     salvage: options.PlannedSalvageOption = None,
     pictureless: options.PicturelessOption = None,
     checksums: options.ChecksumsOption = None,
+    header_file: options.HeaderFileOption = None,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Do everything on this machine: plan, ingest, encode, train, report.
 
     Networks are trained on the CPU unless `--device cuda` is named: for few posts it is the faster one.
     """
+    extras.demand("encode", "train")
     from postmill.encode.stage import find_models
 
     models_by_encoder = options.overrides(model)
-    locations = steps.locate(source, folder, images=images)
+    locations = steps.locate(source, folder, images=images, headers=header_file)
     find_models(usual(text_only=locations.text_only), models, models_by_encoder, device, precision)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless)
     with progress() as shown:
@@ -105,10 +107,7 @@ def run_all(
     epilog="Example: `postmill plan data run`; a source that lies elsewhere: `--images /mnt/posts_image.zip`",
 )
 def plan(
-    places: Annotated[
-        list[str],
-        typer.Argument(metavar="[SOURCE] RUN", help="The dataset's folder or address, if it must be named; the run."),
-    ],
+    places: options.PlacesArgument,
     metadata: options.MetadataOption = None,
     images: options.ImagesOption = None,
     mapping: options.MappingOption = None,
@@ -120,17 +119,18 @@ def plan(
     salvage: options.PlannedSalvageOption = None,
     pictureless: options.PicturelessOption = None,
     checksums: options.ChecksumsOption = None,
+    header_file: options.HeaderFileOption = None,
     await_parts: options.AwaitPartsOption = False,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Join the archives' directories with the mapping and decide which entry goes where. Reads no picture."""
     if len(places) > 2:
         raise UsageError("takes SOURCE and RUN, or RUN alone", place="postmill plan", hint="postmill plan --help")
-    source, folder = (None, *places)[-2:]
+    source, folder = (None, *places[:-1])[-1], on_disk(places[-1])
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless)
     with progress() as shown:
-        locations = steps.locate(source, Path(str(folder)), metadata, images, mapping, influencers)
-        run = steps.plan(locations, Path(str(folder)), typed, shown, checksums, await_parts)
+        locations = steps.locate(source, folder, metadata, images, mapping, influencers, header_file)
+        run = steps.plan(locations, folder, typed, shown, checksums, await_parts)
     steps.end(run, max_faults)
 
 
@@ -254,9 +254,9 @@ def report(folder: options.RunArgument) -> None:
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")
 def predict(
     folder: options.RunArgument,
-    posts: Annotated[Path, typer.Argument(metavar="POSTS", help="Another run folder, or one of its post shards.")],
+    posts: options.PostsArgument,
     model: Annotated[str, typer.Option("--model", help="Name of a trained model.")] = "fusion",
-    output: Annotated[Path | None, typer.Option("--output", help="A .parquet or .csv file; default: CSV here.")] = None,
+    output: options.OutputOption = None,
     device: options.DeviceOption = Device.CPU,
 ) -> None:
     """Score new posts with a trained model: log engagement, its 90 % interval, and likes and comments."""
@@ -266,7 +266,7 @@ def predict(
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill export run --to clip-retrieval index`")
 def export(
     folder: options.RunArgument,
-    target: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    target: options.NewFolderArgument,
     layout: Annotated[Layout, options.one_of(Layout, "--to", "Whose layout; hf: Hugging Face datasets.")],
     encoder: Annotated[
         list[str] | None,
@@ -333,10 +333,11 @@ def inspect(
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
     strict: options.StrictOption = False,
     salvage: options.SalvageOption = False,
+    header_file: options.HeaderFileOption = None,
 ) -> None:
     """Show what a zip is, split or not: parts, entries, methods, faults. Exits with 3 if there are faults."""
     options.level_of(strict, salvage)
-    checks.inspect(archive, as_json, digest, strict, salvage)
+    checks.inspect(archive, as_json, digest, strict, salvage, header_file)
 
 
 @app.command(
@@ -347,9 +348,7 @@ def submit(
     encoder: options.EncoderOption = None,
     models: options.ModelsOption = ModelSet.PAPER,
     model: options.ModelOption = None,
-    gpu_encoder: Annotated[
-        list[str] | None, options.list_of(EncoderName, "--gpu-encoder", "An encoder that gets a GPU; default: image.")
-    ] = None,
+    gpu_encoder: options.GpuEncoderOption = None,
     gres: Annotated[
         str, typer.Option("--gres", help="What such an encoder asks for; '' where there is no GPU.")
     ] = "gpu:1",
@@ -362,9 +361,7 @@ def submit(
     memory: Annotated[str | None, typer.Option("--mem", help="As for sbatch: 8G.")] = None,
     cpus: Annotated[int | None, typer.Option("--cpus", min=1, help="Cores of a task.")] = None,
     module: Annotated[list[str] | None, typer.Option("--module", help="For `module load`. Repeatable.")] = None,
-    venv: Annotated[
-        Path | None, typer.Option("--venv", help="Virtual environment of the tasks; default: this command's own.")
-    ] = None,
+    venv: options.VenvOption = None,
     sbatch: Annotated[
         list[str] | None, typer.Option("--sbatch", help="A further option: `--sbatch=--qos=high`. Repeatable.")
     ] = None,

@@ -16,7 +16,7 @@ import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from postmill.console import streams
+from postmill.console import extras, streams
 from postmill.console.output import err
 from postmill.shards.runtime import interrupt
 from postmill.shards.runtime.addresses import redacted
@@ -34,7 +34,10 @@ OUT_OF_MEMORY_OF_WORKERS = b"""error: out of memory
 start a new run with a smaller --shard-size
 """
 _WITH_WORKERS = ("ingest", "run")
-_NOISY = ("httpx", "huggingface_hub", "sentence_transformers", "transformers", "fsspec")
+_NOISY = (
+    *("httpx", "huggingface_hub", "sentence_transformers", "transformers"),
+    *("fsspec", "aiobotocore", "botocore", "s3fs", "gcsfs", "google", "adlfs", "azure", "paramiko", "urllib3"),
+)
 
 
 class _Printable(logging.Formatter):
@@ -84,6 +87,12 @@ def _run(app: typer.Typer) -> int:
     except (PostmillError, Interrupted) as error:
         show(error.cause, error.place, _next_step(error))
         return error.exit_code
+    except ModuleNotFoundError as error:
+        told = extras.lacking(error, next(iter(sys.argv[1:]), ""))
+        if told is None:
+            raise
+        show(told.cause, told.place, told.hint)
+        return told.exit_code
     except BrokenPipeError:  # whoever read has enough
         return EXIT_FAILED
     except TyperException as error:

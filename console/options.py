@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from postmill.console.output import out
+from postmill.console.places import on_disk
 from postmill.console.waiting import Evict
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.shards.formats.choices import Stage
@@ -140,11 +141,27 @@ SourceArgument = Annotated[
         help="Folder or address with influencers.txt, the mapping file, Post_metadata/ and Post_images/.",
     ),
 ]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
+RunArgument = Annotated[Path, typer.Argument(parser=on_disk, metavar="RUN", help="The run folder.")]
+PlacesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="[SOURCE] RUN", help="The dataset's folder or address, if it must be named; the run."),
+]
+NewFolderArgument = Annotated[Path, typer.Argument(parser=on_disk, metavar="DIR", help="A new or empty folder.")]
+PostsArgument = Annotated[
+    Path, typer.Argument(parser=on_disk, metavar="POSTS", help="Another run folder, or one of its post shards.")
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", parser=on_disk, metavar="FILE", help="A .parquet or .csv file; default: CSV here."),
+]
 MetadataOption = Annotated[str | None, typer.Option("--metadata", help="Any part of the metadata archive.")]
 ImagesOption = Annotated[str | None, typer.Option("--images", help="Any part of the picture archive; none: text only.")]
 MappingOption = Annotated[str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst.")]
 InfluencersOption = Annotated[str | None, typer.Option("--influencers", help="The influencers file.")]
+HeaderFileOption = Annotated[
+    Path | None,
+    typer.Option("--header-file", metavar="FILE", help="Headers for http addresses, a line each; for your eyes only."),
+]
 # What a run is planned with has no default here: what is not typed, a run that is there knows.
 ShardSizeOption = Annotated[
     int | None,
@@ -206,6 +223,12 @@ TaskOption = Annotated[
 ]
 EncoderOption = Annotated[
     list[str] | None, list_of(EncoderName, "--encoder", "Only this encoder, or one of another package.")
+]
+GpuEncoderOption = Annotated[
+    list[str] | None, list_of(EncoderName, "--gpu-encoder", "An encoder that gets a GPU; default: image.")
+]
+VenvOption = Annotated[
+    Path | None, typer.Option("--venv", help="Virtual environment of the tasks; default: this command's own.")
 ]
 ModelsOption = Annotated[
     ModelSet, one_of(ModelSet, "--models", "paper: the study's models; light: small packaged stand-ins.")

@@ -57,18 +57,23 @@ def locate(
     images: str | None = None,
     mapping: str | None = None,
     influencers: str | None = None,
+    headers: Path | None = None,
 ) -> Locations:
     """Return where the sources are: named one by one, in the dataset's folder ``source``, or where the run saw them.
 
+    Requests have the headers of the file ``headers`` from now on.
+
     Raises:
-        UsageError: One is in none of these places, or ``folder`` is no run folder.
+        UsageError: One is in none of these places, ``folder`` is no run folder, or ``headers`` cannot be used.
         PostmillError: ``run.json`` is damaged, or an address cannot be asked for.
     """
+    from postmill.ingest.remote.headers import use
     from postmill.ingest.source import credentials
     from postmill.ingest.source.layout import discover
     from postmill.shards.run import pinned
     from postmill.shards.run.sources import NONE
 
+    use(headers)
     there = pinned.look(folder)
     seen = None if there is None else there.locations
     if there is not None and seen is not None:

@@ -202,7 +202,7 @@ def _make_units(run: Run, stage: Stage, number: int) -> None:
         return
     archive = METADATA if stage is Stage.METADATA else IMAGES
     window = next(window for window in plan.windows(run, archive) if window.window == number)
-    with open_archive(run, archive, window.first_part, window.last_part) as space:
+    with open_archive(run, archive, window.first_part, window.last_part, lazily=True) as space:
         if stage is Stage.METADATA:
             spool_metadata(run, space, window)
         else:

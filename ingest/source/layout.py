@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
 
+from postmill.ingest.remote.files import Forbidden, SizeUnknown
 from postmill.ingest.zipformat.part_names import parse_name
 from postmill.ingest.zipformat.parts import measure
 from postmill.shards.run.sources import NONE, Locations
@@ -222,5 +223,15 @@ def _ask_text(root: str, name: str) -> str | None:
 def _ask(root: str, names: Sequence[str]) -> str | None:
     query = split(root)[1]
     folder = root.removesuffix(query).rstrip("/")
-    addresses = (f"{folder}/{name}{query}" for name in names)
-    return next((address for address in addresses if measure(address) is not None), None)
+    forbidden: Forbidden | None = None
+    for address in (f"{folder}/{name}{query}" for name in names):
+        try:
+            if measure(address) is not None:
+                return address
+        except SizeUnknown:  # a text file is read all the same
+            return address
+        except Forbidden as error:  # as object stores say of what is not there
+            forbidden = forbidden or error
+    if forbidden is not None:
+        raise forbidden
+    return None

@@ -13,8 +13,8 @@ from typing import IO, Protocol, cast
 
 import zstandard
 
+from postmill.ingest.remote import files
 from postmill.ingest.source.text_encoding import utf8_lines, without_marks
-from postmill.ingest.zipformat.space import file_system, network_errors
 from postmill.shards.run.sources import PinnedText
 from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import PostmillError
@@ -26,7 +26,7 @@ _KEPT = 1 << 12  # bytes of a longer one: enough to tell of what it is
 _CUT = b"\x01"  # a control character, which no name may have: what was cut is never taken for a whole row
 _LONGEST_WINDOW = 1 << 31  # bytes: what `zstd --long=31` asks for, and the format's most on any machine
 _COMPRESSED_BLOCK = 1 << 17  # one block of a frame can become 128 KiB for every 4 bytes
-_UNREADABLE: tuple[type[Exception], ...] = (EOFError, ImportError, ValueError, zlib.error, zstandard.ZstdError)
+_UNREADABLE: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, zlib.error, zstandard.ZstdError)
 _GZIP = b"\x1f\x8b"
 _ZSTANDARD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")  # a frame, or one to be skipped
 
@@ -132,16 +132,11 @@ def pinned(path: str, progress: Progress, label: str) -> PinnedText:
 def _opened(path: str) -> Iterator[IO[bytes]]:
     """Open ``path`` for the block; what it fails with there becomes what a user can mend."""
     try:
-        if is_url(path):
-            system, name = file_system(path)
-            opened = cast(IO[bytes], system.open(name, "rb"))
-        else:
-            opened = Path(path).open("rb")  # noqa: SIM115  closed below
-        with opened as file:
+        with cast(IO[bytes], files.open_stream(path)) if is_url(path) else Path(path).open("rb") as file:
             yield file
     except PostmillError:
         raise
-    except _UNREADABLE + network_errors() as error:
+    except _UNREADABLE as error:
         raise PostmillError(
             f"cannot be read: {error}", place=path, hint="check that the file is whole and that you may read it"
         ) from error

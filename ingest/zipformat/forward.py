@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import mmap
+from bisect import bisect_left
+from collections.abc import Sequence
 from contextlib import suppress
+from operator import itemgetter
+from weakref import finalize
 
+from postmill.ingest.remote.read_ahead import ReadAhead
 from postmill.ingest.zipformat.space import BLOCK, AddressSpace
 
 
@@ -12,15 +17,27 @@ class Forward:
     """A view that moves forward over ``space`` and reads every byte at most once, in order.
 
     It reads a block ahead, up to ``end`` or a missing part; memory is a block or the longest view, whichever is more.
+    Of parts behind URLs it asks for more, some ranges at once (:mod:`postmill.ingest.remote.read_ahead`).
+
+    Args:
+        space: What to read.
+        end: Where to stop.
+        block: Bytes.
+        spans: All that will be looked at, from where to where, in order; by default all from the first view on.
     """
 
-    def __init__(self, space: AddressSpace, end: int, block: int = BLOCK) -> None:
+    def __init__(
+        self, space: AddressSpace, end: int, block: int = BLOCK, spans: Sequence[tuple[int, int]] | None = None
+    ) -> None:
         self._space = space
         self._end = end
+        self._spans = spans
         self._block = block
         self._base = 0  # offset of the buffer's first byte
         self._filled = 0
         self._view = memoryview(bytearray())
+        self._ahead: ReadAhead | None = None
+        self._begun = False
 
     def view(self, start: int, end: int) -> memoryview:
         """Return the bytes from ``start`` to ``end``; valid until the next call.
@@ -39,7 +56,16 @@ class Forward:
         return self._view[start - self._base : end - self._base]
 
     def _advance(self, start: int, end: int) -> None:
-        length = max(end, min(start + self._block, self._end, self._space.stretch_end(start))) - start
+        if not self._begun:
+            self._spans, self._begun = self._spans or [(start, max(end, self._end))], True
+            self._ahead = self._space.ahead(self._spans)
+            if self._ahead is not None:  # nothing more is asked for when nobody has this any more
+                finalize(self, self._ahead.close).atexit = False
+        stop = min(start + self._block, self._end, self._space.stretch_end(start))
+        if self._ahead is not None and self._spans:  # what lies between two spans costs a request
+            following = bisect_left(self._spans, end, key=itemgetter(1))
+            stop = min(stop, self._spans[following][1]) if following < len(self._spans) else stop
+        length = max(end, stop) - start
         kept = max(self._base + self._filled - start, 0)
         tail = bytes(self._view[self._filled - kept : self._filled])
         if length > len(self._view):
@@ -47,8 +73,20 @@ class Forward:
         self._view[:kept] = tail
         self._base, self._filled = start, kept
         for index in range(kept, length, BLOCK):
-            self._space.readinto(start + index, self._view[index : min(index + BLOCK, length)])
+            self._read(start + index, self._view[index : min(index + BLOCK, length)])
         self._filled = length
+
+    def _read(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` from what was asked for ahead; what nobody asked for is read here."""
+        while self._ahead is not None and buffer:
+            done = self._ahead.read_into(offset, buffer)
+            if not done:
+                following = self._ahead.next_start()
+                done = len(buffer) if following is None else min(len(buffer), following - offset)
+                self._space.readinto(offset, buffer[:done])
+            offset, buffer = offset + done, buffer[done:]
+        if buffer:
+            self._space.readinto(offset, buffer)
 
 
 def _memory(size: int) -> memoryview:
@@ -61,6 +99,7 @@ def _memory(size: int) -> memoryview:
         mapped = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
         raise MemoryError(f"{size} bytes to read an archive into") from error
-    with suppress(OSError):  # a kernel without large pages
-        mapped.madvise(mmap.MADV_HUGEPAGE)
+    if hasattr(mmap, "MADV_HUGEPAGE"):  # Linux has it
+        with suppress(OSError):  # a kernel without large pages
+            mapped.madvise(mmap.MADV_HUGEPAGE)
     return memoryview(mapped)

@@ -18,6 +18,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from postmill.ingest.remote import files as remote_files
+from postmill.ingest.remote.files import Forbidden, SizeUnknown
 from postmill.ingest.zipformat.part_names import (
     LAST,
     MOST_PARTS,
@@ -29,12 +31,14 @@ from postmill.ingest.zipformat.part_names import (
     order,
     parse_name,
 )
-from postmill.ingest.zipformat.space import Part, PartError, file_system, lay_out, network_errors
+from postmill.ingest.zipformat.space import Part, lay_out
 from postmill.shards.runtime.addresses import is_url, split
 from postmill.shards.runtime.errors import DamagedSource, UsageError
+from postmill.shards.runtime.progress import log
 
 PathOrUrl = str | os.PathLike[str]
 _GLOB = "*?["
+_MANY = 1_000  # parts: behind a URL, so many may be those of a server that has a page for every name
 _PATIENCE = 16  # parts in a row that may be missing behind a URL
 _ASSUMED_SIZE = 1 << 32  # bytes of a missing part where there is none to compare with; all that were met are shorter
 
@@ -84,9 +88,20 @@ def measure(path: str) -> int | None:
     """Return how many bytes the file or URL ``path`` has, or None if there is none.
 
     Raises:
+        Forbidden: An address may not be read.
         PostmillError: It cannot be asked for.
     """
-    return _probe(path) if is_url(path) else _local_size(path) if Path(path).is_file() else None
+    return remote_files.size(path) if is_url(path) else _local_size(path) if Path(path).is_file() else None
+
+
+def there(path: str) -> int | None:
+    """Return as :func:`measure` does; for an address that may not be read (any more) None, for an unknown size 0."""
+    try:
+        return measure(path)
+    except Forbidden:
+        return None
+    except SizeUnknown:
+        return 0
 
 
 def _from_local(path: Path, salvage: bool) -> list[str]:
@@ -174,18 +189,24 @@ def _from_url(url: str, patience: int) -> list[tuple[str, int]]:
         last = name.folder + name.stem + suffix + split(url)[1]
         if name.number == LAST:
             example = name.first(upper=upper)
-    sizes = {url: _probe(url)}  # first, so that an error of the server names this address
+    sizes = {url: remote_files.size(url)}  # first, so that an error of the server names this address
+    forbidden: list[Forbidden] = []
     known = name.number if name.number != LAST else 0
     absent = 0
     for number in range(MOST_PARTS):
         neighbour = example.spelled(number)
         if neighbour not in sizes:
-            sizes[neighbour] = _probe(neighbour)
+            sizes[neighbour] = _neighbour_size(neighbour, forbidden)
         absent = absent + 1 if sizes[neighbour] is None else 0
+        if number == _MANY and remote_files.size(example.spelled(MOST_PARTS - 1)) is not None:
+            raise UsageError(
+                "the server answers that there is a file of whatever name", place=url, hint="download the parts first"
+            )
         if absent >= patience and number > known:
             break
     if last is not None and last not in sizes:
-        sizes[last] = _probe(last)
+        sizes[last] = _neighbour_size(last, forbidden)
+    _say_forbidden(forbidden)
     files = [(path, size) for path, size in sizes.items() if size is not None]
     if not files:
         hint = "check the address, and that you may read it; name any part of the archive"
@@ -219,27 +240,23 @@ def _local_size(path: str) -> int:
 
 def _url_size(url: str) -> int:
     """Ask for the size of a file behind a URL; FileNotFoundError if there is none."""
-    try:
-        fs, path = file_system(url)
-    except (ImportError, ValueError) as error:  # a package that the protocol needs; a protocol nobody knows
-        raise UsageError(str(error), place=url, hint="install what is named, or download the parts first") from error
-    try:
-        size = fs.info(path)["size"]
-    except (FileNotFoundError, PermissionError) as error:
-        # Object stores forbid what is not there. fsspec reports a dead network as a missing file.
-        cause = error.__cause__
-        if not isinstance(cause, network_errors()) or isinstance(cause, FileNotFoundError) or hasattr(cause, "status"):
-            raise FileNotFoundError(url) from error
-        raise PartError(f"cannot be reached: {cause}", part=url, hint="check the address and the network") from error
-    except network_errors() as error:
-        raise PartError(f"cannot be reached: {error}", part=url, hint="check the address and the network") from error
+    size = remote_files.size(url)
     if size is None:
-        raise UsageError("the server does not say how large the file is", place=url, hint="download the parts first")
-    return int(size)
+        raise FileNotFoundError(url)
+    return size
 
 
-def _probe(url: str) -> int | None:
+def _neighbour_size(url: str, forbidden: list[Forbidden]) -> int | None:
+    """Ask for the size of what may be a neighbour; that it may not be read is put down in ``forbidden``."""
     try:
-        return _url_size(url)
-    except FileNotFoundError:
+        return remote_files.size(url)
+    except Forbidden as error:
+        forbidden.append(error)
         return None
+
+
+def _say_forbidden(forbidden: Sequence[Forbidden]) -> None:
+    """Say which neighbours may not be read: object stores say so of what is not there, and others of what is."""
+    if forbidden:
+        more = f", and {len(forbidden) - 1} more" if len(forbidden) > 1 else ""
+        log.info("%s%s: taken as not there, for object stores say that of what is not there", forbidden[0], more)
