@@ -15,6 +15,7 @@ from postmill.ingest.plan.load import load_sources
 from postmill.ingest.plan.write import write_tables
 from postmill.ingest.source import credentials
 from postmill.ingest.source.confirm import RememberingSpace
+from postmill.ingest.source.file_tree import TreeSpace, is_tree, scan
 from postmill.ingest.source.layout import absolute
 from postmill.ingest.source.pinning import directory_start, pinned_archive, sources_now
 from postmill.shards.formats import plan
@@ -138,6 +139,7 @@ def _made(
                         shard_bytes=options.shard_bytes,
                         pictureless=options.pictureless or locations.text_only,
                         text_only=locations.text_only,
+                        one_archive=loaded.sources.metadata == loaded.sources.images,
                         part_bits=PART_BITS,
                     )
                     advance(1)
@@ -179,6 +181,8 @@ def _made_where_absent(folder: Path) -> Iterator[None]:
 def _remembering(location: str, level: Level, await_parts: bool) -> RememberingSpace:
     if location == NONE:
         return RememberingSpace(())
+    if is_tree(location):
+        return TreeSpace(scan(Path(location)))
     with open_space(location, level, await_parts=await_parts) as space:
         return RememberingSpace(space.parts)
 

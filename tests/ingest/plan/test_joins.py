@@ -86,7 +86,7 @@ def test_every_script_is_used_and_run_in_order_on_empty_tables(db: duckdb.DuckDB
     named = set(re.findall(r'"((?:join|select|insert)_\w+)"', code))
     assert named | {joins.TABLES} == set(SCRIPTS)
     for step in joins.JOIN_STEPS:
-        joins.execute(db, step, shard_bytes=1, pictureless=False, text_only=False, part_bits=46)
+        joins.execute(db, step, shard_bytes=1, pictureless=False, text_only=False, one_archive=False, part_bits=46)
     assert joins.totals(db) == joins.Totals(*[0] * 8)
     for name in SCRIPTS:
         if name.startswith("select"):
