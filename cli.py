@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, options, passes, steps
+from postmill.console import checks, choosing, options, passes, steps
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, out, progress, share_of
 from postmill.encode.options import EncoderName, ModelSet, Precision
@@ -75,6 +75,13 @@ def run_all(
     raw: options.RawOption = None,
     strict: options.PlannedStrictOption = None,
     salvage: options.PlannedSalvageOption = None,
+    everything: choosing.EverythingOption = False,
+    accounts: choosing.AccountsOption = None,
+    category: choosing.CategoryOption = None,
+    after: choosing.AfterOption = None,
+    before: choosing.BeforeOption = None,
+    sample: choosing.SampleOption = None,
+    seed: choosing.SeedOption = None,
     checksums: options.ChecksumsOption = None,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
@@ -86,9 +93,10 @@ def run_all(
 
     models_by_encoder = options.overrides(model)
     find_models(tuple(EncoderName), models, models_by_encoder, device, precision)
-    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage)
+    chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
+    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, chosen)
     with progress() as shown:
-        run = steps.plan(steps.locate(source, folder), folder, typed, shown, checksums)
+        run = steps.plan(steps.locate(source, folder), folder, typed, shown, checksums, accounts=accounts)
         passes.ingest(run, tuple(Stage), share_of("0/1"), workers, shown)
         steps.encode(run, (), models, models_by_encoder, device, precision, share_of("0/1"), shown)
         training = Device.CUDA if device is Device.CUDA else Device.CPU
@@ -115,6 +123,13 @@ def plan(
     raw: options.RawOption = None,
     strict: options.PlannedStrictOption = None,
     salvage: options.PlannedSalvageOption = None,
+    everything: choosing.EverythingOption = False,
+    accounts: choosing.AccountsOption = None,
+    category: choosing.CategoryOption = None,
+    after: choosing.AfterOption = None,
+    before: choosing.BeforeOption = None,
+    sample: choosing.SampleOption = None,
+    seed: choosing.SeedOption = None,
     checksums: options.ChecksumsOption = None,
     await_parts: options.AwaitPartsOption = False,
     max_faults: options.MaxFaultsOption = None,
@@ -123,10 +138,11 @@ def plan(
     if len(places) > 2:
         raise UsageError("takes SOURCE and RUN, or RUN alone", place="postmill plan", hint="postmill plan --help")
     source, folder = (None, *places)[-2:]
-    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage)
+    chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
+    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, chosen)
     with progress() as shown:
         locations = steps.locate(source, Path(str(folder)), metadata, images, mapping, influencers)
-        run = steps.plan(locations, Path(str(folder)), typed, shown, checksums, await_parts)
+        run = steps.plan(locations, Path(str(folder)), typed, shown, checksums, await_parts, accounts)
     steps.end(run, max_faults)
 
 

@@ -52,6 +52,7 @@ _METADATA_BYTES, _PICTURE_BYTES = 4_000, 15_500  # of the data of an entry, on a
 _EXTRA = struct.pack("<2sHBI", b"UT", 5, 3, 1561939200) + struct.pack("<2sHBBIBI", b"ux", 11, 1, 4, 0, 4, 0)
 _MODIFIED = 0x4EE1 << 16  # 2019-07-01
 _CHUNK = 1 << 17
+_STEPS = 7  # of a part, behind which `plan` looks at a header
 _NO_ENTRY = -1
 
 Ints = npt.NDArray[np.int64]
@@ -210,7 +211,8 @@ def _write_archive(
         with _part(stem, number).open("wb") as file:
             if number == 0:
                 file.write(SPLIT_MARKER)
-            for i in sorted({first, until - 1}):
+            whole = size if first + len(data_starts) > until else min(over + records, part_bytes)
+            for i in _looked_at(offset, first, until, whole):
                 file.seek(int(offset[i]))
                 raw = name(int(entries[i]))
                 file.write(LOCAL_HEADER.pack(LOCAL_SIGNATURE, 20, 0, method, 0, 0, 0, 0, len(raw), 0) + raw)
@@ -223,6 +225,14 @@ def _write_archive(
     _write_directory(
         stem, _records(entries, name, disk, offset, compressed, plain, crc, method), spilled, number, part_bytes
     )
+
+
+def _looked_at(offset: Ints, first: int, until: int, part_bytes: int) -> list[int]:
+    """Return the entries of a part, those from ``first`` to ``until``, whose headers `plan` may look at."""
+    targets = part_bytes // _STEPS * np.arange(_STEPS)
+    nearest = first + np.searchsorted(offset[first:until], targets)
+    near = (nearest[:, None] + np.arange(-1, 2)).ravel()  # how long a part with the directory is, is known to a record
+    return sorted({first, until - 1, *near[(near >= first) & (near < until)].tolist()})
 
 
 def _records(

@@ -13,6 +13,7 @@ from postmill.console.output import out
 from postmill.console.waiting import Evict
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.shards.formats.choices import Stage
+from postmill.shards.run.chosen import TypedChosen
 from postmill.shards.run.options import MAX_ENTRY, SHARD_BYTES, Level, TypedOptions
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import UsageError, unknown
@@ -88,7 +89,12 @@ def overrides(pairs: Iterable[str] | None) -> dict[str, str]:
 
 
 def planned_with(
-    shard_size: int | None, max_entry: int | None, raw: bool | None, strict: bool | None, salvage: bool | None
+    shard_size: int | None,
+    max_entry: int | None,
+    raw: bool | None,
+    strict: bool | None,
+    salvage: bool | None,
+    chosen: TypedChosen,
 ) -> TypedOptions:
     """Read the options that a run is planned with; sizes in MiB, None for what was not typed.
 
@@ -96,7 +102,7 @@ def planned_with(
         UsageError: Two of them exclude each other.
     """
     shard_bytes, entry_bytes = (None if size is None else size << 20 for size in (shard_size, max_entry))
-    return TypedOptions(shard_bytes, entry_bytes, raw, level_of(strict, salvage))
+    return TypedOptions(shard_bytes, entry_bytes, raw, level_of(strict, salvage), chosen)
 
 
 def level_of(strict: bool | None, salvage: bool | None) -> Level | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from postmill.console.streams import binary, emit
 from postmill.console.waiting import say_what_is_awaited
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.shards.formats.choices import Layout
+from postmill.shards.run.chosen import Accounts
 from postmill.shards.run.options import Level, TypedOptions
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import EXIT_FAULTS
@@ -81,20 +83,43 @@ def plan(
     shown: Progress,
     checksums: Sequence[str] | None,
     await_parts: bool = False,
+    accounts: str | None = None,
 ) -> Run:
-    """Plan and pin, and say what the plan holds; where there are lists of ``checksums``, they are compared first."""
+    """Plan and pin, and say what the plan holds.
+
+    Args:
+        locations: Where the dataset lies.
+        folder: The run folder.
+        options: As they were typed.
+        shown: Told of the rows and entries read.
+        checksums: Lists of checksums, which are compared first.
+        await_parts: Whether parts may come later.
+        accounts: The file of ``--accounts``, if it was typed.
+    """
     from postmill.ingest.plan.copies import check_copies
     from postmill.ingest.plan.make import make_plan
+    from postmill.ingest.source.accounts import read_accounts
+    from postmill.ingest.source.influencers import category_named
+
+    chosen, names = options.chosen, None if accounts is None else read_accounts(accounts)
+    if names is not None:
+        chosen = replace(chosen, accounts=Accounts.of(names))
+    if chosen.categories is not None:
+        chosen = replace(chosen, categories=tuple(sorted({*map(category_named, chosen.categories)})))
+    options = replace(options, chosen=chosen)
 
     if checksums:
         check_copies(locations, checksums, options.level or Level.DEFAULT, shown)
-    run, counts = make_plan(locations, folder, options, shown, await_parts=await_parts)
+    run, counts = make_plan(locations, folder, options, shown, await_parts=await_parts, accounts=names)
+    left_out = f"{counts.not_chosen:,} not chosen, " if counts.not_chosen else ""
     out.print(
         f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} mapped posts with "
         f"{counts.planned_images:,} pictures in {counts.shards:,} shards; {counts.lost:,} lost, "
-        f"{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
+        f"{left_out}{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
     )
+    if run.options.chosen.by_time:
+        out.print("plan: which posts are of that span of time their metadata tell, when they are read", soft_wrap=True)
     if await_parts:
         with interruptible():
             say_what_is_awaited(run)

@@ -13,9 +13,11 @@ from typing import Any
 
 import duckdb
 
+from postmill.shards.run.chosen import Chosen
+
 TABLES = "tables"
 JOIN_STEPS = ("join_1_posts", "join_2_copies", "join_3_uses", "join_4_outcomes", "join_5_shards", "join_6_clashes")
-"""What is done one after another when all tables are filled; ``join_5_shards`` takes the value ``shard_bytes``."""
+"""What is done one after another when all tables are filled, for a run of everything: see :func:`steps`."""
 
 MALFORMED_ROW = "malformed_row"  # the rank of what Python finds; all ranks are the type fault_rank of tables.sql
 
@@ -28,10 +30,23 @@ class Totals:
     planned_posts: int
     planned_images: int
     lost: int
+    not_chosen: int
     faults: int
     spanning_posts: int
     spool_bytes: int
     uses: int
+
+
+def steps(chosen: Chosen) -> list[str]:
+    """Return the steps of the joins in order: those of :data:`JOIN_STEPS`, and between them what leaves out posts.
+
+    They take the values ``shard_bytes`` and ``part_bits``, and ``sample`` and ``seed`` of the selection. Which posts
+    can be had, of which a sample is drawn, is known when they have been joined; of those drawn this is done again.
+    """
+    first, *joined, shards, clashes = JOIN_STEPS
+    by_account = ["choose_accounts", "keep_chosen"] if chosen.by_account else []
+    drawn = [] if chosen.sample is None else [*joined, "choose_sample", "keep_chosen"]
+    return [first, *by_account, *drawn, *joined, shards, clashes]
 
 
 def script(name: str) -> str:

@@ -73,15 +73,20 @@ def read_influencers(
     return list(accounts.values()), faults
 
 
+def category_named(text: str) -> str:
+    """Return the category that is written ``text``: in lower case, and without the dataset's mistypings."""
+    category = text.lower()
+    return CORRECTIONS.get(category, category)
+
+
 def _parse_row(line: str) -> tuple[Influencer | None, list[FieldFault]]:
     """Return the account of a row, None where it is none, and what is wrong with its numbers."""
     fields = [field.strip() for field in line.split("\t")]
     faults: list[FieldFault] = []
     if len(fields) != 5 or not fields[0] or not all(map(_is_name, fields[:2])) or not all(map(is_number, fields[2:])):
         return None, faults
-    category = fields[1].lower()
     numbers = [whole_number(*count, MAX_COUNT, faults) for count in zip(_COUNTS, fields[2:], strict=True)]
-    return Influencer(fields[0], CORRECTIONS.get(category, category), *numbers), faults
+    return Influencer(fields[0], category_named(fields[1]), *numbers), faults
 
 
 def _is_name(text: str) -> bool:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import mmap
 from contextlib import suppress
+from typing import Protocol
 
-from postmill.ingest.zipformat.space import BLOCK, AddressSpace
+from postmill.ingest.zipformat.space import BLOCK
+
+
+class Readable(Protocol):
+    """A range of bytes: an address space, or what some entries take of one."""
+
+    def readinto(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` (bytes) from ``offset``."""
+
+    def stretch_end(self, offset: int) -> int:
+        """Return how far the bytes from ``offset`` are there."""
 
 
 class Forward:
@@ -14,7 +25,7 @@ class Forward:
     It reads a block ahead, up to ``end`` or a missing part; memory is a block or the longest view, whichever is more.
     """
 
-    def __init__(self, space: AddressSpace, end: int, block: int = BLOCK) -> None:
+    def __init__(self, space: Readable, end: int, block: int = BLOCK) -> None:
         self._space = space
         self._end = end
         self._block = block

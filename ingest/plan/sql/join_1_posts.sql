@@ -23,3 +23,5 @@ INSERT INTO faults BY NAME
 DELETE FROM mapping WHERE line IN (SELECT line FROM repeats);
 ALTER TABLE mapping RENAME TO posts;
 DROP TABLE repeats;
+-- How many there are, of which a selection may leave most out.
+CREATE TABLE mapped AS SELECT count(*) AS posts FROM posts;

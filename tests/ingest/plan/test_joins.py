@@ -12,8 +12,10 @@ import pytest
 
 from postmill.ingest.plan import joins, load, make, write
 from postmill.ingest.source.layout import metadata_entry, picture_entry
+from postmill.shards.formats.places import PART_BITS
 from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA
 from postmill.shards.formats.reasons import Reason
+from postmill.shards.run.chosen import Accounts, Chosen
 
 FOLDER = files("postmill.ingest.plan") / "sql"
 SCRIPTS = sorted(path.name.removesuffix(".sql") for path in FOLDER.iterdir())
@@ -82,11 +84,11 @@ def test_entries_are_named_in_the_joins_as_everywhere_else(db: duckdb.DuckDBPyCo
 
 def test_every_script_is_used_and_run_in_order_on_empty_tables(db: duckdb.DuckDBPyConnection) -> None:
     code = "".join(Path(str(module.__file__)).read_text() for module in (joins, load, make, write))
-    named = set(re.findall(r'"((?:join|select|insert)_\w+)"', code))
+    named = set(re.findall(r'"((?:join|select|insert|choose|keep)_\w+)"', code))
     assert named | {joins.TABLES} == set(SCRIPTS)
-    for step in joins.JOIN_STEPS:
-        joins.execute(db, step, shard_bytes=1)
-    assert joins.totals(db) == joins.Totals(*[0] * 8)
+    for step in joins.steps(Chosen(Accounts.of([]), sample=1)):
+        joins.execute(db, step, shard_bytes=1, part_bits=PART_BITS, sample=1, seed=0)
+    assert joins.totals(db) == joins.Totals(*[0] * 9)
     for name in SCRIPTS:
         if name.startswith("select"):
-            assert joins.query(db, name).fetchall() == ([(0,) * 8] if name == "select_totals" else [])
+            assert joins.query(db, name).fetchall() == ([(0,) * 9] if name == "select_totals" else [])
