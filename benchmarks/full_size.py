@@ -52,6 +52,12 @@ _METADATA_BYTES, _PICTURE_BYTES = 4_000, 15_500  # of the data of an entry, on a
 _EXTRA = struct.pack("<2sHBI", b"UT", 5, 3, 1561939200) + struct.pack("<2sHBBIBI", b"ux", 11, 1, 4, 0, 4, 0)
 _MODIFIED = 0x4EE1 << 16  # 2019-07-01
 _CHUNK = 1 << 17
+_CATEGORIES = [
+    *("fashion",) * 7,
+    *("other",) * 3,
+    *("travel", "family", "food") * 2,
+    *("beauty", "interior", "fitness", "pet"),
+]
 _STEPS = 7  # of a part, behind which `plan` looks at a header
 _NO_ENTRY = -1
 
@@ -95,7 +101,7 @@ def write(folder: Path, scale: float = 1.0, seed: int = 0) -> Expected:
         "Username\tCategory\t#Followers\t#Followees\t#Posts\n"
         + "=" * 40
         + "\n"
-        + "".join(f"{name}\tfashion\t{1000 + i}\t{i}\t300\n" for i, name in enumerate(accounts))
+        + "".join(f"{name}\t{_CATEGORIES[i % 20]}\t{1000 + i}\t{i}\t300\n" for i, name in enumerate(accounts))
     )
     repeats = round(REPEATS * scale)
     _write_mapping(folder / "JSON-Image_files_mapping.txt", accounts, owner, post, picture, first, repeats, rng)

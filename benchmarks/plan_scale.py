@@ -4,7 +4,7 @@
     python benchmarks/plan_scale.py DIR --scale 0.1
 
 The counts of the plan are compared with those that the writer of the dataset knows; any difference is an error. Parts
-of the dataset are planned too: ten accounts, a sample of 10,000 posts, and a category, to which all accounts belong. Of
+of the dataset are planned too: ten accounts, a sample of 10,000 posts, and a category with a third of the accounts. Of
 these it is said how many bytes of the archives `postmill ingest` reads, by the stretches that its reader asks for.
 """
 
