@@ -7,17 +7,20 @@ entries here, so what is rare is looked for by a hash first, and is kept in smal
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 import duckdb
 
+from postmill.shards.formats.places import PART_BITS
 from postmill.shards.run.chosen import Chosen
+from postmill.shards.run.options import Options
 
 TABLES = "tables"
 JOIN_STEPS = ("join_1_posts", "join_2_copies", "join_3_uses", "join_4_outcomes", "join_5_shards", "join_6_clashes")
-"""What is done one after another when all tables are filled, for a run of everything: see :func:`steps`."""
+"""What is done one after another when all tables are filled, in a run of everything; see :func:`steps`."""
 
 MALFORMED_ROW = "malformed_row"  # the rank of what Python finds; all ranks are the type fault_rank of tables.sql
 
@@ -40,13 +43,24 @@ class Totals:
 def steps(chosen: Chosen) -> list[str]:
     """Return the steps of the joins in order: those of :data:`JOIN_STEPS`, and between them what leaves out posts.
 
-    They take the values ``shard_bytes`` and ``part_bits``, and ``sample`` and ``seed`` of the selection. Which posts
-    can be had, of which a sample is drawn, is known when they have been joined; of those drawn this is done again.
+    Which posts can be had, of which a sample is drawn, is known when they have been joined; of those drawn this is done
+    again.
     """
     first, *joined, shards, clashes = JOIN_STEPS
     by_account = ["choose_accounts", "keep_chosen"] if chosen.by_account else []
     drawn = [] if chosen.sample is None else [*joined, "choose_sample", "keep_chosen"]
     return [first, *by_account, *drawn, *joined, shards, clashes]
+
+
+def values(options: Options) -> dict[str, Any]:
+    """Return what the steps take."""
+    chosen = options.chosen
+    return {
+        "shard_bytes": options.shard_bytes,
+        "part_bits": PART_BITS,
+        "sample": min(chosen.sample or 0, sys.maxsize),  # more than there can be is not more than DuckDB counts to
+        "seed": str(chosen.seed),
+    }
 
 
 def script(name: str) -> str:

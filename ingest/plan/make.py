@@ -21,9 +21,9 @@ from postmill.ingest.source.layout import absolute
 from postmill.ingest.source.pinning import directory_start, pinned_archive, sources_now
 from postmill.shards.formats import plan
 from postmill.shards.formats.counts import PlanCounts
-from postmill.shards.formats.places import PART_BITS
 from postmill.shards.run import folder as runs
 from postmill.shards.run import manifests, pinned, publish, temporary
+from postmill.shards.run.chosen import Accounts
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level, Options, TypedOptions, differences
 from postmill.shards.run.pinned import Pinned
@@ -63,12 +63,15 @@ def make_plan(
 
     Raises:
         UsageError: ``folder`` belongs to another dataset or has other options.
+        ValueError: ``accounts`` are not those whose hash the options have.
         PostmillError: A source is incomplete or cannot be read, or nothing of the mapping is in the archives.
     """
     progress, locations = progress or Silent(), absolute(locations)
     before = pinned.look(folder)
     known = Options() if before is None else before.options
     options = options if isinstance(options, Options) else (options or TypedOptions()).over(known)
+    if accounts is not None and Accounts.of(accounts) != options.chosen.accounts:
+        raise ValueError("the accounts are not those of the options")
     changes = [] if before is None else differences(before.options, options)
     if before is not None and changes and pinned.work_of(folder) is not None:
         raise pinned.refuse_options(folder, before, options)
@@ -137,11 +140,10 @@ def _made(
             run = runs.new(folder, loaded.sources, options, locations)
             _refuse_others(folder, before, loaded.sources)
             _refuse_other_work(run)
-            steps, chosen = joins.steps(options.chosen), options.chosen
-            values = {"shard_bytes": options.shard_bytes, "sample": chosen.sample, "seed": chosen.seed}
+            steps = joins.steps(options.chosen)
             with progress.track("plan: join", len(steps), "steps") as advance:
                 for step in steps:
-                    joins.execute(db, step, **values, part_bits=PART_BITS)
+                    joins.execute(db, step, **joins.values(options))
                     advance(1)
             if options.level is Level.STRICT:
                 _refuse_contradictions(db)

@@ -22,7 +22,9 @@ from postmill.shards.run import folder as runs
 from postmill.shards.run.chosen import Accounts, Chosen
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Options
+from postmill.shards.state import status as statuses
 from postmill.shards.state import verify
+from postmill.train.report.describe import summarise
 from tests.commands import paste, postmill, refused
 from tests.datasets import info, write_dataset
 from tests.ingest.pack.packing import members
@@ -80,6 +82,14 @@ def made(root: Path, folder: Path, chosen: Chosen, accounts: list[str] | None = 
     return run, counts
 
 
+def told(run: Run) -> tuple[int, int, str | None]:
+    """What status and report say of posts that are not chosen, of those without a time, and of the selection."""
+    status, data = statuses.read(run), summarise(run)
+    assert data.adds_up
+    assert (status.not_chosen, status.without_time) == (data.not_chosen, data.without_time)
+    return data.not_chosen, data.without_time, data.selection
+
+
 def keys(run: Run) -> set[str]:
     return {name.partition(".")[0] for name in members(run)}
 
@@ -101,8 +111,9 @@ def test_a_list_of_accounts_takes_their_posts_and_nothing_is_said_of_others(know
     same_as_everything(known, run, usable)
     assert (counts.mapped_posts, counts.planned_posts) == (90, len(usable))
     assert (counts.lost, counts.not_chosen) == (len(of_them - usable), 90 - len(of_them))
-    told = {row["post_id"] for _, table in faults.tables(run, counts.shards) for row in table.to_pylist()}
-    assert told == (of_them - usable) | {"2", "8"} & of_them
+    assert told(run)[:2] == (90 - len(of_them), 0)
+    faulty = {row["post_id"] for _, table in faults.tables(run, counts.shards) for row in table.to_pylist()}
+    assert faulty == (of_them - usable) | {"2", "8"} & of_them
     entries = pq.read_table(run.plan / "entries.parquet", columns=["name"])["name"].to_pylist()
     assert {name.decode().split("/")[1].split("-")[0] for name in entries} == {"cy", "bo.b"}
     table = plan.accounts(run).to_pylist()
@@ -142,6 +153,8 @@ def test_a_span_of_time_is_half_open_and_leaves_out_posts_without_a_time(
     assert sum(shard.get("not_chosen", 0) for shard in shards) == len(usable) - len(wanted)
     timeless = sum(post.taken_at is None for post in usable.values())
     assert timeless and sum(shard.get("without_time", 0) for shard in shards) == timeless
+    left_out = len(usable) - len(wanted)
+    assert told(run) == (left_out, timeless, "--after 2018-01-06 --before 2018-01-20")
     whole = {row["reason"] for _, table in faults.tables(known.run, 99) for row in table.to_pylist()}
     assert {row["reason"] for _, table in faults.tables(run, counts.shards) for row in table.to_pylist()} == whole
 
@@ -252,6 +265,7 @@ def test_a_run_of_everything_states_no_selection(known: Known) -> None:
     assert "chosen" not in known.run.options.to_json()
     stated = json.loads((known.run.plan / "plan.json").read_bytes())
     assert "not_chosen" not in stated["counts"]
+    assert told(known.run) == (0, 0, None)
 
 
 def test_a_post_of_another_time_in_a_shard_is_found(

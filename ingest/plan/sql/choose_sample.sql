@@ -2,4 +2,4 @@
 -- so that the same are drawn wherever they lie, and more of them are these and others.
 CREATE TABLE chosen AS
     SELECT line FROM posts SEMI JOIN (FROM outcomes WHERE lost IS NULL) USING (line)
-    ORDER BY sha256($seed::VARCHAR || '/' || influencer || '/' || post_id), line LIMIT $sample;
+    ORDER BY sha256($seed || '/' || influencer || '/' || post_id), line LIMIT $sample;

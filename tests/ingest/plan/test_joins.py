@@ -12,10 +12,10 @@ import pytest
 
 from postmill.ingest.plan import joins, load, make, write
 from postmill.ingest.source.layout import metadata_entry, picture_entry
-from postmill.shards.formats.places import PART_BITS
 from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA
 from postmill.shards.formats.reasons import Reason
 from postmill.shards.run.chosen import Accounts, Chosen
+from postmill.shards.run.options import Options
 
 FOLDER = files("postmill.ingest.plan") / "sql"
 SCRIPTS = sorted(path.name.removesuffix(".sql") for path in FOLDER.iterdir())
@@ -86,8 +86,9 @@ def test_every_script_is_used_and_run_in_order_on_empty_tables(db: duckdb.DuckDB
     code = "".join(Path(str(module.__file__)).read_text() for module in (joins, load, make, write))
     named = set(re.findall(r'"((?:join|select|insert|choose|keep)_\w+)"', code))
     assert named | {joins.TABLES} == set(SCRIPTS)
-    for step in joins.steps(Chosen(Accounts.of([]), sample=1)):
-        joins.execute(db, step, shard_bytes=1, part_bits=PART_BITS, sample=1, seed=0)
+    options = Options(chosen=Chosen(Accounts.of([]), sample=1 << 70, seed=1 << 70))
+    for step in joins.steps(options.chosen):
+        joins.execute(db, step, **joins.values(options))
     assert joins.totals(db) == joins.Totals(*[0] * 9)
     for name in SCRIPTS:
         if name.startswith("select"):
