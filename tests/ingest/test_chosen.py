@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from postmill.ingest.pack.stages import ingest
+from postmill.ingest.pack.stages import awaited, ingest
 from postmill.ingest.plan.make import make_plan
 from postmill.ingest.source.layout import discover
 from postmill.shards.formats import faults, plan
@@ -197,6 +198,20 @@ def test_windows_hold_about_a_shard_of_what_is_chosen_within_one_part(known: Kno
         assert [window.last_part for window in windows] == sorted({window.last_part for window in windows})
         assert all(one.end <= other.start for one, other in pairwise(windows))
     assert 1 < len(windows) < len(plan.windows(known.run, plan.IMAGES))
+
+
+def test_parts_on_which_nothing_chosen_lies_are_not_waited_for(known: Known, tmp_path: Path) -> None:
+    chosen = Chosen(sample=3, seed=1)
+    whole, _ = made(known.folder, tmp_path / "whole", chosen)
+    needed = {n for window in plan.windows(whole, plan.IMAGES) for n in range(window.first_part, window.last_part + 1)}
+    spare = {name for n, (name, _) in enumerate(whole.sources.images.parts[:-1]) if n not in needed}
+    assert spare
+    some = shutil.copytree(known.folder, tmp_path / "some", ignore=lambda _, names: spare.intersection(names))
+    run, _ = make_plan(discover(str(some)), tmp_path / "run", Options(SHARD, chosen=chosen), await_parts=True)
+    list(ingest(run))
+    assert list(verify.verify(run)) == []
+    assert members(run) == members(whole)
+    assert awaited(run) == []
 
 
 def test_a_run_knows_its_selection_and_its_list_of_accounts(known: Known, tmp_path: Path) -> None:
