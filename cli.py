@@ -7,19 +7,19 @@ completion answer at once.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before what takes time to load, as console/start.py does
-    from postmill.shards.runtime import interrupt
+    from postmill.console.system import prepare
 
-    interrupt.end_at_once()
+    prepare()
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from postmill.console import checks, choosing, options, passes, steps
+from postmill.console import checks, choosing, extras, options, passes, steps
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, out, progress, share_of
-from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.console.places import on_disk
+from postmill.encode.options import EncoderName, ModelSet, Precision, usual
 from postmill.jobs.settings import MAX_TASKS
 from postmill.shards.formats.choices import Layout, Stage
 from postmill.shards.runtime.devices import Device
@@ -45,7 +45,7 @@ app = typer.Typer(
 
 @app.command(rich_help_panel=TOGETHER, epilog="Example: `postmill sample data --posts 2000 --influencers 60`")
 def sample(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    folder: options.NewFolderArgument,
     posts: Annotated[int, typer.Option("--posts", help="How many posts.")] = 2000,
     influencers: Annotated[int, typer.Option("--influencers", help="How many accounts.")] = 60,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 0,
@@ -65,6 +65,7 @@ def sample(
 def run_all(
     source: options.SourceArgument,
     folder: options.RunArgument,
+    images: options.ImagesOption = None,
     models: options.ModelsOption = ModelSet.PAPER,
     model: options.ModelOption = None,
     device: options.DeviceOption = Device.AUTO,
@@ -75,6 +76,7 @@ def run_all(
     raw: options.RawOption = None,
     strict: options.PlannedStrictOption = None,
     salvage: options.PlannedSalvageOption = None,
+    pictureless: options.PicturelessOption = None,
     everything: choosing.EverythingOption = False,
     accounts: choosing.AccountsOption = None,
     category: choosing.CategoryOption = None,
@@ -83,20 +85,23 @@ def run_all(
     sample: choosing.SampleOption = None,
     seed: choosing.SeedOption = None,
     checksums: options.ChecksumsOption = None,
+    header_file: options.HeaderFileOption = None,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Do everything on this machine: plan, ingest, encode, train, report.
 
     Networks are trained on the CPU unless `--device cuda` is named: for few posts it is the faster one.
     """
+    extras.demand("encode", "train")
     from postmill.encode.stage import find_models
 
     models_by_encoder = options.overrides(model)
-    find_models(tuple(EncoderName), models, models_by_encoder, device, precision)
+    locations = steps.locate(source, folder, images=images, headers=header_file)
+    find_models(usual(text_only=locations.text_only), models, models_by_encoder, device, precision)
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
-    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, chosen)
+    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
     with progress() as shown:
-        run = steps.plan(steps.locate(source, folder), folder, typed, shown, checksums, accounts=accounts)
+        run = steps.plan(locations, folder, typed, shown, checksums, accounts=accounts)
         passes.ingest(run, tuple(Stage), share_of("0/1"), workers, shown)
         steps.encode(run, (), models, models_by_encoder, device, precision, share_of("0/1"), shown)
         training = Device.CUDA if device is Device.CUDA else Device.CPU
@@ -110,10 +115,7 @@ def run_all(
     epilog="Example: `postmill plan data run`; a source that lies elsewhere: `--images /mnt/posts_image.zip`",
 )
 def plan(
-    places: Annotated[
-        list[str],
-        typer.Argument(metavar="[SOURCE] RUN", help="The dataset's folder or address, if it must be named; the run."),
-    ],
+    places: options.PlacesArgument,
     metadata: options.MetadataOption = None,
     images: options.ImagesOption = None,
     mapping: options.MappingOption = None,
@@ -123,6 +125,7 @@ def plan(
     raw: options.RawOption = None,
     strict: options.PlannedStrictOption = None,
     salvage: options.PlannedSalvageOption = None,
+    pictureless: options.PicturelessOption = None,
     everything: choosing.EverythingOption = False,
     accounts: choosing.AccountsOption = None,
     category: choosing.CategoryOption = None,
@@ -131,18 +134,19 @@ def plan(
     sample: choosing.SampleOption = None,
     seed: choosing.SeedOption = None,
     checksums: options.ChecksumsOption = None,
+    header_file: options.HeaderFileOption = None,
     await_parts: options.AwaitPartsOption = False,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Join the archives' directories with the mapping and decide which entry goes where. Reads no picture."""
     if len(places) > 2:
         raise UsageError("takes SOURCE and RUN, or RUN alone", place="postmill plan", hint="postmill plan --help")
-    source, folder = (None, *places)[-2:]
+    source, folder = (None, *places[:-1])[-1], on_disk(places[-1])
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
-    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, chosen)
+    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
     with progress() as shown:
-        locations = steps.locate(source, Path(str(folder)), metadata, images, mapping, influencers)
-        run = steps.plan(locations, Path(str(folder)), typed, shown, checksums, await_parts, accounts)
+        locations = steps.locate(source, folder, metadata, images, mapping, influencers, header_file)
+        run = steps.plan(locations, folder, typed, shown, checksums, await_parts, accounts)
     steps.end(run, max_faults)
 
 
@@ -266,9 +270,9 @@ def report(folder: options.RunArgument) -> None:
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")
 def predict(
     folder: options.RunArgument,
-    posts: Annotated[Path, typer.Argument(metavar="POSTS", help="Another run folder, or one of its post shards.")],
+    posts: options.PostsArgument,
     model: Annotated[str, typer.Option("--model", help="Name of a trained model.")] = "fusion",
-    output: Annotated[Path | None, typer.Option("--output", help="A .parquet or .csv file; default: CSV here.")] = None,
+    output: options.OutputOption = None,
     device: options.DeviceOption = Device.CPU,
 ) -> None:
     """Score new posts with a trained model: log engagement, its 90 % interval, and likes and comments."""
@@ -278,7 +282,7 @@ def predict(
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill export run --to clip-retrieval index`")
 def export(
     folder: options.RunArgument,
-    target: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    target: options.NewFolderArgument,
     layout: Annotated[Layout, options.one_of(Layout, "--to", "Whose layout; hf: Hugging Face datasets.")],
     encoder: Annotated[
         list[str] | None,
@@ -345,10 +349,11 @@ def inspect(
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
     strict: options.StrictOption = False,
     salvage: options.SalvageOption = False,
+    header_file: options.HeaderFileOption = None,
 ) -> None:
     """Show what a zip is, split or not: parts, entries, methods, faults. Exits with 3 if there are faults."""
     options.level_of(strict, salvage)
-    checks.inspect(archive, as_json, digest, strict, salvage)
+    checks.inspect(archive, as_json, digest, strict, salvage, header_file)
 
 
 @app.command(
@@ -359,9 +364,7 @@ def submit(
     encoder: options.EncoderOption = None,
     models: options.ModelsOption = ModelSet.PAPER,
     model: options.ModelOption = None,
-    gpu_encoder: Annotated[
-        list[str] | None, options.list_of(EncoderName, "--gpu-encoder", "An encoder that gets a GPU; default: image.")
-    ] = None,
+    gpu_encoder: options.GpuEncoderOption = None,
     gres: Annotated[
         str, typer.Option("--gres", help="What such an encoder asks for; '' where there is no GPU.")
     ] = "gpu:1",
@@ -374,9 +377,7 @@ def submit(
     memory: Annotated[str | None, typer.Option("--mem", help="As for sbatch: 8G.")] = None,
     cpus: Annotated[int | None, typer.Option("--cpus", min=1, help="Cores of a task.")] = None,
     module: Annotated[list[str] | None, typer.Option("--module", help="For `module load`. Repeatable.")] = None,
-    venv: Annotated[
-        Path | None, typer.Option("--venv", help="Virtual environment of the tasks; default: this command's own.")
-    ] = None,
+    venv: options.VenvOption = None,
     sbatch: Annotated[
         list[str] | None, typer.Option("--sbatch", help="A further option: `--sbatch=--qos=high`. Repeatable.")
     ] = None,
@@ -387,7 +388,7 @@ def submit(
     from postmill.jobs import settings
 
     asked = settings.Settings(
-        encoders=options.listed(encoder) or tuple(name.value for name in EncoderName),
+        encoders=options.listed(encoder) or tuple(map(str, usual(text_only=False))),
         gpu_encoders=options.listed(gpu_encoder) or (EncoderName.IMAGE.value,),
         models=models,
         model_overrides=options.overrides(model),
@@ -405,7 +406,10 @@ def submit(
         sbatch=tuple(sbatch or ()),
     )
     checked = settings.checked(asked)
-    steps.submit(steps.open_run(folder), checked, again, dry_run)
+    run = steps.open_run(folder)
+    if not encoder and run.locations.text_only:
+        checked = settings.for_text(checked)
+    steps.submit(run, checked, again, dry_run)
 
 
 @app.command(rich_help_panel=CLUSTER, epilog="Example: `postmill retry run`, as often as there is something left")

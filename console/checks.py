@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -130,11 +131,15 @@ def faults_csv(run: Run) -> None:
         emit(printable(piece.decode().replace("\r\n", "\n")).encode() if shown else piece)
 
 
-def inspect(source: list[str], as_json: bool, digest: bool, strict: bool, salvage: bool) -> None:
+def inspect(
+    source: list[str], as_json: bool, digest: bool, strict: bool, salvage: bool, headers: Path | None = None
+) -> None:
     """Show what a zip is, or what each of its entries holds; exit with 3 if there are faults."""
     from postmill.ingest.archive.inspect import describe, digests
     from postmill.ingest.archive.reader import Archive
+    from postmill.ingest.remote.headers import use
 
+    use(headers)
     parts = source if len(source) > 1 else source[0]
     with progress() as shown, Archive.open(parts, strict=strict, salvage=salvage) as archive:
         if digest:

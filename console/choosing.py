@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from typing import Annotated
 
 import typer
 
 from postmill.console.options import listed
-from postmill.shards.run.chosen import EVERYTHING, TypedChosen
+from postmill.shards.run.chosen import EVERYTHING, Accounts, TypedChosen
 from postmill.shards.runtime.errors import UsageError
 
 EverythingOption = Annotated[
@@ -51,6 +52,28 @@ def chosen_with(
     """
     days = _day(after, "--after"), _day(before, "--before")
     return TypedChosen(everything, None, listed(category) or None, *days, sample, seed)
+
+
+def looked_up(typed: TypedChosen, accounts: str | None) -> tuple[TypedChosen, list[str] | None]:
+    """Return what was typed with the hash of the accounts, and categories without mistypings; and the accounts.
+
+    Args:
+        typed: As it was typed.
+        accounts: The file of ``--accounts``, if it was typed.
+
+    Raises:
+        UsageError: The file is no list of accounts.
+        PostmillError: It cannot be read.
+    """
+    from postmill.ingest.source.accounts import read_accounts
+    from postmill.ingest.source.influencers import category_named
+
+    names = None if accounts is None else read_accounts(accounts)
+    if names is not None:
+        typed = replace(typed, accounts=Accounts.of(names))
+    if typed.categories is not None:
+        typed = replace(typed, categories=tuple(sorted({*map(category_named, typed.categories)})))
+    return typed, names
 
 
 def _day(text: str | None, option: str) -> date | None:

@@ -16,11 +16,12 @@ import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from postmill.console import streams
+from postmill.console import extras, streams
 from postmill.console.output import err
 from postmill.shards.runtime import interrupt
 from postmill.shards.runtime.addresses import redacted
 from postmill.shards.runtime.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, DamagedSource, Interrupted, PostmillError
+from postmill.shards.runtime.file_names import check_text
 from postmill.shards.runtime.printable import printable
 
 OUT_OF_MEMORY = b"""error: out of memory
@@ -33,7 +34,10 @@ OUT_OF_MEMORY_OF_WORKERS = b"""error: out of memory
 start a new run with a smaller --shard-size
 """
 _WITH_WORKERS = ("ingest", "run")
-_NOISY = ("httpx", "huggingface_hub", "sentence_transformers", "transformers", "fsspec")
+_NOISY = (
+    *("httpx", "huggingface_hub", "sentence_transformers", "transformers"),
+    *("fsspec", "aiobotocore", "botocore", "s3fs", "gcsfs", "google", "adlfs", "azure", "paramiko", "urllib3"),
+)
 
 
 class _Printable(logging.Formatter):
@@ -74,12 +78,21 @@ def _run(app: typer.Typer) -> int:
     """Run the command line and show its error, if there is one; return the exit code."""
     try:
         with interrupt.interruptible():
+            if sys.argv[1:2] != ["inspect"]:  # which writes no file that would have to tell of them
+                for word in sys.argv[1:]:
+                    check_text(word)
             code: int | None = app(standalone_mode=False)
             streams.flush()
         return code or EXIT_DONE
     except (PostmillError, Interrupted) as error:
         show(error.cause, error.place, _next_step(error))
         return error.exit_code
+    except ModuleNotFoundError as error:
+        told = extras.lacking(error, next(iter(sys.argv[1:]), ""))
+        if told is None:
+            raise
+        show(told.cause, told.place, told.hint)
+        return told.exit_code
     except BrokenPipeError:  # whoever read has enough
         return EXIT_FAILED
     except TyperException as error:

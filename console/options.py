@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from postmill.console.output import out
+from postmill.console.places import on_disk
 from postmill.console.waiting import Evict
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.shards.formats.choices import Stage
@@ -94,6 +95,7 @@ def planned_with(
     raw: bool | None,
     strict: bool | None,
     salvage: bool | None,
+    pictureless: bool | None,
     chosen: TypedChosen,
 ) -> TypedOptions:
     """Read the options that a run is planned with; sizes in MiB, None for what was not typed.
@@ -102,7 +104,7 @@ def planned_with(
         UsageError: Two of them exclude each other.
     """
     shard_bytes, entry_bytes = (None if size is None else size << 20 for size in (shard_size, max_entry))
-    return TypedOptions(shard_bytes, entry_bytes, raw, level_of(strict, salvage), chosen)
+    return TypedOptions(shard_bytes, entry_bytes, raw, level_of(strict, salvage), pictureless, chosen)
 
 
 def level_of(strict: bool | None, salvage: bool | None) -> Level | None:
@@ -141,11 +143,27 @@ SourceArgument = Annotated[
         help="Folder or address with influencers.txt, the mapping file, Post_metadata/ and Post_images/.",
     ),
 ]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
+RunArgument = Annotated[Path, typer.Argument(parser=on_disk, metavar="RUN", help="The run folder.")]
+PlacesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="[SOURCE] RUN", help="The dataset's folder or address, if it must be named; the run."),
+]
+NewFolderArgument = Annotated[Path, typer.Argument(parser=on_disk, metavar="DIR", help="A new or empty folder.")]
+PostsArgument = Annotated[
+    Path, typer.Argument(parser=on_disk, metavar="POSTS", help="Another run folder, or one of its post shards.")
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", parser=on_disk, metavar="FILE", help="A .parquet or .csv file; default: CSV here."),
+]
 MetadataOption = Annotated[str | None, typer.Option("--metadata", help="Any part of the metadata archive.")]
-ImagesOption = Annotated[str | None, typer.Option("--images", help="Any part of the picture archive.")]
+ImagesOption = Annotated[str | None, typer.Option("--images", help="Any part of the picture archive; none: text only.")]
 MappingOption = Annotated[str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst.")]
 InfluencersOption = Annotated[str | None, typer.Option("--influencers", help="The influencers file.")]
+HeaderFileOption = Annotated[
+    Path | None,
+    typer.Option("--header-file", metavar="FILE", help="Headers for http addresses, a line each; for your eyes only."),
+]
 # What a run is planned with has no default here: what is not typed, a run that is there knows.
 ShardSizeOption = Annotated[
     int | None,
@@ -162,6 +180,10 @@ MaxEntryOption = Annotated[
 RawOption = Annotated[
     bool | None,
     typer.Option("--raw/--no-raw", help="Keep the original metadata bytes in the shards. Default: keep them."),
+]
+PicturelessOption = Annotated[
+    bool | None,
+    typer.Option("--pictureless/--no-pictureless", help="Keep posts without any picture. Default: lost."),
 ]
 PlannedStrictOption = Annotated[
     bool | None, typer.Option("--strict/--no-strict", help="Any contradiction in an archive is an error.")
@@ -203,6 +225,12 @@ TaskOption = Annotated[
 ]
 EncoderOption = Annotated[
     list[str] | None, list_of(EncoderName, "--encoder", "Only this encoder, or one of another package.")
+]
+GpuEncoderOption = Annotated[
+    list[str] | None, list_of(EncoderName, "--gpu-encoder", "An encoder that gets a GPU; default: image.")
+]
+VenvOption = Annotated[
+    Path | None, typer.Option("--venv", help="Virtual environment of the tasks; default: this command's own.")
 ]
 ModelsOption = Annotated[
     ModelSet, one_of(ModelSet, "--models", "paper: the study's models; light: small packaged stand-ins.")

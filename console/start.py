@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from postmill.shards.runtime import interrupt
+from postmill.console.system import prepare
 
 
 def main() -> None:
     """Run the command line. Ends the process."""
-    interrupt.end_at_once()
+    prepare()
     from postmill.cli import app
     from postmill.console.errors import run_app
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
+from postmill.console import choosing
 from postmill.console.output import did, err, out
 from postmill.console.streams import binary, emit
 from postmill.console.waiting import say_what_is_awaited
-from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.encode.options import ModelSet, Precision, usual
 from postmill.shards.formats.choices import Layout
-from postmill.shards.run.chosen import Accounts
+from postmill.shards.formats.reasons import Reason
 from postmill.shards.run.options import Level, TypedOptions
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import EXIT_FAULTS
@@ -58,21 +59,29 @@ def locate(
     images: str | None = None,
     mapping: str | None = None,
     influencers: str | None = None,
+    headers: Path | None = None,
 ) -> Locations:
     """Return where the sources are: named one by one, in the dataset's folder ``source``, or where the run saw them.
 
+    Requests have the headers of the file ``headers`` from now on.
+
     Raises:
-        UsageError: One is in none of these places, or ``folder`` is no run folder.
+        UsageError: One is in none of these places, ``folder`` is no run folder, or ``headers`` cannot be used.
         PostmillError: ``run.json`` is damaged, or an address cannot be asked for.
     """
+    from postmill.ingest.remote.headers import use
     from postmill.ingest.source import credentials
     from postmill.ingest.source.layout import discover
     from postmill.shards.run import pinned
+    from postmill.shards.run.sources import NONE
 
+    use(headers)
     there = pinned.look(folder)
     seen = None if there is None else there.locations
     if there is not None and seen is not None:
         seen = credentials.recall(there.fingerprint, seen)
+    if images is None and there is not None and not there.sources.images.parts:
+        images = NONE
     return discover(source, metadata, images, mapping, influencers, seen)
 
 
@@ -98,28 +107,24 @@ def plan(
     """
     from postmill.ingest.plan.copies import check_copies
     from postmill.ingest.plan.make import make_plan
-    from postmill.ingest.source.accounts import read_accounts
-    from postmill.ingest.source.influencers import category_named
 
-    chosen, names = options.chosen, None if accounts is None else read_accounts(accounts)
-    if names is not None:
-        chosen = replace(chosen, accounts=Accounts.of(names))
-    if chosen.categories is not None:
-        chosen = replace(chosen, categories=tuple(sorted({*map(category_named, chosen.categories)})))
+    chosen, names = choosing.looked_up(options.chosen, accounts)
     options = replace(options, chosen=chosen)
-
     if checksums:
         check_copies(locations, checksums, options.level or Level.DEFAULT, shown)
     run, counts = make_plan(locations, folder, options, shown, await_parts=await_parts, accounts=names)
+    pictures = "without pictures" if locations.text_only else f"with {counts.planned_images:,} pictures"
     left_out = f"{counts.not_chosen:,} not chosen, " if counts.not_chosen else ""
     out.print(
-        f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} mapped posts with "
-        f"{counts.planned_images:,} pictures in {counts.shards:,} shards; {counts.lost:,} lost, "
+        f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} mapped posts {pictures} "
+        f"in {counts.shards:,} shards; {counts.lost:,} lost, "
         f"{left_out}{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
     )
     if run.options.chosen.by_time:
         out.print("plan: which posts are of that span of time their metadata tell, when they are read", soft_wrap=True)
+    if unlisted := counts.reasons.get(Reason.INFLUENCER_MISSING):
+        out.print(f"plan: influencers.txt lacks {unlisted:,} accounts: their posts have no category and no followers")
     if await_parts:
         with interruptible():
             say_what_is_awaited(run)
@@ -143,7 +148,7 @@ def encode(
 
     summary = encode_run(
         run,
-        encoders=encoders or tuple(EncoderName),
+        encoders=encoders or usual(text_only=run.locations.text_only),
         models=models,
         model_overrides=overrides,
         device=device,
@@ -156,6 +161,9 @@ def encode(
     for encoder in summary.encoders:
         done = did(encoder.done, encoder.skipped)
         out.print(f"encode {encoder.encoder.folder}: {done}; {encoder.absent:,} posts absent")
+    if left_out := max((encoder.left_out for encoder in summary.encoders), default=0):  # all decode alike
+        see = f"see them with: postmill faults {escape(run.word)}"
+        out.print(f"encode: {left_out:,} pictures are of no use; {see}", soft_wrap=True)
     if summary.waiting:
         out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(run.word)}")
 

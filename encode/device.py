@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from postmill.encode.options import Precision
 from postmill.encode.precisions import AUTOMATIC, NUMBER_FORMATS
+from postmill.shards.runtime.cores import cores
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
 from postmill.shards.runtime.progress import Progress
@@ -75,7 +75,7 @@ def choose_device(
             hint="check nvidia-smi and that torch was installed with CUDA, or give --device cpu",
         )
     chosen = Device.CUDA if has_cuda and device != Device.CPU else Device.CPU
-    threads = workers or len(os.sched_getaffinity(0))
+    threads = workers or cores()
     if device == Device.AUTO:
         name = torch.cuda.get_device_name() if has_cuda else f"the CPU, {threads} threads; CUDA was not found"
         progress.note(f"device: {name}")

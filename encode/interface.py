@@ -15,6 +15,8 @@ from postmill.encode.device import Compute
 from postmill.encode.options import ModelSet
 from postmill.shards.formats.embeddings import PictureRows
 from postmill.shards.formats.encoders import Encoder
+from postmill.shards.formats.faults import Fault
+from postmill.shards.formats.reasons import MEANING, Reason
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.progress import Progress, Silent
 
@@ -27,20 +29,20 @@ class Absence(StrEnum):
     NO_CAPTION = "no_caption"
     NO_TEXT = "no_text"
     NO_IMAGE = "no_image"
-    IMAGE_EMPTY = "image_empty"
-    IMAGE_UNREADABLE = "image_unreadable"
-    IMAGE_TOO_LARGE = "image_too_large"
-    IMAGE_DAMAGED = "image_damaged"
+    IMAGE_EMPTY = Reason.IMAGE_EMPTY  # what is wrong with a picture is a fault of the run too
+    IMAGE_UNREADABLE = Reason.IMAGE_UNREADABLE
+    IMAGE_TOO_LARGE = Reason.IMAGE_TOO_LARGE
+    IMAGE_DAMAGED = Reason.IMAGE_DAMAGED
 
 
 ABSENCE_MEANING = {
-    Absence.NO_CAPTION: "the post has no caption, or one of blanks alone",
-    Absence.NO_TEXT: "the post has neither a caption nor a comment text",
+    Absence.NO_CAPTION: "the post has no caption, or none with a visible character",
+    Absence.NO_TEXT: "the post has neither a caption nor a comment with a visible character",
     Absence.NO_IMAGE: "the post shard has no picture of the post",
-    Absence.IMAGE_EMPTY: "the picture has no bytes",
-    Absence.IMAGE_UNREADABLE: "the picture is not a JPEG, PNG or WebP",
-    Absence.IMAGE_TOO_LARGE: "the picture states more pixels than are decoded",
-    Absence.IMAGE_DAMAGED: "the picture is cut short or its data are wrong",
+    Absence.IMAGE_EMPTY: MEANING[Reason.IMAGE_EMPTY],
+    Absence.IMAGE_UNREADABLE: MEANING[Reason.IMAGE_UNREADABLE],
+    Absence.IMAGE_TOO_LARGE: MEANING[Reason.IMAGE_TOO_LARGE],
+    Absence.IMAGE_DAMAGED: MEANING[Reason.IMAGE_DAMAGED],
 }
 
 
@@ -54,6 +56,7 @@ class EncodedShard:
         vectors: Shape (N, dimensions), float32; None where the encoder has scalars alone.
         scalars: N values for each scalar column.
         pictures: A row for each picture, where all are kept.
+        faults: One for each picture that could not be used.
     """
 
     keys: Sequence[str]
@@ -61,6 +64,7 @@ class EncodedShard:
     vectors: npt.NDArray[Any] | None
     scalars: Mapping[str, pa.Array] = field(default_factory=dict)
     pictures: PictureRows | None = None
+    faults: Sequence[Fault] = ()
 
 
 ShardEncoder = Callable[[Run, Iterable[int]], Iterator[EncodedShard]]
@@ -121,8 +125,3 @@ class EncodeSettings:
     def packaged(self, kind: str) -> bool:
         """Say whether the encoder ``kind`` takes its packaged stand-in: in the set ``light``, unless overridden."""
         return self.models == ModelSet.LIGHT and kind not in self.overrides
-
-
-def blank(text: str | None) -> bool:
-    """Say whether there is nothing to read in ``text``."""
-    return text is None or not text.strip()

@@ -15,6 +15,11 @@ class EncoderName(StrEnum):
     METADATA = "metadata"
 
 
+def usual(*, text_only: bool) -> tuple[EncoderName, ...]:
+    """Return the encoders that are run where none is named: all, or, where no pictures were asked for, all others."""
+    return tuple(name for name in EncoderName if not (text_only and name is EncoderName.IMAGE))
+
+
 class ModelSet(StrEnum):
     """Where encoders take their models from: the study's own, or small packaged stand-ins."""
 

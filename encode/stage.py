@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -14,7 +15,7 @@ from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings
 from postmill.encode.models import check_models, named_model
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.encode.registry import encoder_names, encoder_specs
-from postmill.shards.formats import embeddings, plan, posts
+from postmill.shards.formats import embeddings, faults, plan, posts
 from postmill.shards.formats.counts import EmbeddingCounts
 from postmill.shards.formats.encoders import Encoder, pin_encoder
 from postmill.shards.formats.units import shard_name
@@ -37,6 +38,7 @@ class EncoderSummary:
         skipped: Post shards that had been encoded before.
         posts: Rows in all of them.
         absent: Rows of them that are marked absent.
+        left_out: Pictures that could not be used, each a fault of the run.
     """
 
     encoder: Encoder
@@ -44,6 +46,7 @@ class EncoderSummary:
     skipped: int
     posts: int
     absent: int
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -196,6 +199,8 @@ def _encode(
     todo = [(shard, numbers) for shard, numbers in missing.items() if numbers]
     if todo:
         with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # they do not say of which picture
             for compute in {spec.compute for spec in group if spec.compute is not None}:
                 stack.enter_context(single_threaded(compute))
             encoded_shards = stack.enter_context(closing(_encoded_shards(run, group, todo)))
@@ -246,8 +251,9 @@ def _write(
 ) -> None:
     for n, encoded in by_number.items():
         rows = encoded.keys, encoded.reasons, encoded.vectors, encoded.scalars, encoded.pictures
-        encoder = group[n].encoder
-        embeddings.write(run, encoder, shard, *rows, named=named_model(encoder.encoder, overrides))
+        encoder, named = group[n].encoder, named_model(group[n].encoder.encoder, overrides)
+        found = faults.table(encoded.faults) if encoded.faults else None
+        embeddings.write(run, encoder, shard, *rows, faults=found, named=named)
 
 
 def _summary(run: Run, encoder: Encoder, shards: Sequence[int], done: int) -> EncoderSummary:
@@ -258,6 +264,7 @@ def _summary(run: Run, encoder: Encoder, shards: Sequence[int], done: int) -> En
         skipped=len(shards) - done,
         posts=sum(count.posts for count in counts),
         absent=sum(count.absent for count in counts),
+        left_out=sum(sum(count.reasons.values()) for count in counts if count.reasons is not None),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from postmill.encode.options import Precision
+from postmill.shards.runtime import cores as runtime_cores
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.progress import Progress, Silent
 
@@ -26,7 +27,7 @@ def in_a_job(environment: Mapping[str, str] = os.environ) -> bool:
 
 def cores(environment: Mapping[str, str] = os.environ) -> int:
     """Return the cores given to this process: those it may run on, or fewer if the scheduler says so."""
-    allowed = len(os.sched_getaffinity(0))
+    allowed = runtime_cores.cores()
     stated = next((environment[name] for name in _CORES if environment.get(name, "").isdigit()), "")
     return min(allowed, int(stated)) if stated and int(stated) else allowed
 

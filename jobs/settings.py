@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.encode.options import EncoderName, ModelSet, Precision, usual
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError, UsageError
 
@@ -56,6 +56,13 @@ class Settings:
     modules: tuple[str, ...] = ()
     venv: str | None = None
     sbatch: tuple[str, ...] = ()
+
+
+def for_text(settings: Settings) -> Settings:
+    """Return ``settings`` with the encoders that are run where no pictures were asked for."""
+    names = tuple(map(str, usual(text_only=True)))
+    on_gpu = tuple(name for name in settings.gpu_encoders if name in names)
+    return dataclasses.replace(settings, encoders=names, gpu_encoders=on_gpu)
 
 
 def checked(settings: Settings) -> Settings:

@@ -89,6 +89,8 @@ def make_run(tmp_path: Path) -> Callable[[Sequence[Sequence[Post]]], Run]:
             with publish.unit(run.posts, name, run.fingerprint) as unit:
                 tar = TarWriter(unit.file(f"{name}.tar"))
                 for fields, pictures in content:
+                    if pictures:
+                        fields["images"] = [f"{fields['post_id']}-{n}.jpg" for n in range(len(pictures))]
                     names = [
                         f"{fields['key']}.{kind}" for kind in ("json", *(f"{n}.jpg" for n in range(len(pictures))))
                     ]

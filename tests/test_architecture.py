@@ -19,9 +19,10 @@ ARROWS: dict[str, set[str]] = {
     "shards.run": {"shards.runtime"},
     "shards.formats": {"shards.run", "shards.runtime"},
     "shards.state": {"shards.formats", "shards.run", "shards.runtime"},
-    "ingest.zipformat": {"shards.formats", "shards.runtime"},
+    "ingest.remote": {"shards.runtime"},
+    "ingest.zipformat": {"ingest.remote", "shards.formats", "shards.runtime"},
     "ingest.archive": {"ingest.zipformat", "shards.formats", "shards.run", "shards.runtime"},
-    "ingest.source": {"ingest.zipformat", "shards.formats", "shards.run", "shards.runtime"},
+    "ingest.source": {"ingest.remote", "ingest.zipformat", "shards.formats", "shards.run", "shards.runtime"},
     "ingest.plan": {
         *("ingest.archive", "ingest.source", "ingest.zipformat"),
         *("shards.formats", "shards.run", "shards.runtime"),

@@ -68,18 +68,22 @@ def torn(data: Path) -> None:
     damage.cut(0.9)(data / MAPPING)
 
 
-def joined(data: Path) -> None:
+def joined(data: Path, without: int | None = None) -> None:
     for folder, stem in (("Post_metadata", "posts_info"), ("Post_images", "posts_image")):
         parts = [*sorted((data / folder).glob("*.z*[0-9]")), data / folder / f"{stem}.zip"]
-        content = b"".join(part.read_bytes() for part in parts)
+        content = b"".join(part.read_bytes() for number, part in enumerate(parts) if number != without)
         for part in parts:
             part.unlink()
         parts[-1].write_bytes(content)
 
 
+def joined_but_one(data: Path) -> None:
+    joined(data, without=1)
+
+
 @pytest.mark.parametrize(
     ("harm", "least"),
-    [(page, 10), (short, 10), (lost, 10), (empty, 10), (without_end, 30), (torn, 30), (joined, POSTS)],
+    [(page, 10), (short, 10), (lost, 10), (empty, 10), (without_end, 30), (torn, 30), (joined_but_one, 10)],
 )
 def test_the_command_that_is_named_takes_what_is_there(
     data: Path, tmp_path: Path, harm: Callable[[Path], None], least: int
@@ -94,6 +98,15 @@ def test_the_command_that_is_named_takes_what_is_there(
     assert done.returncode == 0, done.stderr
     planned = int(done.stdout.partition("plan: ")[2].split()[0])
     assert least <= planned <= POSTS
+
+
+def test_joined_parts_are_read_with_a_warning(data: Path, tmp_path: Path) -> None:
+    joined(data)
+    done = postmill("plan", data, tmp_path / "run")
+    assert done.returncode == 0 and f"plan: {POSTS} of {POSTS} mapped posts" in done.stdout, done.stderr
+    assert done.stderr.count("parts were joined in one file") == 2
+    strict = postmill("plan", data, tmp_path / "strict", "--strict")
+    assert strict.returncode == 1 and "were joined in one file" in strict.stderr
 
 
 @pytest.mark.parametrize("harm", [page, short, lost, torn])

@@ -25,6 +25,7 @@ from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
 from postmill.train.data import algebra, features, hashing, history, target
 from postmill.train.data.arrays import Arrays, Floats
+from postmill.train.data.inputs import shown_in
 from postmill.train.data.modality import Modality, in_memory
 from postmill.train.evaluation import results
 from postmill.train.evaluation.results import ModelResult
@@ -128,7 +129,7 @@ def _modalities(run: Run, result: ModelResult, other: Run, shards: tuple[int, ..
         )
     modalities = {}
     available = encoders_of(other)
-    for name in LADDER[result.model].modalities:
+    for name in shown_in(run, LADDER[result.model].modalities):
         if name == ModalityName.HISTORY:
             modalities[name.value] = _history(run, result, other, shards)
             continue

@@ -23,7 +23,7 @@ from postmill.train import request
 from postmill.train.data import algebra, dataset, features, hashing, inputs, splits
 from postmill.train.data.arrays import Ids
 from postmill.train.data.dataset import Dataset
-from postmill.train.data.inputs import Inputs
+from postmill.train.data.inputs import Inputs, shown_in
 from postmill.train.data.modality import Modality
 from postmill.train.evaluation import card, evaluate, provenance, serialise, slices, table
 from postmill.train.evaluation.evaluate import Evaluation, TrainingPlan
@@ -117,15 +117,15 @@ def train_run(
     )
     if asked.recipe == RecipeName.PAPER:
         asked = replace(asked, features=_paper_features(run, progress))
-    chosen = tasks.share(_installed(asked, progress), task)
-    shown = dict.fromkeys(name for model in chosen for name in LADDER[model].modalities)
+    chosen = tasks.share(_possible(run, asked, progress), task)
+    shown = dict.fromkeys(name for model in chosen for name in shown_in(run, LADDER[model].modalities))
     features.check_encoders(run, list(shown), asked.features, asked.encoder_models)
     work = _load(run, asked, progress)
     opened = Inputs(run, work.data, asked.features, asked.encoder_models, progress)
     trained: list[str] = []
     kept: list[str] = []
     for model in chosen:
-        is_new = _train_model(work, model, opened.of(LADDER[model].modalities), progress)
+        is_new = _train_model(work, model, opened.of(shown_in(run, LADDER[model].modalities)), progress)
         (trained if is_new else kept).append(asked.unit_name(model))
     table.write_results(run)
     return TrainSummary(
@@ -242,8 +242,10 @@ def _paper_features(run: Run, progress: Progress) -> FeatureSet:
     return FeatureSet.DEFAULT
 
 
-def _installed(asked: Request, progress: Progress) -> list[str]:
-    """Return the models to train; one that needs a library that is missing is left out with a note, unless named.
+def _possible(run: Run, asked: Request, progress: Progress) -> list[str]:
+    """Return the models to train; one that needs what is missing is left out with a note, unless named.
+
+    What may be missing is a library, or pictures where none were asked for.
 
     Raises:
         UsageError: It was named.
@@ -251,6 +253,12 @@ def _installed(asked: Request, progress: Progress) -> list[str]:
     installed = []
     for model in asked.models:
         try:
+            if LADDER[model].modalities and not shown_in(run, LADDER[model].modalities):
+                raise UsageError(
+                    f"{model} is shown pictures alone, and the run was planned without",
+                    place="--model",
+                    hint="name a model that is shown text",
+                )
             ladder.check(model)
         except UsageError as error:
             if asked.named:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.runtime.progress import Progress
 
 Prepare = Callable[[Image.Image], npt.NDArray[np.uint8]]
+_LONGEST = 16_384  # pixels of a resized picture's longer side; of a thinner one the middle alone is resized
+_SUPPORT = 2  # of the bicubic filter, in pixels of the coarser of both pictures
 
 
 def preprocessing(compute: Compute) -> Mapping[str, Any]:
@@ -94,12 +97,24 @@ def preparation(processor: Any, compute: Compute) -> Prepare:
 
 
 def _by_processor(processor: Any) -> Prepare:
+    by_side = dict(processor.size or {}).get("shortest_edge") if processor.do_resize else None
+
     def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
+        if by_side:
+            image = _shortened(image, by_side)
         inputs = processor(images=image, do_rescale=False, do_normalize=False, return_tensors="np")
         pixels: npt.NDArray[np.uint8] = inputs["pixel_values"][0]
         return pixels
 
     return prepare
+
+
+def _shortened(image: Image.Image, short: int) -> Image.Image:
+    """Return the middle of ``image``, as long as its short side may be resized to ``short``; mostly all of it."""
+    longest = max(min(image.size) * _LONGEST // short, 1)
+    width, height = min(image.width, longest), min(image.height, longest)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image if image.size == (width, height) else image.crop((left, top, left + width, top + height))
 
 
 def exact_prepare(short: int, crop: int) -> Prepare:
@@ -112,6 +127,8 @@ def exact_prepare(short: int, crop: int) -> Prepare:
 
     def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
         width, height = _resized_size(image, short)
+        if max(width, height) > _LONGEST:
+            return _middle(image, width, height, crop)
         top, left = (height - crop) // 2, (width - crop) // 2
         pixels = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
         return pixels[top : top + crop, left : left + crop].transpose(2, 0, 1)
@@ -123,6 +140,23 @@ def _resized_size(image: Image.Image, short: int) -> tuple[int, int]:
     """Return width and height that make the short side ``short``."""
     longer = int(short * max(image.size) / min(image.size))
     return (longer, short) if image.height <= image.width else (short, longer)
+
+
+def _middle(image: Image.Image, width: int, height: int, crop: int) -> npt.NDArray[np.uint8]:
+    """Return the middle square of ``image`` resized to ``width`` x ``height``, without the gigabytes beside it.
+
+    A picture of one pixel's height and 65,000 of width is a few kilobytes, and resized it is ten gigabytes.
+    """
+    ranges = []  # along x and y: from where to where the square reaches, and what the filter sees of it, in pixels
+    for pixels, resized in zip(image.size, (width, height), strict=True):
+        scale, first = pixels / resized, (resized - crop) // 2
+        low, high = first * scale, min((first + crop) * scale, pixels)
+        margin = math.ceil(_SUPPORT * max(scale, 1.0)) + 1
+        ranges.append((low, high, max(math.floor(low) - margin, 0), min(math.ceil(high) + margin, pixels)))
+    (left, right, x, x_end), (top, bottom, y, y_end) = ranges
+    box = (left - x, top - y, right - x, bottom - y)
+    part = image.crop((x, y, x_end, y_end))
+    return np.asarray(part.resize((crop, crop), Image.Resampling.BICUBIC, box=box)).transpose(2, 0, 1)
 
 
 def fast_prepare(short: int, crop: int) -> Prepare:
@@ -137,6 +171,8 @@ def fast_prepare(short: int, crop: int) -> Prepare:
 
     def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
         width, height = _resized_size(image, short)
+        if max(width, height) > _LONGEST:
+            return _middle(image, width, height, crop)
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).unsqueeze(0)
         resized = interpolate(pixels, size=(height, width), mode="bicubic", antialias=True, align_corners=False)[0]
         top, left = (height - crop) // 2, (width - crop) // 2

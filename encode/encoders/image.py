@@ -22,10 +22,13 @@ from postmill.encode.preparation.reader import Picture, read_pictures
 from postmill.encode.preparation.stream import stream
 from postmill.shards.formats import posts
 from postmill.shards.formats.embeddings import PictureRows
+from postmill.shards.formats.faults import Fault
+from postmill.shards.formats.plan import ARCHIVES, IMAGES
 from postmill.shards.run.folder import Run
 
 BATCH = 8  # on one core as fast as any, and larger ones fall out of its cache
 SCALARS = ("images_encoded", "images_left_out", "left_out_reason")
+_COLUMNS = ("key", "influencer", "post_id", "images")  # of the records
 
 
 def spec(settings: EncodeSettings) -> EncoderSpec:
@@ -99,9 +102,9 @@ class _Results:
 
 @dataclass(frozen=True)
 class _EndOfPictures:
-    """All of a shard has been read: its keys, and the numbers of the models that encode it."""
+    """All of a shard has been read: its records, and the numbers of the models that encode it."""
 
-    keys: list[str]
+    records: Sequence[Mapping[str, Any]]
     models: Sequence[int]
 
 
@@ -143,10 +146,10 @@ def encode_pictures(
 
     def items() -> Iterator[_Batch | _EndOfPictures]:
         for shard, numbers in todo:
-            keys = posts.read_records(run, shard, ["key"])["key"].to_pylist()
-            for batch in in_batches(read_pictures(run, shard, keys), size):
+            records = posts.read_records(run, shard, _COLUMNS).to_pylist()
+            for batch in in_batches(read_pictures(run, shard, [record["key"] for record in records]), size):
                 yield _Batch(batch, numbers)
-            yield _EndOfPictures(keys, numbers)
+            yield _EndOfPictures(records, numbers)
 
     def prepare(item: _Batch | _EndOfPictures) -> _Results | _EndOfPictures:
         return item if isinstance(item, _EndOfPictures) else _prepare(loaded, item)
@@ -165,7 +168,7 @@ def encode_pictures(
     results = _ShardResults()
     for item in stream(compute, items(), prepare, forward, collect):
         if isinstance(item, _EndOfPictures):
-            yield {n: _encoded(item.keys, results, n, _model(loaded, n).dimensions, per_image) for n in item.models}
+            yield {n: _encoded(item.records, results, n, _model(loaded, n).dimensions, per_image) for n in item.models}
             results = _ShardResults()
         else:
             results.add(item)
@@ -193,7 +196,10 @@ def _prepare(loaded: Sequence[ImageModel | None], batch: _Batch) -> _Results:
     return _Results(outcomes, {n: np.stack(arrays) for n, arrays in inputs.items() if arrays})
 
 
-def _encoded(keys: list[str], results: _ShardResults, model: int, dimensions: int, per_image: bool) -> EncodedShard:
+def _encoded(
+    records: Sequence[Mapping[str, Any]], results: _ShardResults, model: int, dimensions: int, per_image: bool
+) -> EncodedShard:
+    keys = [record["key"] for record in records]
     vectors = np.concatenate([np.empty((0, dimensions), np.float32), *results.vectors.get(model, [])])
     sums = np.zeros((len(keys), dimensions), dtype=np.float32)
     encoded = np.zeros(len(keys), dtype=np.int32)
@@ -213,7 +219,18 @@ def _encoded(keys: list[str], results: _ShardResults, model: int, dimensions: in
     ]
     scalars = dict(zip(SCALARS, (pa.array(encoded), pa.array(left_out), pa.array(reasons, pa.string())), strict=True))
     rows = _picture_rows(results.outcomes, vectors) if per_image else None
-    return EncodedShard(keys, absent, unit_vectors(sums), scalars, rows)
+    faults = [_fault(records[outcome.row], outcome) for outcome in results.outcomes if outcome.reason is not None]
+    return EncodedShard(keys, absent, unit_vectors(sums), scalars, rows, faults)
+
+
+def _fault(record: Mapping[str, Any], left_out: _Outcome) -> Fault:
+    return Fault(
+        str(left_out.reason),
+        influencer=record["influencer"],
+        post_id=record["post_id"],
+        archive=ARCHIVES[IMAGES],
+        detail=f"{record['images'][left_out.position]} of the mapping, {record['key']}.{left_out.position}.jpg",
+    )
 
 
 def _picture_rows(outcomes: Sequence[_Outcome], vectors: npt.NDArray[np.float32]) -> PictureRows:

@@ -13,6 +13,7 @@ from postmill.encode.interface import EncodedShard, EncoderSpec
 from postmill.encode.models import EVERY_SET
 from postmill.encode.options import EncoderName, Precision
 from postmill.shards.formats import posts
+from postmill.shards.formats.blank import VISIBLE
 from postmill.shards.formats.encoders import Encoder
 from postmill.shards.run.folder import Run
 
@@ -45,7 +46,12 @@ def spec() -> EncoderSpec:
         features=FEATURES,
         available_before_publication=True,
         stand_in_for="",
-        preprocessing={"categories": list(CATEGORY_NAMES), "time_zone": "UTC", "columns": list(RECORD_COLUMNS)},
+        preprocessing={
+            "categories": list(CATEGORY_NAMES),
+            "time_zone": "UTC",
+            "columns": list(RECORD_COLUMNS),
+            "caption_missing": "no visible character",
+        },
     )
     return EncoderSpec(encoder, lambda: lambda run, shards: (encode_records(run, shard) for shard in shards))
 
@@ -76,7 +82,7 @@ def _named_features(table: pa.Table) -> Iterator[tuple[str, Feature]]:
     caption = pc.fill_null(table["caption"], "")
     yield "caption_characters", _floats(pc.utf8_length(caption))
     yield "caption_words", _floats(pc.count_substring_regex(caption, r"\S+"))
-    yield "caption_missing", 1.0 - _floats(pc.match_substring_regex(caption, r"[^\s\pZ]"))
+    yield "caption_missing", 1.0 - _floats(pc.match_substring_regex(caption, VISIBLE))
     yield "hashtags", _floats(pc.list_value_length(table["hashtags"]))
     yield "mentions", _floats(pc.count_substring_regex(caption, r"\B@[A-Za-z0-9_]"))
     yield "tagged_users", _floats(pc.list_value_length(table["tagged_users"]))

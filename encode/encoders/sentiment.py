@@ -21,13 +21,13 @@ from postmill.encode.interface import (
     EncoderSpec,
     EncodeSettings,
     ShardEncoder,
-    blank,
 )
 from postmill.encode.model_files import ModelFiles, loading
 from postmill.encode.options import EncoderName
 from postmill.encode.preparation.batches import TOKENS, TextModel, Tokens, over_texts
 from postmill.encode.speed.quicken import quicken_distilbert
 from postmill.shards.formats import posts
+from postmill.shards.formats.blank import is_blank
 from postmill.shards.formats.encoders import Encoder
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.progress import Progress
@@ -113,10 +113,10 @@ def _texts_of(run: Run, shards: Iterable[int]) -> Iterator[tuple[_FieldRows, lis
     for shard in shards:
         table = posts.read_records(run, shard, ["key", *FIELDS])
         columns = [table[field].to_pylist() for field in FIELDS]
-        present = [np.array([not blank(text) for text in texts], dtype=bool) for texts in columns]
+        present = [np.array([not is_blank(text) for text in texts], dtype=bool) for texts in columns]
         yield (
             _FieldRows(table["key"].to_pylist(), present),
-            [text for texts in columns for text in texts if not blank(text)],
+            [text for texts in columns for text in texts if not is_blank(text)],
         )
 
 
@@ -213,5 +213,5 @@ def _pin(model: ModelFiles, precision: str, columns: Sequence[str], preprocessin
         precision=precision,
         scalars=tuple(f"{field}_{column}" for field in FIELDS for column in columns),
         available_before_publication=False,
-        preprocessing={"texts": "caption; comments: each apart", **preprocessing},
+        preprocessing={"texts": "caption; comments: each apart", "absent": "no visible character", **preprocessing},
     )

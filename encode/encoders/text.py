@@ -19,13 +19,13 @@ from postmill.encode.interface import (
     EncoderSpec,
     EncodeSettings,
     ShardEncoder,
-    blank,
 )
 from postmill.encode.model_files import ModelFiles, loading, read_json, reading_configuration
 from postmill.encode.options import EncoderName
 from postmill.encode.preparation.batches import TOKENS, TextModel, Tokens, over_texts
 from postmill.encode.speed.quicken import quicken_mpnet
 from postmill.shards.formats import posts
+from postmill.shards.formats.blank import is_blank
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.progress import Progress
 
@@ -67,6 +67,7 @@ def _spec(name: EncoderName, model: ModelFiles, compute: Compute, load: Callable
         available_before_publication=name == EncoderName.TEXT,
         preprocessing={
             "text": _TEXTS[name],
+            "absent": "no visible character",
             "characters": MAX_CHARACTERS,
             "tokens_of_a_batch": TOKENS * compute.batch_scale,
             "configuration_sha256": model.configuration_sha256,
@@ -78,7 +79,7 @@ def _spec(name: EncoderName, model: ModelFiles, compute: Compute, load: Callable
             table = posts.read_records(run, shard, ["key", "caption", "comments"])
             captions, comments = table["caption"].to_pylist(), table["comments"].to_pylist()
             if name == EncoderName.TEXT:
-                absence, texts = Absence.NO_CAPTION, [None if blank(text) else text for text in captions]
+                absence, texts = Absence.NO_CAPTION, [None if is_blank(text) else text for text in captions]
             else:
                 absence = Absence.NO_TEXT
                 texts = [with_comments(*pair) for pair in zip(captions, comments, strict=True)]
@@ -100,7 +101,7 @@ def _spec(name: EncoderName, model: ModelFiles, compute: Compute, load: Callable
 
 def with_comments(caption: str | None, comments: str | None) -> str | None:
     """Return caption and comments as one text, as the paper has it; None where there is neither."""
-    parts = [part for part in (caption, comments) if part is not None and part.strip()]
+    parts = [part for part in (caption, comments) if part is not None and not is_blank(part)]
     return " ".join(parts) if parts else None
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import deflate
 
-from postmill.ingest.zipformat.decoder import check_end, make_decoder
 from postmill.ingest.zipformat.faults import EntryFault
 from postmill.ingest.zipformat.local_header import Declared, descriptor_fault, descriptor_size, header_size, locate
+from postmill.ingest.zipformat.methods.decoder import check_end, make_decoder
 from postmill.ingest.zipformat.signatures import FLAG_DESCRIPTOR, LOCAL_HEADER, MOST_DESCRIPTOR
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats.reasons import Reason
@@ -59,7 +59,7 @@ def plain_pieces(
         EntryFault: The data are corrupt, or not of the declared size or checksum.
         PartError: A part cannot be read.
     """
-    decoder, length, checksum = make_decoder(method), 0, 0
+    decoder, length, checksum = make_decoder(method, size), 0, 0
     for block in space.stream(start, end, chunk):
         for piece in decoder.feed(block):
             length += len(piece)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from postmill.ingest.zipformat.directory import Directory
+from postmill.ingest.zipformat.entry_names import same_name
 from postmill.ingest.zipformat.local_header import header_size
 from postmill.ingest.zipformat.signatures import LOCAL_HEADER, LOCAL_SIGNATURE, NOWHERE
 from postmill.ingest.zipformat.space import AddressSpace, Part
@@ -177,4 +178,4 @@ def _read(space: AddressSpace, header: _Header) -> bytes:
 
 
 def _confirms(expected: _Header, content: bytes) -> bool:
-    return content.startswith(LOCAL_SIGNATURE) and content.endswith(expected.raw_name)
+    return content.startswith(LOCAL_SIGNATURE) and same_name(content[LOCAL_HEADER.size :], expected.raw_name)

@@ -41,8 +41,8 @@ from postmill.ingest.zipformat.directory import Directory, Kind
 from postmill.ingest.zipformat.directory_records import SCHEMA
 from postmill.ingest.zipformat.faults import EntryFault
 from postmill.ingest.zipformat.forward import Forward
-from postmill.ingest.zipformat.inflate import LARGEST_READ, inflate
 from postmill.ingest.zipformat.local_header import header_size, locate
+from postmill.ingest.zipformat.methods.inflate import LARGEST_READ, inflate
 from postmill.ingest.zipformat.parts import PathOrUrl
 from postmill.ingest.zipformat.signatures import LOCAL_HEADER, MOST_DESCRIPTOR, MOST_LOCAL_HEADER
 from postmill.ingest.zipformat.space import BLOCK, AddressSpace, Part

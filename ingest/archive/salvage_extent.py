@@ -14,11 +14,11 @@ import deflate
 import numpy as np
 
 from postmill.ingest.archive.salvage_header import LocalHeader, is_local_header
-from postmill.ingest.zipformat.decoder import METHODS, Decoder, make_decoder
 from postmill.ingest.zipformat.faults import EntryFault
-from postmill.ingest.zipformat.inflate import LARGEST_READ
 from postmill.ingest.zipformat.local_header import descriptor_sizes
 from postmill.ingest.zipformat.lookahead import Lookahead
+from postmill.ingest.zipformat.methods.decoder import METHODS, Decoder, make_decoder
+from postmill.ingest.zipformat.methods.inflate import LARGEST_READ
 from postmill.ingest.zipformat.signatures import (
     ARCHIVE_EXTRA_SIGNATURE,
     DESCRIPTOR,
@@ -130,7 +130,7 @@ class Extents:
         if local.flags & FLAG_ENCRYPTED:
             raise EntryFault(Reason.ENCRYPTED, f"flags {local.flags:#06x}")
         decoder, size, crc32 = self._decode(local.method, local.data, stop, local.size)
-        if size != local.size or not (decoder.done or local.method == STORED):
+        if size != local.size or not (decoder.done or decoder.endless):
             raise EntryFault(Reason.SIZE_LIE, f"declares {local.size} bytes and has {size}")
         if crc32 != local.crc32:
             raise EntryFault(Reason.CRC_WRONG, f"declares {local.crc32:#010x} and has {crc32:#010x}")
@@ -169,7 +169,7 @@ class Extents:
 
     def _decode(self, method: int, start: int, end: int, most: int | None = None) -> tuple[Decoder, int, int]:
         """Decompress until the data or the bytes end; return the decoder, the plain size and its CRC-32."""
-        decoder, size, crc32, step = make_decoder(method), 0, 0, _FIRST_STEP
+        decoder, size, crc32, step = make_decoder(method, most), 0, 0, _FIRST_STEP
         while start < end and not decoder.done:
             chunk, taken = self._lookahead.peek(start, step, end), decoder.taken
             start, step = start + len(chunk), min(2 * step, _LAST_STEP)

@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from postmill.ingest.archive.salvage_extent import Extent, Extents
 from postmill.ingest.archive.salvage_header import LocalHeader, plausible, read_local_header
-from postmill.ingest.zipformat.decoder import METHODS
 from postmill.ingest.zipformat.directory_records import SCHEMA
-from postmill.ingest.zipformat.entry_names import decode, written_on_unix
+from postmill.ingest.zipformat.entry_names import ENDS_OPEN, decode, written_on_unix
 from postmill.ingest.zipformat.faults import EntryFault, Faults
 from postmill.ingest.zipformat.lookahead import Lookahead
+from postmill.ingest.zipformat.methods.decoder import METHODS
 from postmill.ingest.zipformat.signatures import (
     ARCHIVE_EXTRA_SIGNATURE,
     DIGITAL_SIGNATURE,
@@ -36,6 +36,7 @@ from postmill.ingest.zipformat.signatures import (
     ZIP64_END_SIGNATURE,
     ZIP64_LOCATOR,
     ZIP64_LOCATOR_SIGNATURE,
+    method_name,
 )
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats.reasons import Reason
@@ -198,20 +199,26 @@ class Walk:
             [local.method for local, _ in rows],
             [local.flags for local, _ in rows],
             [len(local.raw_name) for local, _ in rows],
-            [local.raw_name.endswith(b"/") for local, _ in rows],
+            [_is_folder(local, extent) for local, extent in rows],
         ]
         arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=False)]
         return pa.RecordBatch.from_arrays([*arrays, *faults.columns()], schema=SCHEMA)
+
+
+def _is_folder(local: LocalHeader, extent: Extent) -> bool:
+    return local.raw_name.endswith(b"/") or (local.raw_name.endswith(b"\\") and extent.size == 0)
 
 
 def _header_fault(local: LocalHeader, extent: Extent) -> EntryFault | None:
     """What the header shows beside what the search for the end has shown."""
     if extent.fault is not None:
         return extent.fault
+    if local.raw_name.endswith(b"\\") and extent.size > 0:
+        return EntryFault(Reason.NAME_HOSTILE, ENDS_OPEN)
     if local.flags & FLAG_ENCRYPTED:
         return EntryFault(Reason.ENCRYPTED, f"flags {local.flags:#06x}")
     if local.method not in METHODS:
-        return EntryFault(Reason.METHOD_UNSUPPORTED, f"method {local.method}")
+        return EntryFault(Reason.METHOD_UNSUPPORTED, method_name(local.method))
     if local.method == STORED and extent.size != extent.compressed_size:
         return EntryFault(Reason.SIZE_MISMATCH, f"stored {extent.size} bytes in {extent.compressed_size}")
     return None

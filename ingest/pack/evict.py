@@ -46,7 +46,7 @@ def spare_parts(run: Run, progress: Progress) -> list[SparePart]:
     spare: list[SparePart] = []
     for archive in (METADATA, IMAGES):
         paths = part_paths(run, archive)
-        if is_url(paths[0]):
+        if not paths or is_url(paths[0]):
             continue
         candidates = [
             (number, path, size)

@@ -13,9 +13,9 @@ from postmill.ingest.pack.post_shard import pack_shard
 from postmill.ingest.pack.second_look import look_again
 from postmill.ingest.zipformat.faults import EntryFault
 from postmill.ingest.zipformat.forward import Forward
-from postmill.ingest.zipformat.inflate import inflate
 from postmill.ingest.zipformat.local_headers import Expected, locate_all, locate_one
-from postmill.ingest.zipformat.space import BLOCK, AddressSpace
+from postmill.ingest.zipformat.methods.inflate import inflate
+from postmill.ingest.zipformat.space import AddressSpace
 from postmill.ingest.zipformat.stretches import Stretches
 from postmill.shards.formats import plan, spool
 from postmill.shards.formats.counts import SpoolCounts
@@ -26,7 +26,6 @@ from postmill.shards.formats.units import SPOOL_SUFFIX, image_spool, metadata_sp
 from postmill.shards.run import publish
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level
-from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import PostmillError
 
 # Bytes to read at a time: what is checked, hashed and written next is still in the processor's cache.
@@ -71,9 +70,7 @@ def pack_window(run: Run, space: AddressSpace, window: Window, metadata: Sequenc
     Raises:
         PostmillError: The archive cannot be read, a spool is damaged, or the shard cannot be written.
     """
-    remote = any(is_url(part.path) for part in space.parts)
-    batches = read_window(run, space, window, BLOCK if remote else _CACHED_BYTES)
-    pictures = _Sorting(batches, window.shard)
+    pictures = _Sorting(read_window(run, space, window, _CACHED_BYTES), window.shard)
     if window.shard is None:
         for _ in pictures:  # they are all set aside
             pass

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from postmill.ingest.pack.second_look import is_different
 from postmill.ingest.source.pinning import open_archive
-from postmill.ingest.zipformat.parts import measure
+from postmill.ingest.zipformat.parts import there
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats import faults, plan, posts
 from postmill.shards.formats.choices import Stage
@@ -101,7 +101,7 @@ def grown_parts(run: Run) -> list[Grown]:
     for archive in (METADATA, IMAGES):
         for part in open_archive(run, archive, 0, -1).parts:
             if part.missing or not is_url(part.path):
-                planned, size = 0 if part.missing else part.size, measure(part.path)
+                planned, size = 0 if part.missing else part.size, there(part.path)
                 if size is not None and size > planned:
                     grown.append(Grown(part.name, planned, size))
     return grown

@@ -16,9 +16,10 @@ import pyarrow as pa
 from postmill.ingest.pack.second_look import LookAgain
 from postmill.ingest.source.influencers import Influencer
 from postmill.ingest.source.layout import metadata_entry, picture_entry
-from postmill.ingest.source.post_fields import NotAPost, complete_record, parse_info
+from postmill.ingest.source.post_fields import complete_record, parse_info
+from postmill.ingest.source.post_json import NotAPost
 from postmill.ingest.zipformat.faults import EntryFault
-from postmill.ingest.zipformat.inflate import inflate
+from postmill.ingest.zipformat.methods.inflate import inflate
 from postmill.ingest.zipformat.signatures import DEFLATE
 from postmill.shards.formats.faults import Fault
 from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA, METADATA_IMAGE
@@ -144,7 +145,7 @@ def pack_post(run: Run, post: PlannedPost, entries: list[SpoolEntry], look: Look
     if _any_waits(faults):
         return PackedPost(faults)
     missing = [] if len(names) == len(images) else list(filterfalse(set(names).__contains__, images))
-    if not pictures:
+    if not pictures and not (options.pictureless or run.locations.text_only):
         waits = any(fault.seen_hash is not None for fault in faults)
         no_image = Fault(Reason.NO_IMAGE, not waits, post.influencer, post.post_id, line=post.line, post_waits=waits)
         faults.append(replace(no_image, detail=f"{len(missing)} listed"))

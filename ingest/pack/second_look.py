@@ -17,8 +17,8 @@ from blake3 import blake3
 from postmill.ingest.pack.located import located
 from postmill.ingest.source.pinning import open_archive
 from postmill.ingest.zipformat.faults import EntryFault
-from postmill.ingest.zipformat.inflate import inflate
 from postmill.ingest.zipformat.local_headers import Expected, locate_one
+from postmill.ingest.zipformat.methods.inflate import inflate
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats import plan, spool
 from postmill.shards.formats.plan import Window

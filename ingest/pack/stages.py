@@ -116,6 +116,8 @@ def _selected(run: Run, stage: Stage, selection: Selection) -> list[Piece]:
     numbers = selection.shard_numbers(run)
     if stage is Stage.METADATA:
         return [piece for piece in chosen if piece.part in parts]
+    if selection.parts is None and stage is Stage.SPANNING:  # what has no picture is complete before all parts
+        return [piece for piece in chosen if piece.shard in numbers]
     # A window without a post shard of its own only sets pictures aside, for shards that may be among the chosen.
     return [piece for piece in chosen if piece.part in parts and (piece.shard is None or piece.shard in numbers)]
 
@@ -200,7 +202,7 @@ def _make_units(run: Run, stage: Stage, number: int) -> None:
         return
     archive = METADATA if stage is Stage.METADATA else IMAGES
     window = next(window for window in plan.windows(run, archive) if window.window == number)
-    with open_archive(run, archive, window.first_part, window.last_part) as space:
+    with open_archive(run, archive, window.first_part, window.last_part, lazily=True) as space:
         if stage is Stage.METADATA:
             spool_metadata(run, space, window)
         else:

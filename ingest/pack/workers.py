@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from postmill.shards.runtime.cores import cores
 from postmill.shards.runtime.errors import EXIT_INTERRUPTED, Interrupted, PostmillError
 from postmill.shards.runtime.interrupt import held, interruptible
 
@@ -60,7 +61,7 @@ def workforce(count: int, preload: str = "") -> Iterator[Perform]:
     workers: list[_Worker] = []
     complete = False
     try:
-        _start_workers(workers, min(count, len(os.sched_getaffinity(0))) if count > 1 else 0, preload)
+        _start_workers(workers, min(count, cores()) if count > 1 else 0, preload)
         yield partial(_perform, workers, count, preload)
         complete = True
     finally:

@@ -29,7 +29,7 @@ def check_copies(locations: Locations, lists: Sequence[str], level: Level | None
     """
     digests = read_checksums(lists)
     files: dict[str, int] = {}
-    for archive in (locations.metadata, locations.images):
+    for archive in (locations.metadata, *(() if locations.text_only else (locations.images,))):
         with open_space(archive, level or Level.DEFAULT) as space:
             files.update((part.path, part.size) for part in space.parts if not part.missing)
     for text in (locations.mapping, locations.influencers):

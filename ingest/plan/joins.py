@@ -52,12 +52,14 @@ def steps(chosen: Chosen) -> list[str]:
     return [first, *by_account, *drawn, *joined, shards, clashes]
 
 
-def values(options: Options) -> dict[str, Any]:
-    """Return what the steps take."""
+def values(options: Options, *, text_only: bool) -> dict[str, Any]:
+    """Return what the steps take; of a dataset that is ``text_only`` there are no pictures."""
     chosen = options.chosen
     return {
         "shard_bytes": options.shard_bytes,
         "part_bits": PART_BITS,
+        "pictureless": options.pictureless or text_only,
+        "text_only": text_only,
         "sample": min(chosen.sample or 0, sys.maxsize),  # more than there can be is not more than DuckDB counts to
         "seed": str(chosen.seed),
     }

@@ -16,7 +16,8 @@ from postmill.ingest.plan.accounts import chosen_accounts
 from postmill.ingest.plan.entries import place_entries, placed_entries
 from postmill.ingest.source.confirm import RememberingSpace, confirm_archive, confirm_text
 from postmill.ingest.source.influencers import read_influencers
-from postmill.ingest.source.mapping import ROWS, read_mapping
+from postmill.ingest.source.mapping import read_mapping
+from postmill.ingest.source.mapping_rows import ROWS
 from postmill.ingest.source.pinning import pinned_archive
 from postmill.ingest.source.textfile import TextHash
 from postmill.shards.formats import faults
@@ -24,7 +25,7 @@ from postmill.shards.formats.faults import Fault
 from postmill.shards.formats.places import PART_BITS
 from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA, PARTS
 from postmill.shards.run.options import Level, Options
-from postmill.shards.run.sources import Locations, PinnedArchive, Sources
+from postmill.shards.run.sources import NO_ARCHIVE, Locations, PinnedArchive, Sources
 from postmill.shards.runtime.progress import Progress
 
 _INSERTED_ROWS = 1 << 19  # at a time
@@ -129,6 +130,8 @@ def _load_entries(
         How many there are, what pins the archive, and its rows of the table of parts.
     """
     name = ARCHIVES[archive]
+    if not space.parts:  # no pictures were asked for
+        return 0, NO_ARCHIVE, PARTS.empty_table()
     listing = open_directory(space, options.level)
     values = {"archive": name, "max_entry": options.max_entry, "part_bits": PART_BITS}
     files, put_aside = 0, scratch / f"{name}.arrow"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -27,7 +26,8 @@ from postmill.shards.run.chosen import Accounts
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level, Options, TypedOptions, differences
 from postmill.shards.run.pinned import Pinned
-from postmill.shards.run.sources import Locations, Sources, difference
+from postmill.shards.run.sources import NONE, Locations, Sources, difference
+from postmill.shards.runtime.cores import cores
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.shards.runtime.progress import Progress, Silent
 
@@ -133,7 +133,7 @@ def _made(
                 _refuse_others(folder, before, replace(before.sources, metadata=archives[0], images=archives[1]))
             # Tables in memory are not compressed, which is twice as fast to fill; beyond the limit they go to scratch.
             db.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET preserve_insertion_order = false")
-            db.execute(f"SET threads = {min(len(os.sched_getaffinity(0)), _THREADS)}")
+            db.execute(f"SET threads = {min(cores(), _THREADS)}")
             db.execute("SET temp_directory = ?", [str(scratch)])
             joins.execute(db, joins.TABLES)
             loaded = load_sources(db, options, locations, (metadata, images), scratch, progress, accounts)
@@ -143,7 +143,7 @@ def _made(
             steps = joins.steps(options.chosen)
             with progress.track("plan: join", len(steps), "steps") as advance:
                 for step in steps:
-                    joins.execute(db, step, **joins.values(options))
+                    joins.execute(db, step, **joins.values(options, text_only=locations.text_only))
                     advance(1)
             if options.level is Level.STRICT:
                 _refuse_contradictions(db)
@@ -181,6 +181,8 @@ def _made_where_absent(folder: Path) -> Iterator[None]:
 
 
 def _remembering(location: str, level: Level, await_parts: bool) -> RememberingSpace:
+    if location == NONE:
+        return RememberingSpace(())
     with open_space(location, level, await_parts=await_parts) as space:
         return RememberingSpace(space.parts)
 

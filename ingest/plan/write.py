@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from postmill.ingest.plan import joins
 from postmill.ingest.plan.accounts import say_which_are_unmapped
 from postmill.ingest.plan.load import SourceCounts
+from postmill.ingest.plan.nothing_found import nothing_found
 from postmill.ingest.plan.window_table import WindowTable
 from postmill.shards.formats import faults, plan
 from postmill.shards.formats.counts import PlanCounts
@@ -26,7 +27,7 @@ from postmill.shards.run import pinned, publish
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level
 from postmill.shards.run.publish import Unit
-from postmill.shards.runtime.errors import DamagedSource, PostmillError, UsageError
+from postmill.shards.runtime.errors import DamagedSource, UsageError
 from postmill.shards.runtime.progress import Progress
 
 _FETCHED_ROWS = 1 << 16  # from DuckDB at a time
@@ -70,11 +71,10 @@ def write_tables(
             hint="accounts are named as the mapping names them; choose others, or everything",
         )
     if not totals.planned_posts:
-        raise PostmillError(
-            f"none of the {totals.mapped_posts} mapped posts has its metadata and a picture in the archives",
-            place="mapping and archives",
-            hint="check that mapping and archives belong together: entries are named info/USER-POST.info and "
-            "image/USER-IMAGE.jpg",
+        raise nothing_found(db, totals.mapped_posts)
+    for archive, companions in joins.query(db, "select_companions").fetchall():
+        progress.note(
+            f"{archive} archive: {companions:,} files that macOS put beside others (__MACOSX, ._NAME) are left out"
         )
     with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
         windows = WindowTable(dict(joins.query(db, "select_local_shards").fetchall()))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postmill.ingest.source.pinning import part_paths
-from postmill.ingest.zipformat.parts import measure
+from postmill.ingest.zipformat.parts import measure, there
 from postmill.ingest.zipformat.signatures import LOCAL_SIGNATURE
 from postmill.ingest.zipformat.space import AddressSpace, lay_out
 from postmill.ingest.zipformat.stand_ins import stand_in
@@ -79,7 +79,7 @@ def awaited_parts(run: Run, wanted: Mapping[int, Iterable[int]] | None = None) -
 def _not_yet(run: Run, archive: int, numbers: Sequence[int]) -> list[AwaitedPart]:
     planned, paths = plan.parts(run, archive), part_paths(run, archive)
     if is_url(paths[0]):
-        reasons = {number: _lacking(planned[number], measure(paths[number])) for number in numbers}
+        reasons = {number: _lacking(planned[number], there(paths[number])) for number in numbers}
     else:
         reasons = _local_reasons(planned, paths, numbers)
         for number in [number for number in numbers if reasons[number] is None]:

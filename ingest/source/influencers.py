@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from postmill.ingest.source.columns import Columns, find_columns, split_fields
 from postmill.ingest.source.field_checks import FieldFault, is_number, whole_number
 from postmill.ingest.source.textfile import TextHash, blocks
 from postmill.ingest.source.wholeness import refuse_hole, torn
@@ -16,6 +19,7 @@ HEADER = "Username\tCategory\t#Followers\t#Followees\t#Posts"
 # Two rows of the dataset have a mistyped category; both are of fashion accounts.
 CORRECTIONS = {"fasion": "fashion", "fashion 0.5": "fashion"}
 _COUNTS = ("followers", "followees", "posts")
+_RULE = re.compile(r"[\s='_-]*|#NAME\?")  # the line below the header, as it is or as a spreadsheet has it
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,9 @@ def read_influencers(
 ) -> tuple[list[Influencer], list[Fault]]:
     """Read the influencers file ``path``; return its accounts and the faults of its other rows.
 
-    Of several rows for one account the first counts. ``text_hash`` takes what pins the file. With ``salvage`` a file
-    that was not copied whole is taken as it is.
+    A first line without a number is the header, and tells the columns if it names them; another one is a row. Of
+    several rows for one account the first counts. ``text_hash`` takes what pins the file. With ``salvage`` a file that
+    was not copied whole is taken as it is.
 
     Raises:
         DamagedSource: It ends within a row, or zeros stand where rows were, and not ``salvage``.
@@ -43,32 +48,40 @@ def read_influencers(
     """
     accounts: dict[str, Influencer] = {}
     faults: list[Fault] = []
-    number = 0
-    for block in blocks(path, text_hash=text_hash):
-        if not salvage:
-            refuse_hole(path, block, number + 1)
-        for raw in block.splitlines():
-            number += 1
-            line = raw.decode("utf-8", errors="replace").rstrip("\r\n")
-            if number == 1 or not line.strip("= "):
-                continue
-            account, wrong = _parse_row(line)
-            if account is None and not salvage and raw and block.endswith(raw):
-                raise torn(path, block, number)
-            if account is None:
-                faults.append(Fault(Reason.MALFORMED_INFLUENCER_ROW, line=number, detail=repr(line[:80])))
-            elif account.influencer in accounts:
-                name = account.influencer
-                faults.append(Fault(Reason.DUPLICATE_INFLUENCER_ROW, influencer=name, line=number))
-            else:
-                accounts[account.influencer] = account
-                for fault in wrong:
-                    faults.append(Fault(fault.reason, influencer=account.influencer, line=number, detail=fault.detail))
+    columns: Columns | None = None
+    headed = False  # whether the line before was the header
+    first = ""  # of the rows that are no account
+    for number, line, last in _lines(path, text_hash, salvage):
+        if not line.strip():
+            continue
+        header = columns is None
+        columns = columns or find_columns(line, HEADER.split("\t"), path)
+        if headed:
+            columns, headed = columns.below(line), False
+        fields = _wanted(line, columns)
+        if _RULE.fullmatch(fields[0]) and not any(fields[1:]):
+            continue
+        account, wrong = _account(fields)
+        if header and account is None and not any(map(is_number, fields)):
+            headed = True
+            continue
+        if account is None and last and not salvage:
+            raise torn(path, line.encode("utf-8", "surrogateescape"), number)
+        if account is None:
+            first = first or f"; its first row is {line[:80]!r}"
+            faults.append(Fault(Reason.MALFORMED_INFLUENCER_ROW, line=number, detail=repr(line[:80])))
+        elif account.influencer in accounts:
+            name = account.influencer
+            faults.append(Fault(Reason.DUPLICATE_INFLUENCER_ROW, influencer=name, line=number))
+        else:
+            accounts[account.influencer] = account
+            for fault in wrong:
+                faults.append(Fault(fault.reason, influencer=account.influencer, line=number, detail=fault.detail))
     if not accounts:
         raise PostmillError(
-            "has no row of account, category, followers, followees and posts",
+            f"has no row of account, category, followers, followees and posts{first}",
             place=path,
-            hint=f"its first line should be {HEADER.replace(chr(9), ' <tab> ')}; name the file with --influencers",
+            hint=f"the dataset's own begins with {HEADER.replace(chr(9), ' <tab> ')}; name the file with --influencers",
         )
     return list(accounts.values()), faults
 
@@ -79,14 +92,39 @@ def category_named(text: str) -> str:
     return CORRECTIONS.get(category, category)
 
 
-def _parse_row(line: str) -> tuple[Influencer | None, list[FieldFault]]:
+def _lines(path: str, text_hash: TextHash | None, salvage: bool) -> Iterator[tuple[int, str, bool]]:
+    """Yield each line of ``path`` with its number, and whether the file ends with it and without a newline.
+
+    Bytes that are no text are surrogates there, which no name may have.
+    """
+    number = 0
+    for block in blocks(path, text_hash=text_hash):
+        if not salvage:
+            refuse_hole(path, block, number + 1)
+        *lines, rest = block.split(b"\n")
+        for raw in lines:
+            number += 1
+            yield number, raw.decode("utf-8", "surrogateescape"), False
+        if rest:
+            yield number + 1, rest.decode("utf-8", "surrogateescape"), True
+
+
+def _wanted(line: str, columns: Columns) -> list[str]:
+    """Return the fields of a row that tell of its account, or all of them where they are not as many as columns."""
+    fields = [field.strip() for field in split_fields(line, columns.delimiter)]
+    return [fields[position] for position in columns.positions] if len(fields) == columns.width else fields
+
+
+def _account(fields: list[str]) -> tuple[Influencer | None, list[FieldFault]]:
     """Return the account of a row, None where it is none, and what is wrong with its numbers."""
-    fields = [field.strip() for field in line.split("\t")]
     faults: list[FieldFault] = []
-    if len(fields) != 5 or not fields[0] or not all(map(_is_name, fields[:2])) or not all(map(is_number, fields[2:])):
+    if len(fields) != 2 + len(_COUNTS):
         return None, faults
-    numbers = [whole_number(*count, MAX_COUNT, faults) for count in zip(_COUNTS, fields[2:], strict=True)]
-    return Influencer(fields[0], category_named(fields[1]), *numbers), faults
+    name, category, *counts = fields
+    if not name or not _is_name(name) or not _is_name(category) or not all(map(is_number, counts)):
+        return None, faults
+    numbers = [whole_number(*count, MAX_COUNT, faults) for count in zip(_COUNTS, counts, strict=True)]
+    return Influencer(name, category_named(category), *numbers), faults
 
 
 def _is_name(text: str) -> bool:

@@ -12,10 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
 
+from postmill.ingest.remote.files import Forbidden, SizeUnknown
+from postmill.ingest.zipformat.part_names import parse_name
 from postmill.ingest.zipformat.parts import measure
-from postmill.shards.run.sources import Locations
+from postmill.shards.run.sources import NONE, Locations
 from postmill.shards.runtime.addresses import is_url, split
 from postmill.shards.runtime.errors import UsageError
+from postmill.shards.runtime.file_names import check_text
 
 INFO_SUFFIX = ".info"
 _COMPRESSIONS = ("", ".gz", ".zst")  # of the text files, by the ending of their names
@@ -59,9 +62,10 @@ class DatasetLayout:
 
     def holds(self, root: Path, locations: Locations) -> bool:
         """Say whether all of ``locations`` are where this layout has them in the folder ``root``."""
+        archives = [(locations.metadata, self.metadata)]
+        archives += [] if locations.text_only else [(locations.images, self.images)]
         return Path(locations.mapping).parent == Path(locations.influencers).parent == root and all(
-            Path(path).parent in (root, root / files.folder)
-            for path, files in ((locations.metadata, self.metadata), (locations.images, self.images))
+            Path(path).parent in (root, root / files.folder) for path, files in archives
         )
 
 
@@ -100,7 +104,7 @@ def discover(
     Args:
         folder: A folder or an address, if one was named.
         metadata: Any part of the metadata archive, if it was named.
-        images: Likewise of the picture archive.
+        images: Likewise of the picture archive; NONE for text alone.
         mapping: The mapping file, likewise.
         influencers: The influencers file, likewise.
         known: Where a run last saw its sources: what is neither named nor in ``folder`` is still there.
@@ -123,12 +127,13 @@ def discover(
     sources = {name: path or paths.get(name) for name, path in named.items()}
     if known is not None and (folder is None or _count(paths)):  # a folder with nothing in it is another one
         sources = {name: path or asdict(known)[name] for name, path in sources.items()}
-    missing = [f"--{name} ({layout.names()[name]})" for name, path in sources.items() if path is None]
+    missing = {name: layout.names()[name] for name, path in sources.items() if path is None}
     if missing:
+        below = None if folder is None or is_url(folder) else Path(folder)
         raise UsageError(
-            f"has no {', no '.join(missing)}",
+            f"has no {', no '.join(f'--{name} ({place})' for name, place in missing.items())}",
             place=folder or "the command line",
-            hint="SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown",
+            hint=_where_they_may_be(below, missing),
         )
     return Locations(**{name: path for name, path in sources.items() if path is not None})
 
@@ -146,12 +151,37 @@ def source_words(locations: Locations) -> str:
     root = root_of(locations)
     if root is None:
         return " ".join(f"--{name} {quote(place)}" for name, place in locations.to_json().items())
-    return quote(str(root))
+    return quote(str(root)) + (f" --images {NONE}" if locations.text_only else "")
 
 
 def absolute(locations: Locations) -> Locations:
-    """Return ``locations`` as they are to be found from any folder; addresses stay as they are."""
+    """Return ``locations`` as they are to be found from any folder; addresses stay as they are.
+
+    Raises:
+        UsageError: A path is not UTF-8.
+    """
     return Locations(**{name: _absolute(path) for name, path in asdict(locations).items()})
+
+
+def _where_they_may_be(root: Path | None, missing: Mapping[str, str]) -> str:
+    """Say what to do about the sources ``missing``, with their places below ``root``, by what is there instead."""
+    hint = "SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown"
+    if "images" in missing:
+        hint += f"; for text alone: --images {NONE}"
+    if root is None:
+        return hint
+    for name, place in missing.items():
+        if (root / place).is_symlink():
+            return f"{place} is a link to a file that is not here: fetch that, as `git annex get` and `dvc pull` do"
+        stem = (root / place).with_suffix("")
+        alike = sorted(path.name for path in stem.parent.glob(f"{stem.name}*") if path.is_file())
+        if alike and place.endswith(".zip"):
+            what = f"{alike[0]} to {alike[-1]}" if len(alike) > 1 else alike[0]
+            return f"{hint}; if {what} are its parts, --{name} takes a pattern in quotes: --{name} {quote(f'{stem}*')}"
+    packed = sorted(path.name for path in root.glob("*.zip"))
+    if packed and len(missing) == len(LAYOUTS[0].names()):
+        return f"{hint}; if {packed[0]} is how it was downloaded, unpack that first: the parts lie within it"
+    return hint
 
 
 def _count(paths: Mapping[str, str | None]) -> int:
@@ -159,15 +189,19 @@ def _count(paths: Mapping[str, str | None]) -> int:
 
 
 def _absolute(path: str) -> str:
+    if is_url(path) or path == NONE:
+        return path
     # A link stays one: behind that of one part, the others may lie elsewhere.
-    return path if is_url(path) else str(Path(path).absolute())
+    local = str(Path(path).absolute())
+    check_text(local)
+    return local
 
 
 def _find_archive(root: str, files: ArchiveFiles) -> str | None:
     """Return any part of the archive, in its folder or in the root; its siblings are found from it."""
     for folder in (Path(root, files.folder), Path(root)):
-        parts = sorted(path for path in folder.glob(f"{files.stem}.*") if path.is_file())
-        if parts:
+        found = sorted(path for path in folder.glob(f"{files.stem}.*") if path.is_file())
+        if parts := [path for path in found if parse_name(path.name) is not None] or found:
             return str(next((path for path in parts if path.suffix in (".zip", ".zipx")), parts[-1]))
     return None
 
@@ -189,5 +223,15 @@ def _ask_text(root: str, name: str) -> str | None:
 def _ask(root: str, names: Sequence[str]) -> str | None:
     query = split(root)[1]
     folder = root.removesuffix(query).rstrip("/")
-    addresses = (f"{folder}/{name}{query}" for name in names)
-    return next((address for address in addresses if measure(address) is not None), None)
+    forbidden: Forbidden | None = None
+    for address in (f"{folder}/{name}{query}" for name in names):
+        try:
+            if measure(address) is not None:
+                return address
+        except SizeUnknown:  # a text file is read all the same
+            return address
+        except Forbidden as error:  # as object stores say of what is not there
+            forbidden = forbidden or error
+    if forbidden is not None:
+        raise forbidden
+    return None

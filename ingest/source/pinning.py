@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from postmill.ingest.remote.files import Forbidden
+from postmill.ingest.remote.stores import is_http
 from postmill.ingest.source import credentials, textfile
 from postmill.ingest.source.layout import root_of
 from postmill.ingest.zipformat.directory import read_directory
 from postmill.ingest.zipformat.part_names import folder_of
-from postmill.ingest.zipformat.parts import lay_out_holes, measure
+from postmill.ingest.zipformat.parts import lay_out_holes, measure, there
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats.plan import ARCHIVES
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level
-from postmill.shards.run.sources import Locations, PinnedArchive, PinnedText, Sources
+from postmill.shards.run.sources import NO_ARCHIVE, NONE, Locations, PinnedArchive, PinnedText, Sources
 from postmill.shards.runtime.addresses import is_url, split
 from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.runtime.progress import Progress
@@ -81,7 +83,8 @@ def sources_now(
     def may_be_gone(name: str) -> bool:
         return seen is not None and getattr(locations, name) == getattr(seen, name)
 
-    gone = [name for name in (*ARCHIVES, *_TEXTS) if may_be_gone(name) and measure(getattr(locations, name)) is None]
+    places = {name: getattr(locations, name) for name in (*ARCHIVES, *_TEXTS)}
+    gone = [name for name, place in places.items() if place != NONE and may_be_gone(name) and there(place) is None]
     if gone:
         progress.note(
             f"not where the run last saw it: {', '.join(gone)}; what has moved is found by postmill plan NEW_PLACE RUN"
@@ -103,34 +106,40 @@ def part_paths(run: Run, archive: int) -> list[str]:
     return _paths(getattr(run.sources, name), getattr(credentials.recall(run.fingerprint, run.locations), name))
 
 
-def open_archive(run: Run, archive: int, first: int, last: int) -> AddressSpace:
+def open_archive(run: Run, archive: int, first: int, last: int, *, lazily: bool = False) -> AddressSpace:
     """Open the metadata or the picture archive (METADATA or IMAGES) where the run last saw it, as it was planned.
 
     Only the parts from ``first`` to ``last`` are looked at and may be read: the others need not be there (any more, or
-    yet).
+    yet). ``lazily``, those behind HTTP are looked at when they are read, where every answer states the size: a request
+    less; but not those that were awaited.
 
     Raises:
         PostmillError: One of these parts is missing, or is not the one that the run was planned with.
     """
     name = ARCHIVES[archive]
     pinned: PinnedArchive = getattr(run.sources, name)
+    location = getattr(run.locations, name)
     paths = part_paths(run, archive)
     sizes = {path: size for path, (_, size) in zip(paths, pinned.parts, strict=True) if size is not None}
     awaits = run.options.level is not Level.SALVAGE
     for path, (part, planned) in list(zip(paths, pinned.parts, strict=True))[first : last + 1]:
-        size = measure(path)
+        if lazily and is_http(location) and planned is not None:
+            continue
+        try:
+            size = measure(path)
+        except Forbidden as error:  # of what is not there, too, if an object store says so
+            raise PostmillError(error.cause, place=path, hint=_elsewhere(run, name)) from error
         if planned is None and awaits and size:
             sizes[path] = size
         elif size != planned or (planned is None and awaits):
-            gone = "may not be read, or is missing" if is_url(path) else "is missing"
-            without = "awaited" if awaits else "missing"
+            gone, without = "is missing", "awaited" if awaits else "missing"
             raise PostmillError(
                 f"{gone if size is None else f'has {size:,} bytes'}; the run was planned with {part}"
                 f" {without if planned is None else f'of {planned:,} bytes'}",
                 place=path,
                 hint=_elsewhere(run, name),
             )
-    return AddressSpace(lay_out_holes(paths, sizes))
+    return AddressSpace(lay_out_holes(paths, sizes), _elsewhere(run, name))
 
 
 def _elsewhere(run: Run, name: str) -> str:
@@ -147,18 +156,24 @@ def _elsewhere(run: Run, name: str) -> str:
 
 def _paths(pinned: PinnedArchive, location: str) -> list[str]:
     """Return where the parts of an archive lie of which ``location`` is one, or is the folder."""
+    if not pinned.parts:
+        return []
     folder = f"{location}/" if not is_url(location) and Path(location).is_dir() else folder_of(location)
     return [f"{folder}{name}{split(location)[1]}" for name, _ in pinned.parts]
 
 
-def _space(pinned: PinnedArchive, location: str) -> AddressSpace:
+def _space(pinned: PinnedArchive, location: str, elsewhere: str | None = None) -> AddressSpace:
     paths = _paths(pinned, location)
     sizes = {path: size for path, (_, size) in zip(paths, pinned.parts, strict=True) if size is not None}
-    return AddressSpace(lay_out_holes(paths, sizes))
+    return AddressSpace(lay_out_holes(paths, sizes), elsewhere)
 
 
 def _archive_now(pinned: PinnedArchive, level: Level, location: str, may_be_gone: bool) -> PinnedArchive | None:
-    sizes = [measure(path) for path in _paths(pinned, location)]
+    if location == NONE:
+        return NO_ARCHIVE
+    if not pinned.parts:
+        return None
+    sizes = [there(path) for path in _paths(pinned, location)]
     if sizes and all(size is None for size in sizes):
         return pinned if may_be_gone else None
     parts = tuple(
@@ -178,6 +193,6 @@ def _archive_now(pinned: PinnedArchive, level: Level, location: str, may_be_gone
 
 
 def _text_now(pinned: PinnedText, location: str, may_be_gone: bool, progress: Progress, name: str) -> PinnedText:
-    if may_be_gone and measure(location) is None:
+    if may_be_gone and there(location) is None:
         return pinned
     return textfile.pinned(location, progress, f"plan: compare the {name} file")

@@ -1,16 +1,14 @@
 """One ``.info`` file to the fields of a post record: caption, likes, comments, and what else it tells.
 
-The file is one ``shortcode_media`` object as Instagram's web pages carried it, bare or in one of three wrappers.
+The file is one ``shortcode_media`` object as Instagram's web pages carried it, bare or in the wrappers that collectors
+left around it.
 Every field may be absent, null or of another type: what cannot be read as what it should be is null, what is beyond the
 bounds of :mod:`.formats.bounds` is told of, and only a file that is no post at all is refused.
 """
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import re
-from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -26,25 +24,15 @@ from postmill.ingest.source.field_checks import (
     text_or_none,
     time,
 )
+from postmill.ingest.source.hashtags import hashtags
 from postmill.ingest.source.influencers import Influencer
+from postmill.ingest.source.post_json import parse_post
 from postmill.shards.formats.bounds import MAX_COMMENTS, MAX_COMMENTS_TEXT, MAX_COUNT, MAX_HASHTAGS, MAX_TAGGED
 from postmill.shards.formats.posts import NAMES
 
-_HASHTAG = re.compile(r"#(\w+)")
-# The escapes of JSON, of which a surrogate pair is two; `half` is one that lacks its other.
-_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL)
 _BLANK: dict[str, Any] = dict.fromkeys(NAMES)  # gives every record the order of the schema
-_WRAPPERS = ("graphql", "shortcode_media", "node")
 _LIKES = ("edge_media_preview_like", "edge_liked_by")
 _COMMENTS = ("edge_media_to_parent_comment", "edge_media_preview_comment", "edge_media_to_comment")
-_MARKS = {"shortcode", "taken_at_timestamp", "edge_media_to_caption", "edge_media_preview_like", "display_url"}
-_LARGE = 1 << 20  # bytes; smaller ones are little memory whatever is in them
-_MAX_VALUES = 500_000  # that brackets and commas can hold; each may become 200 bytes of Python objects
-_MAX_ESCAPES = 500_000  # in what is not JSON as it stands
-
-
-class NotAPost(ValueError):
-    """The bytes are no post; the message says why."""
 
 
 def parse_info(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], list[FieldFault]]:
@@ -54,11 +42,9 @@ def parse_info(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], li
     size of ``data``.
 
     Raises:
-        NotAPost: The file is empty, not JSON in UTF-8, or not a post.
+        NotAPost: The file is empty, not JSON, or not a post.
     """
-    if len(data) > _LARGE:
-        _check_values(data)
-    media = _unwrap(_parse_json(data))
+    media = parse_post(data)
     faults: list[FieldFault] = []
     canonical = orjson.dumps(media, option=orjson.OPT_SORT_KEYS)
     owner = _dict(media.get("owner"))
@@ -114,53 +100,6 @@ def complete_record(
     return record
 
 
-def _check_values(data: bytes | bytearray | memoryview) -> None:
-    """Refuse a large file of so many values that they would be far more memory than its bytes.
-
-    Brackets and commas within texts count too: no post of this size is real, and telling them apart costs a parser.
-    """
-    plain = bytes(data) if isinstance(data, memoryview) else data
-    values = sum(map(plain.count, (b",", b"[", b"{")))
-    if values > _MAX_VALUES:
-        raise NotAPost(f"{len(data):,} bytes of up to {values:,} values, where a post has {_MAX_VALUES:,} at most")
-
-
-def _parse_json(data: bytes | bytearray | memoryview) -> Any:
-    if not len(data):
-        raise NotAPost("the file is empty")
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        why = str(error)  # the error itself holds the text, and kept here, until the collector comes by
-    # The strict parser refuses half of a surrogate pair, which a caption cut in the middle of an emoji ends with.
-    plain = bytes(data).removeprefix(codecs.BOM_UTF8)
-    if plain.count(b"\\") <= _MAX_ESCAPES:
-        with suppress(orjson.JSONDecodeError):
-            return orjson.loads(_ESCAPE.sub(_whole_escape, plain))
-    raise NotAPost(f"not JSON: {why}")
-
-
-def _whole_escape(escape: re.Match[bytes]) -> bytes:
-    return escape[0] if escape["half"] is None else rb"\ufffd"
-
-
-def _unwrap(value: Any) -> dict[str, Any]:
-    for wrapper in _WRAPPERS:
-        if isinstance(value, dict) and wrapper in value and isinstance(value[wrapper], dict):
-            value = value[wrapper]
-    if not isinstance(value, dict):
-        raise NotAPost(f"JSON, but {_type_name(value)} where a post should be")
-    if _MARKS.isdisjoint(value):
-        raise NotAPost("JSON, but none of the fields of a post is in it")
-    return value
-
-
-def _type_name(value: Any) -> str:
-    if value is None:
-        return "null"
-    return {list: "a list", str: "a string", bool: "true or false"}.get(type(value), "a number")
-
-
 def _count(field: str, media: dict[str, Any], places: tuple[str, ...], faults: list[FieldFault]) -> int | None:
     """Return the count of the first of ``places`` that has it; what is wrong in one is told where no other has it."""
     connection = media.get(places[0])  # as GraphQL calls a count with a page of edges
@@ -208,7 +147,7 @@ def _tagged(connection: Any, faults: list[FieldFault]) -> list[str]:
 
 
 def _hashtags(caption: str, faults: list[FieldFault]) -> list[str]:
-    tags = [tag.lower() for tag in _HASHTAG.findall(caption)]
+    tags = hashtags(caption)
     return tags if len(tags) <= MAX_HASHTAGS else first_of("hashtags", tags, MAX_HASHTAGS, faults)
 
 

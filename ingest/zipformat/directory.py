@@ -5,23 +5,23 @@
 The kind is decided by content, never by names: an end record that lies on a disk above 0 belongs to
 PKWARE disks, where offsets count from the start of each disk; with several parts and disk 0 it is one
 file cut into slices, and offsets are absolute (APPNOTE 6.3.10, 4.3.16 and 4.4.16).
-
-Which end record counts: the one whose comment ends where the archive ends and whose directory ends where
-it begins. If there is none, one file with something in front of it is taken with its offsets corrected, or
-something behind it is left out; both are warnings, and errors if ``strict``. Anything else, two right ones
-included, is refused.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
+from postmill.ingest.zipformat.end_choice import choose_end, directory_shift
 from postmill.ingest.zipformat.end_record import EndRecord, end_records
-from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATURE, RECORD_SIGNATURE, SPLIT_MARKER
+from postmill.ingest.zipformat.part_names import beginning, folder_of
+from postmill.ingest.zipformat.parts import find_parts, strangers
+from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATURE, SPLIT_MARKER
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.ingest.zipformat.stand_ins import stand_ins
+from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import DamagedSource, PostmillError
 
 _NAMED = 8  # parts in a message, at most
@@ -39,9 +39,11 @@ class Directory:
     end: int
     entries: int  # as the end record counts them; the records themselves decide
     zip64: bool
-    shift: int  # to add to every offset: bytes in front of the archive
+    shift: int  # to add to every offset: bytes in front of the archive; negative where some are gone
     warnings: list[str] = field(default_factory=list, compare=False)  # `batches` adds what it finds
     beyond: Counter[int] = field(default_factory=Counter, compare=False)  # entries behind the end of a disk
+    starts: tuple[int, ...] = ()  # of disks that were joined in one file: where each begins
+    wrapped: bool = False  # offsets are modulo 4 GiB, in the order of the entries
 
 
 def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
@@ -58,30 +60,15 @@ def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
     ends = end_records(space)
     last = space.parts[-1].path
     if not ends:
-        raise _stand_ins(space) or DamagedSource(
-            "no end of central directory: this is not a zip, or its end is missing",
-            place=last,
-            hint="check that the last part (usually NAME.zip) is there and was transferred whole",
+        raise _stand_ins(space) or _beside(
+            space,
+            DamagedSource(
+                "no end of central directory: this is not a zip, or its end is missing",
+                place=last,
+                hint="check that the last part (usually NAME.zip) is there and was transferred whole",
+            ),
         )
-    reaching = [end for end in ends if end.reaches == space.size]
-    fitting = [end for end in reaching if _fits(space, end, 0)]
-    shift, warnings = 0, list[str]()
-    if not fitting and len(space.parts) == 1:
-        fitting = [end for end in reaching if _shift(end) > 0 and end.directory_size and _fits(space, end, _shift(end))]
-        if fitting:
-            shift = _shift(fitting[0])
-            if any(space.read(start, 4) == LOCAL_SIGNATURE for start in (0, 4)):
-                raise DamagedSource(
-                    "its end is lost: it begins with an entry of its own, and the directory that it ends with belongs "
-                    "to a zip within the archive",
-                    place=last,
-                    hint="fetch the file again",
-                )
-            warnings.append(f"{shift} bytes stand in front of the archive; offsets are corrected by as much")
-    if not fitting:
-        fitting = [end for end in ends if end.reaches < space.size and _fits(space, end, 0)]
-        if fitting:
-            warnings.append(f"{space.size - fitting[0].reaches} bytes behind the archive are left out")
+    fitting, shift, starts, wrapped, warnings = choose_end(space, ends)
     if len(fitting) > 1:
         where = " and ".join(str(end.position) for end in fitting[:4])
         raise PostmillError(
@@ -90,49 +77,24 @@ def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
             hint="such a file shows different readers different contents; repack it with a tool you trust",
         )
     if not fitting:
-        raise _stand_ins(space) or _explanation(space, (reaching or ends)[0])
+        reaching = [end for end in ends if end.reaches == space.size]
+        raise _stand_ins(space) or _beside(space, _explanation(space, (reaching or ends)[0]))
     end = fitting[0]
-    warnings += end.notes
+    warnings = [*warnings, *end.notes]
     if end.entries * DIRECTORY_RECORD.size > end.directory_size:
         warnings.append(f"the end record counts {end.entries} entries, more than its directory can hold")
     if strict and warnings:
         raise PostmillError("; ".join(warnings), place=last, hint="read it without `strict` to go on with a warning")
-    kind, start = _kind(space, end), end.limit - end.directory_size
+    kind, start = _kind(space, end, starts), end.limit - end.directory_size
     if kind == "disks":
         warnings += _odd_sizes(space)  # no contradiction, so not for `strict`; slices have been proved by their sum
-    return Directory(kind, start, end.limit, end.entries, end.zip64, shift, warnings)
+    return Directory(kind, start, end.limit, end.entries, end.zip64, shift, warnings, starts=starts, wrapped=wrapped)
 
 
-def _kind(space: AddressSpace, end: EndRecord) -> Kind:
+def _kind(space: AddressSpace, end: EndRecord, starts: tuple[int, ...]) -> Kind:
     if len(space.parts) == 1:
         return "single"
-    return "disks" if end.disk > 0 else "bytes"
-
-
-def _shift(end: EndRecord) -> int:
-    """How far the directory lies behind its stated offset."""
-    return end.limit - end.directory_size - end.directory_offset
-
-
-def _fits(space: AddressSpace, end: EndRecord, shift: int) -> bool:
-    """Tell whether the directory of ``end`` ends where it must, and begins with a record."""
-    if end.broken or (end.disk > 0 and end.disk + 1 != len(space.parts)) or end.directory_disk > end.disk:
-        return False
-    start = space.parts[end.directory_disk].start + end.directory_offset + shift
-    if start < 0 or start + end.directory_size != end.limit:
-        return False
-    if end.directory_size == 0:
-        return end.entries == 0
-    if end.directory_size < DIRECTORY_RECORD.size:
-        return False
-    signature, *_, offset = DIRECTORY_RECORD.unpack(space.read(start, DIRECTORY_RECORD.size))
-    if signature != RECORD_SIGNATURE:
-        return False
-    if shift == 0:
-        return True
-    # A corrected offset must prove itself on the first entry, or stay unused.
-    local = offset + shift
-    return bool(local + 4 <= space.size and space.read(local, 4) == LOCAL_SIGNATURE)
+    return "disks" if end.disk > 0 and not starts else "bytes"
 
 
 def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
@@ -163,18 +125,45 @@ def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
         cause = f"the comment of its end record is cut off after {space.size - end.position} bytes"
         return DamagedSource(cause, place=last.path, hint="fetch the last part again")
     first = parts[end.directory_disk].start if end.directory_disk < len(parts) else 0
-    distance = _shift(end) - first
+    distance = directory_shift(end) - first
     if distance == 0:
         cause = f"there is no directory at {end.directory_offset}, where its end record points"
     else:
         cause = (
             f"there are {abs(distance)} bytes {'more' if distance > 0 else 'fewer'} than its end record accounts for"
         )
-    odd = [part.name for part in parts[:-1] if part.size != _usual_size(space)]
+    usual = _usual_size(space)
+    odd = [part.name for part in parts[:-1] if part.size != usual]
     if odd:
         cause += f"; of an unusual size: {', '.join(odd[:_NAMED])}"
     hint = "a part was cut short, is there twice, or belongs to another archive: compare sizes with the source"
     return DamagedSource(cause, place=last.path, hint=hint)
+
+
+def _beside(space: AddressSpace, error: PostmillError) -> PostmillError:
+    """Point to where the parts of ``space`` may be under other names: beside it, or beside what it is a link to."""
+    last = space.parts[-1]
+    names = strangers(space.parts)
+    hint = error.hint
+    if names:
+        named = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+        hint = f"{hint}; beside it lie {named}: if these are parts of it, {_named_together(space, names)}"
+    elif len(space.parts) == 1 and not is_url(last.path) and Path(last.path).is_symlink():
+        hint = f"{hint}; it is a link: if the other parts lie beside {Path(last.path).resolve()}, name that"
+    return type(error)(error.cause, place=error.place, hint=hint)
+
+
+def _named_together(space: AddressSpace, names: list[str]) -> str:
+    """Say how the parts of ``space`` and the files ``names`` beside it are read as one archive."""
+    last = space.parts[-1]
+    pattern = f"{folder_of(last.path)}{beginning(last.name)}*"
+    try:
+        found = {part.name for part in find_parts(pattern)}
+    except PostmillError:  # names of several archives, or with gaps
+        found = set()
+    if found.issuperset(names):
+        return f"name all by a pattern in quotes, in whose order they are, such as '{pattern}'"
+    return "rename them to NAME.z01, NAME.z02, ..., NAME.zip, or slices of one file to NAME.zip.001, NAME.zip.002, ..."
 
 
 def _stand_ins(space: AddressSpace) -> DamagedSource | None:
@@ -204,12 +193,14 @@ def _joined(space: AddressSpace, end: EndRecord, counted: int) -> PostmillError 
             hint="join the parts anew, by number and NAME.zip last: cat NAME.z01 NAME.z02 ... NAME.zip > WHOLE.zip; or "
             "read them as they are, which needs no joining",
         )
-    if _shift(end) <= 0 or space.read(0, 4) not in (SPLIT_MARKER, LOCAL_SIGNATURE):
+    if directory_shift(end) <= 0 or space.read(0, 4) not in (SPLIT_MARKER, LOCAL_SIGNATURE):
         return None
     return DamagedSource(
-        f"{counted} parts look joined in this file, and its directory counts from the beginnings of the parts",
+        f"{counted} parts look joined in this file, but not all, or not in order: where one ends, the next one of the "
+        "directory does not begin",
         place=last,
-        hint="name the parts as they were, which need no joining",
+        hint="name the parts as they were, which need no joining; or join all of them anew by number, for a shell "
+        "sorts z100 before z11",
     )
 
 

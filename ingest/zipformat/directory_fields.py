@@ -8,13 +8,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from postmill.ingest.zipformat.decoder import METHODS
 from postmill.ingest.zipformat.directory import Directory
 from postmill.ingest.zipformat.faults import Faults
-from postmill.ingest.zipformat.signatures import FLAG_ENCRYPTED, LOCAL_HEADER, NOWHERE, STORED
+from postmill.ingest.zipformat.methods.decoder import METHODS
+from postmill.ingest.zipformat.signatures import FLAG_ENCRYPTED, LOCAL_HEADER, NOWHERE, STORED, WRAP, method_name
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.ingest.zipformat.unaligned import AnyArray
 from postmill.shards.formats.reasons import Reason
+
+
+class Unwrapper:
+    """Counts offsets on that begin anew after 4 GiB, batch after batch; entries come in the order of their places."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._turns = 0
+
+    def __call__(self, offset: AnyArray) -> AnyArray:
+        """Return what the next offsets (uint64, bytes) are in truth."""
+        turns = self._turns + np.cumsum(offset < np.append(np.uint64(self._last), offset[:-1]))
+        self._last, self._turns = int(offset[-1]), int(turns[-1])
+        true: AnyArray = offset + turns.astype(np.uint64) * np.uint64(WRAP)
+        return true
 
 
 def place_entries(
@@ -30,9 +45,12 @@ def place_entries(
     if directory.kind == "disks":
         sizes = np.array([part.size for part in space.parts], dtype=np.uint64)
         starts = np.array([part.start for part in space.parts], dtype=np.uint64)
+    elif directory.starts:
+        starts = np.array(directory.starts, dtype=np.uint64)
+        sizes = np.diff(starts, append=np.uint64(space.size))
     else:
         sizes = np.array([space.size - directory.shift], dtype=np.uint64)
-        starts = np.array([directory.shift], dtype=np.uint64)
+        starts = np.array([directory.shift]).astype(np.uint64)  # of a negative one sums run over to what is meant
     faults.mark(
         disk >= len(sizes),
         Reason.PART_MISSING,
@@ -40,7 +58,7 @@ def place_entries(
     )
     part = np.minimum(disk, len(sizes) - 1)
     # At the very end of a part some writers have not yet turned to the next one.
-    outside = (offset > sizes[part]) | (disk >= len(sizes))
+    outside = (offset > sizes[part]) | (disk >= len(sizes)) | (offset < np.uint64(max(-directory.shift, 0)))
     directory.beyond.update(disk[outside & (disk < len(sizes))].tolist())
     absolute = np.where(outside, np.uint64(NOWHERE), starts[part] + np.where(outside, np.uint64(0), offset))
     limit = np.uint64(directory.start)
@@ -62,7 +80,7 @@ def place_entries(
 def check_fields(method: AnyArray, flags: AnyArray, size: AnyArray, compressed: AnyArray, faults: Faults) -> None:
     """Mark what cannot be decompressed, and stored entries whose sizes differ."""
     faults.mark((flags & FLAG_ENCRYPTED) != 0, Reason.ENCRYPTED, lambda row: f"flags {flags[row]:#06x}")
-    faults.mark(~np.isin(method, METHODS), Reason.METHOD_UNSUPPORTED, lambda row: f"method {method[row]}")
+    faults.mark(~np.isin(method, METHODS), Reason.METHOD_UNSUPPORTED, lambda row: method_name(method[row]))
     faults.mark(
         (method == STORED) & (size != compressed),
         Reason.SIZE_MISMATCH,

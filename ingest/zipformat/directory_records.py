@@ -6,10 +6,8 @@
     for batch in batches(space, directory):        # pa.RecordBatch of SCHEMA
         ...
 
-A block of the directory is taken apart by numpy: all record signatures are found at once, and it is checked
-that each record ends where the next begins. Where that fails, because a name or comment contains the signature,
-the block is walked record by record. Fixed fields are gathered through a view of the block that has a record at
-every byte; names through an Arrow array that has a value for every name and every gap between two.
+A block of the directory is taken apart by numpy. Fixed fields are gathered through a view of the block that has a
+record at every byte; names through an Arrow array that has a value for every name and every gap between two.
 Format: APPNOTE 6.3.10, sections 4.3.12 (directory record) and 4.5.3 (ZIP64 extra).
 """
 
@@ -22,22 +20,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from postmill.ingest.zipformat.directory import Directory
-from postmill.ingest.zipformat.directory_fields import check_fields, place_entries
-from postmill.ingest.zipformat.entry_names import decode, suspicious
+from postmill.ingest.zipformat.directory_fields import Unwrapper, check_fields, place_entries
+from postmill.ingest.zipformat.entry_names import ENDS_OPEN, decode, mend_all, suspicious
 from postmill.ingest.zipformat.extra_fields import find_extras, zip64_values
 from postmill.ingest.zipformat.faults import Faults
 from postmill.ingest.zipformat.signatures import (
     DIGITAL_SIGNATURE,
     DIRECTORY_RECORD,
     MOST_RECORD,
-    RECORD_FIELDS,
-    RECORD_LENGTHS,
     RECORD_SIGNATURE,
     UNIX_HOSTS,
 )
 from postmill.ingest.zipformat.space import BLOCK, AddressSpace
 from postmill.ingest.zipformat.stand_ins import stand_in
-from postmill.ingest.zipformat.unaligned import AnyArray, gather_records
+from postmill.ingest.zipformat.unaligned import RECORD_DTYPE, AnyArray, gather_records, record_starts
+from postmill.shards.formats.reasons import Reason
 from postmill.shards.runtime.errors import DamagedSource, PostmillError
 
 SCHEMA = pa.schema(
@@ -59,8 +56,6 @@ SCHEMA = pa.schema(
 )
 
 _RECORD_SIZE = DIRECTORY_RECORD.size  # bytes of a record before its name
-_RECORD_WORD = int.from_bytes(RECORD_SIGNATURE, "little")
-_RECORD_DTYPE = np.dtype(RECORD_FIELDS)
 
 
 def batches(
@@ -83,13 +78,14 @@ def batches(
     buffer = bytearray(block + MOST_RECORD)
     view = memoryview(buffer)
     position, rest, index = directory.start, 0, 0
+    unwrap = Unwrapper() if directory.wrapped else None
     while position < directory.end:
         take = min(block, directory.end - position)
         space.readinto(position, view[rest : rest + take])
         position, filled = position + take, rest + take
-        starts, used = _starts(buffer, filled)
+        starts, used = record_starts(buffer, filled)
         if len(starts):
-            batch = _batch(buffer, filled, starts, index, space, directory)
+            batch = _batch(buffer, filled, starts, index, space, directory, unwrap)
             if strict and batch["fault"].null_count < len(starts):
                 raise _first_fault(batch, space)
             yield batch
@@ -128,39 +124,16 @@ def _first_fault(batch: pa.RecordBatch, space: AddressSpace) -> PostmillError:
     return PostmillError(f"{row['name']}: {row['fault']}: {row['detail']}", place=space.parts[-1].path)
 
 
-def _starts(buffer: bytearray, filled: int) -> tuple[AnyArray, int]:
-    """Return where the complete records in ``buffer`` begin, and where the last of them ends."""
-    if filled < _RECORD_SIZE or not buffer.startswith(RECORD_SIGNATURE):
-        return np.empty(0, dtype=np.int64), 0
-    words = [
-        np.flatnonzero(np.frombuffer(buffer, "<u4", (filled - k) // 4, k) == _RECORD_WORD) * 4 + k for k in range(4)
-    ]
-    starts = np.sort(np.concatenate(words), kind="stable")
-    starts = starts[starts <= filled - _RECORD_SIZE]
-    records = gather_records(buffer, filled, _RECORD_DTYPE, starts)
-    ends = starts + _RECORD_SIZE + records["name_length"] + records["extra_length"] + records["comment_length"]
-    if not np.array_equal(ends[:-1], starts[1:]):
-        return _walk(buffer, filled)
-    complete = len(starts) - int(ends[-1] > filled)
-    return starts[:complete], int(ends[complete - 1]) if complete else 0
-
-
-def _walk(buffer: bytearray, filled: int) -> tuple[AnyArray, int]:
-    starts: list[int] = []
-    start = 0
-    while start + _RECORD_SIZE <= filled and buffer.startswith(RECORD_SIGNATURE, start):
-        end = start + _RECORD_SIZE + sum(RECORD_LENGTHS.unpack_from(buffer, start))
-        if end > filled:
-            break
-        starts.append(start)
-        start = end
-    return np.array(starts, dtype=np.int64), start
-
-
 def _batch(
-    buffer: bytearray, filled: int, starts: AnyArray, index: int, space: AddressSpace, directory: Directory
+    buffer: bytearray,
+    filled: int,
+    starts: AnyArray,
+    index: int,
+    space: AddressSpace,
+    directory: Directory,
+    unwrap: Unwrapper | None,
 ) -> pa.RecordBatch:
-    records = gather_records(buffer, filled, _RECORD_DTYPE, starts)
+    records = gather_records(buffer, filled, RECORD_DTYPE, starts)
     lengths = records["name_length"].astype(np.int64)
     named = starts + _RECORD_SIZE
     extra = named + lengths
@@ -170,17 +143,24 @@ def _batch(
     raw = _raw_names(buffer, named, lengths)
     names = _names(buffer, raw, records, extra, unicode_path, faults)
     size, compressed, offset, disk = zip64_values(buffer, filled, records, zip64_starts, zip64_lengths, faults)
+    if unwrap is not None:
+        offset = unwrap(offset)
     absolute = place_entries(space, directory, offset, disk, lengths, compressed, faults)
     check_fields(records["method"], records["flags"], size, compressed, faults)
 
     last = np.frombuffer(buffer, np.uint8)[named + np.maximum(lengths, 1) - 1]
+    is_dir = (last == ord("/")) & (lengths > 0)
+    backslash = last == ord("\\")
+    if backslash.any():
+        faults.mark(backslash & (lengths > 0) & (size > 0), Reason.NAME_HOSTILE, lambda row: ENDS_OPEN)
+        is_dir |= backslash & (lengths > 0) & (size == 0)
     columns = [
         np.arange(index, index + len(starts), dtype=np.uint64),
         absolute,
         compressed,
         size,
         *(np.ascontiguousarray(records[name]) for name in ("crc32", "method", "flags", "name_length")),
-        (last == ord("/")) & (lengths > 0),
+        is_dir,
     ]
     arrays = [pa.array(column) for column in columns]
     return pa.RecordBatch.from_arrays([arrays[0], names, raw, *arrays[1:], *faults.columns()], schema=SCHEMA)
@@ -201,11 +181,10 @@ def _names(
     buffer: bytearray, raw: pa.BinaryArray, records: AnyArray, extra: AnyArray, unicode_path: AnyArray, faults: Faults
 ) -> pa.StringArray:
     """Return the decoded names; plain ASCII shares its bytes with ``raw``."""
-    _, offsets, data = raw.buffers()
-    names = pa.StringArray.from_buffers(len(raw), offsets, data)
-    bounds = np.frombuffer(offsets, np.int32, len(raw) + 1)
-    flat = np.frombuffer(data, np.uint8, int(bounds[-1])) if data is not None else np.empty(0, np.uint8)
-    doubtful = np.union1d(suspicious(flat, bounds), np.flatnonzero(unicode_path))
+    names, rows = _as_they_are(raw)
+    if 2 * len(rows) > len(raw):  # a writer that separates folders in a way of its own does so in all its names
+        names, rows = _as_they_are(mend_all(raw))
+    doubtful = np.union1d(rows, np.flatnonzero(unicode_path))
     if len(doubtful) == 0:
         return names
     mask = np.zeros(len(raw), dtype=bool)
@@ -219,3 +198,11 @@ def _names(
         if entry.reason is not None:
             faults.put(row, entry.reason, entry.detail or "")
     return pc.replace_with_mask(names, pa.array(mask), pa.array(decoded, pa.string()))
+
+
+def _as_they_are(raw: pa.BinaryArray) -> tuple[pa.StringArray, AnyArray]:
+    """Return the names that share the bytes of ``raw``, and the rows of those that need to be decoded."""
+    _, offsets, data = raw.buffers()
+    bounds = np.frombuffer(offsets, np.int32, len(raw) + 1)
+    flat = np.frombuffer(data, np.uint8, int(bounds[-1])) if data is not None else np.empty(0, np.uint8)
+    return pa.StringArray.from_buffers(len(raw), offsets, data), suspicious(flat, bounds)

@@ -1,7 +1,7 @@
 """Where an archive ends: end-of-central-directory records and their ZIP64 companions.
 
 Format: APPNOTE 6.3.10, sections 4.3.14 (ZIP64 record), 4.3.15 (its locator) and 4.3.16 (end record).
-Which of several end records is the right one is decided in :mod:`.directory`.
+Which of several end records is the right one is decided in :mod:`.end_choice`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from postmill.ingest.zipformat.signatures import (
     ZIP64_LOCATOR_SIGNATURE,
 )
 from postmill.ingest.zipformat.space import AddressSpace
+
+_ZEROS_READ = 1 << 20  # bytes at a time
+_MOST_ZEROS = 64 << 20  # bytes behind an archive that are looked through for its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,17 @@ class EndRecord:
 def end_records(space: AddressSpace) -> list[EndRecord]:
     """Return every end record that the last 64 KiB and 22 bytes may hold, the last one first.
 
+    Where there is none, those before the zeros that the archive ends with, 64 MiB of them at most.
+
     Raises:
         PartError: A part cannot be read.
     """
-    length = min(space.size, END.size + MOST_COMMENT + ZIP64_LOCATOR.size)
-    base = max(space.size - length, max((end for _, end in space.holes), default=0))
-    length = space.size - base
+    return _records_before(space, space.size) or _records_before(space, _before_zeros(space))
+
+
+def _records_before(space: AddressSpace, stop: int) -> list[EndRecord]:
+    base = max(stop - END.size - MOST_COMMENT - ZIP64_LOCATOR.size, max((end for _, end in space.holes), default=0), 0)
+    length = max(stop - base, 0)
     tail = space.read(base, length)
     records: list[EndRecord] = []
     index = tail.rfind(END_SIGNATURE)
@@ -57,6 +65,19 @@ def end_records(space: AddressSpace) -> list[EndRecord]:
             records.append(_parse_end(space, base + index, tail[index : index + END.size], locator))
         index = tail.rfind(END_SIGNATURE, 0, index + len(END_SIGNATURE) - 1)
     return records
+
+
+def _before_zeros(space: AddressSpace) -> int:
+    """Return where the zeros begin that a file system or a transfer has filled the last part up with."""
+    least = max(space.parts[-1].start, space.size - _MOST_ZEROS)
+    stop = space.size
+    while stop > least and not space.parts[-1].missing:
+        start = max(stop - _ZEROS_READ, least)
+        content = space.read(start, stop - start).rstrip(b"\0")
+        if content:
+            return min(start + len(content) + END.size, space.size)  # an end record itself may end with zeros
+        stop = start
+    return space.size
 
 
 def _parse_end(space: AddressSpace, position: int, raw: bytes, locator: bytes) -> EndRecord:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from postmill.ingest.zipformat.entry_names import same_name
 from postmill.ingest.zipformat.extra_fields import zip64_sizes
 from postmill.ingest.zipformat.faults import EntryFault
 from postmill.ingest.zipformat.signatures import (
@@ -97,7 +98,8 @@ def locate(buffer: Buffer, position: int, limit: int, entry: Declared) -> tuple[
     end = start + entry.compressed_size
     if buffer[named : named + names] != entry.raw_name:
         name = bytes(buffer[named : min(named + names, limit)])
-        raise EntryFault(Reason.NAME_MISMATCH, f"directory {_shown(entry.raw_name)}, local header {_shown(name)}")
+        if not same_name(name, entry.raw_name):
+            raise EntryFault(Reason.NAME_MISMATCH, f"directory {_shown(entry.raw_name)}, local header {_shown(name)}")
     if end > limit:
         raise EntryFault(Reason.OVERLAP, f"the data run {end - limit} bytes into the next record")
     if method != entry.method:

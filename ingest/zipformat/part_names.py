@@ -3,13 +3,15 @@
 =========================  ===================================================
 ``a.z01`` .. ``a.zip``     Info-ZIP, WinZip, WinRAR; from ``a.z00`` also without ``a.zip``
 ``a.zx01`` .. ``a.zipx``   WinZip
-``a.zip.001`` ..           7-Zip and others, also plain ``a.001``, or from ``000``
-``a.zip.aa`` ..            ``split``
+``a.zip.001`` ..           7-Zip and others, also plain ``a.001``, or from ``000``, or ``a.zip.1``
+``a.zip.aa`` ..            ``split``, and what people have it write: ``a.zip.part-aa``, ``a.zip.part00``, ``a.zip_aa``,
+                           ``a.zipaa``, ``a.zip-00``, ``a.zip.part01of04``, ``a.parta``
 ``a.zip``                  a whole archive
 =========================  ===================================================
 
-Numbers are compared as numbers, so ``.z100`` follows ``.z99``. Nothing here touches a file; paths are
-local ones or URLs, of which the siblings have the same query: a token may give the right to a whole folder.
+A browser that knows better renames ``a.z01`` to ``a.z01.zip``; what it was still shows. Numbers are compared as
+numbers, so ``.z100`` follows ``.z99``. Nothing here touches a file; paths are local ones or URLs, of which the siblings
+have the same query: a token may give the right to a whole folder.
 """
 
 from __future__ import annotations
@@ -34,11 +36,17 @@ class Scheme:
     last: str | None  # suffix of the last part, where it has one of its own
 
 
+# Letters of three and more begin with `a` in any set that was met, unlike the endings `.bak`, `.tmp` and `.part`.
+_LETTERS = r"(?P<letters>[a-z]{1,2}|(?!asc$)a[a-z]{2,3})"
+_WORD = r"(?:part|split|chunk|piece|vol)"
 _SCHEMES = (
-    Scheme(re.compile(r"(?P<stem>.+)\.z(?P<number>\d{1,9})", re.IGNORECASE), ".zip"),
-    Scheme(re.compile(r"(?P<stem>.+)\.zx(?P<number>\d{1,9})", re.IGNORECASE), ".zipx"),
+    Scheme(re.compile(r"(?P<stem>.+)\.z(?P<number>\d{1,9})(?:\.zip)?", re.IGNORECASE), ".zip"),
+    Scheme(re.compile(r"(?P<stem>.+)\.zx(?P<number>\d{1,9})(?:\.zipx)?", re.IGNORECASE), ".zipx"),
+    Scheme(re.compile(r"(?P<stem>.+\.zipx?)\.(?P<number>\d{1,9})", re.IGNORECASE), None),
     Scheme(re.compile(r"(?P<stem>.+)\.(?P<number>\d{2,9})"), None),
-    Scheme(re.compile(r"(?P<stem>.+\.zipx?)\.(?P<letters>[a-z]{2,4})"), None),
+    Scheme(re.compile(rf"(?P<stem>.+\.zipx?[._-]?{_WORD}?[._-]?)(?P<number>\d{{1,9}})(?:of\d+)?", re.IGNORECASE), None),
+    Scheme(re.compile(rf"(?P<stem>.+(?i:\.zipx?)(?:[._-]|[._-]?{_WORD}[._-]?)){_LETTERS}"), None),
+    Scheme(re.compile(r"(?P<stem>.+\.(?:(?i:zipx?)|part[._-]?))(?P<letters>[a-z]{2})"), None),
 )
 
 
@@ -55,6 +63,14 @@ class NumberedName:
     def same_set(self, other: NumberedName) -> bool:
         """Tell whether both names belong to one archive, in whatever folders."""
         return self.scheme is other.scheme and self.stem == other.stem
+
+    def is_copy_of(self, other: NumberedName) -> bool:
+        """Tell whether this is what a browser or wget calls a file that it fetches again: `a (1).z01`, `a.zip.1`."""
+        if self.scheme is other.scheme:
+            return re.fullmatch(re.escape(other.stem) + r" ?\(\d{1,3}\)", self.stem) is not None
+        return (
+            self.stem == other.stem + (other.scheme.last or "") and file_name(self.path) == f"{self.stem}.{self.number}"
+        )
 
     def first(self, *, upper: bool = False) -> NumberedName:
         """Return the name of part 1 of a set whose last part this is."""
@@ -73,9 +89,9 @@ class NumberedName:
         if match is None:
             raise ValueError(f"{self.path} has no number")
         key = "number" if match.groupdict().get("number") else "letters"
-        width = len(match[key])
-        digits = str(number).zfill(width) if key == "number" else _to_letters(number, width)
-        return self.folder + name[: len(name) - width] + digits + split(self.path)[1]
+        start, end = match.span(key)
+        digits = str(number).zfill(end - start) if key == "number" else _to_letters(number, end - start)
+        return self.folder + name[:start] + digits + name[end:] + split(self.path)[1]
 
 
 def file_name(path: str) -> str:
@@ -115,10 +131,12 @@ def order(paths: Sequence[str], *, gaps: bool = False) -> list[str]:
     if len(names) < len(paths):
         return list(paths)
     first = names[0]
+    if len(names) > 1 and all(name.number == LAST for name in names) and len({name.stem for name in names}) > 1:
+        return list(paths)  # whole zips by their names, so these tell nothing of an order: `a.part1.zip`, `a.part2.zip`
     if not all(name.same_set(first) for name in names):
         stems = ", ".join(sorted({name.stem for name in names}))
         raise UsageError(f"parts of different archives: {stems}", place=first.folder, hint="name those of one")
-    if len(paths) == 1 and first.scheme.last is None and not first.stem.lower().endswith((".zip", ".zipx")):
+    if len(paths) == 1 and first.scheme.last is None and ".zip" not in first.stem.lower():
         return list(paths)  # a whole archive with a number for a suffix, such as a year
     names.sort(key=lambda name: (name.number, name.path))
     twice = [f"{file_name(a.path)} and {file_name(b.path)}" for a, b in pairwise(names) if a.number == b.number]
@@ -152,6 +170,12 @@ def _gaps(absent: list[int], names: list[NumberedName]) -> DamagedSource:
         hint=f"fetch what is missing into {folder}, then run the same command; the {present} numbered parts there can "
         "stay as they are. To begin before they come, plan with --await-parts",
     )
+
+
+def beginning(name: str) -> str:
+    """Return what the files of one archive have in common, whatever counts them: what precedes dot, digit or brace."""
+    match = re.match(r"[^.\d(]+", name)
+    return name.partition(".")[0] if match is None else match[0].rstrip()
 
 
 def natural(path: str) -> list[tuple[int, str]]:

@@ -18,22 +18,27 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from postmill.ingest.remote import files as remote_files
+from postmill.ingest.remote.files import Forbidden, SizeUnknown
 from postmill.ingest.zipformat.part_names import (
     LAST,
     MOST_PARTS,
     NumberedName,
+    beginning,
     file_name,
     folder_of,
     natural,
     order,
     parse_name,
 )
-from postmill.ingest.zipformat.space import Part, PartError, file_system, lay_out, network_errors
+from postmill.ingest.zipformat.space import Part, lay_out
 from postmill.shards.runtime.addresses import is_url, split
 from postmill.shards.runtime.errors import DamagedSource, UsageError
+from postmill.shards.runtime.progress import log
 
 PathOrUrl = str | os.PathLike[str]
 _GLOB = "*?["
+_MANY = 1_000  # parts: behind a URL, so many may be those of a server that has a page for every name
 _PATIENCE = 16  # parts in a row that may be missing behind a URL
 _ASSUMED_SIZE = 1 << 32  # bytes of a missing part where there is none to compare with; all that were met are shorter
 
@@ -83,9 +88,20 @@ def measure(path: str) -> int | None:
     """Return how many bytes the file or URL ``path`` has, or None if there is none.
 
     Raises:
+        Forbidden: An address may not be read.
         PostmillError: It cannot be asked for.
     """
-    return _probe(path) if is_url(path) else _local_size(path) if Path(path).is_file() else None
+    return remote_files.size(path) if is_url(path) else _local_size(path) if Path(path).is_file() else None
+
+
+def there(path: str) -> int | None:
+    """Return as :func:`measure` does; for an address that may not be read (any more) None, for an unknown size 0."""
+    try:
+        return measure(path)
+    except Forbidden:
+        return None
+    except SizeUnknown:
+        return 0
 
 
 def _from_local(path: Path, salvage: bool) -> list[str]:
@@ -93,9 +109,9 @@ def _from_local(path: Path, salvage: bool) -> list[str]:
         return _only_set(path, _files(path.iterdir()))
     name = parse_name(str(path))
     if path.is_file() or (salvage and name is not None and path.parent.is_dir()):
-        siblings = [str(path)] if name is None else _same_set(name, _files(path.parent.iterdir()))
-        if siblings:
-            return siblings
+        siblings = [] if name is None else _same_set(name, _files(path.parent.iterdir()))
+        if siblings or path.is_file():
+            return siblings or [str(path)]
     if any(sign in path.name for sign in _GLOB):
         if files := _files(path.parent.glob(path.name)):
             return _only_set(path, files)
@@ -104,7 +120,10 @@ def _from_local(path: Path, salvage: bool) -> list[str]:
 
 
 def _files(paths: Iterable[Path]) -> list[str]:
-    return sorted((str(path) for path in paths if path.is_file()), key=natural)
+    """Return the files among ``paths``, without what macOS puts beside each on a disk of another system."""
+    files = sorted((str(path) for path in paths if path.is_file()), key=natural)
+    names = {file_name(path) for path in files}
+    return [path for path in files if not ((name := file_name(path)).startswith("._") and name[2:] in names)]
 
 
 def _same_set(name: NumberedName, files: Iterable[str]) -> list[str]:
@@ -113,18 +132,46 @@ def _same_set(name: NumberedName, files: Iterable[str]) -> list[str]:
 
 def _only_set(given: Path, files: list[str]) -> list[str]:
     """Return the one archive among ``files``; refuse several with a list of them."""
-    sets: dict[tuple[int, str], list[str]] = {}
+    sets: dict[tuple[int, str], list[NumberedName]] = {}
     for path in files:
         if (name := parse_name(path)) is not None:
-            sets.setdefault((id(name.scheme), name.stem), []).append(path)
+            sets.setdefault((id(name.scheme), name.stem), []).append(name)
+    for key in [key for key, names in sets.items() if any(_fetched_again(names, other) for other in sets.values())]:
+        del sets[key]
+    if len(sets) > 1 and not given.is_dir() and all(len(names) == 1 for names in sets.values()):
+        # A pattern of the user's own, and names in which nothing else counts the parts.
+        return [path for path in files if parse_name(path) is not None]
     if len(sets) > 1:
         stems = ", ".join(sorted(stem for _, stem in sets))
-        raise UsageError(f"more than one archive here: {stems}", place=given, hint="name one part of the one you mean")
+        hint = "name one part of the one you mean, or a pattern in quotes where these are parts of one"
+        raise UsageError(f"more than one archive here: {stems}", place=given, hint=hint)
     if sets:
-        return next(iter(sets.values()))
+        return [name.path for name in next(iter(sets.values()))]
     if files and not given.is_dir():
         return files  # the user's own naming, such as the `xaa xab` of split
     raise UsageError("no archive here", place=given, hint="expected NAME.zip and NAME.z01 ..., or NAME.zip.001 ...")
+
+
+def _fetched_again(names: list[NumberedName], other: list[NumberedName]) -> bool:
+    """Tell whether ``names`` are what was fetched a second time of ``other``, by what it is called."""
+    fewer = len(names) < len(other) or (len(names) == 1 and names[0].scheme is not other[0].scheme)
+    return fewer and names[0].is_copy_of(other[0])
+
+
+def strangers(parts: Sequence[Part]) -> list[str]:
+    """Return the names of local files that lie beside ``parts``, begin as they do, and are none of them.
+
+    What is called after one part, such as a checksum of it, is left out.
+    """
+    if is_url(parts[-1].path):
+        return []
+    known = {part.name for part in parts}
+    begins, companions = beginning(parts[-1].name), tuple(f"{name}." for name in known)
+    try:
+        names = list(map(file_name, _files(Path(parts[-1].path).parent.iterdir())))
+    except OSError:  # a folder that may be entered and not listed
+        return []
+    return [name for name in names if name.startswith(begins) and name not in known and not name.startswith(companions)]
 
 
 def _from_url(url: str, patience: int) -> list[tuple[str, int]]:
@@ -142,18 +189,24 @@ def _from_url(url: str, patience: int) -> list[tuple[str, int]]:
         last = name.folder + name.stem + suffix + split(url)[1]
         if name.number == LAST:
             example = name.first(upper=upper)
-    sizes = {url: _probe(url)}  # first, so that an error of the server names this address
+    sizes = {url: remote_files.size(url)}  # first, so that an error of the server names this address
+    forbidden: list[Forbidden] = []
     known = name.number if name.number != LAST else 0
     absent = 0
     for number in range(MOST_PARTS):
         neighbour = example.spelled(number)
         if neighbour not in sizes:
-            sizes[neighbour] = _probe(neighbour)
+            sizes[neighbour] = _neighbour_size(neighbour, forbidden)
         absent = absent + 1 if sizes[neighbour] is None else 0
+        if number == _MANY and remote_files.size(example.spelled(MOST_PARTS - 1)) is not None:
+            raise UsageError(
+                "the server answers that there is a file of whatever name", place=url, hint="download the parts first"
+            )
         if absent >= patience and number > known:
             break
     if last is not None and last not in sizes:
-        sizes[last] = _probe(last)
+        sizes[last] = _neighbour_size(last, forbidden)
+    _say_forbidden(forbidden)
     files = [(path, size) for path, size in sizes.items() if size is not None]
     if not files:
         hint = "check the address, and that you may read it; name any part of the archive"
@@ -187,27 +240,23 @@ def _local_size(path: str) -> int:
 
 def _url_size(url: str) -> int:
     """Ask for the size of a file behind a URL; FileNotFoundError if there is none."""
-    try:
-        fs, path = file_system(url)
-    except (ImportError, ValueError) as error:  # a package that the protocol needs; a protocol nobody knows
-        raise UsageError(str(error), place=url, hint="install what is named, or download the parts first") from error
-    try:
-        size = fs.info(path)["size"]
-    except (FileNotFoundError, PermissionError) as error:
-        # Object stores forbid what is not there. fsspec reports a dead network as a missing file.
-        cause = error.__cause__
-        if not isinstance(cause, network_errors()) or isinstance(cause, FileNotFoundError) or hasattr(cause, "status"):
-            raise FileNotFoundError(url) from error
-        raise PartError(f"cannot be reached: {cause}", part=url, hint="check the address and the network") from error
-    except network_errors() as error:
-        raise PartError(f"cannot be reached: {error}", part=url, hint="check the address and the network") from error
+    size = remote_files.size(url)
     if size is None:
-        raise UsageError("the server does not say how large the file is", place=url, hint="download the parts first")
-    return int(size)
+        raise FileNotFoundError(url)
+    return size
 
 
-def _probe(url: str) -> int | None:
+def _neighbour_size(url: str, forbidden: list[Forbidden]) -> int | None:
+    """Ask for the size of what may be a neighbour; that it may not be read is put down in ``forbidden``."""
     try:
-        return _url_size(url)
-    except FileNotFoundError:
+        return remote_files.size(url)
+    except Forbidden as error:
+        forbidden.append(error)
         return None
+
+
+def _say_forbidden(forbidden: Sequence[Forbidden]) -> None:
+    """Say which neighbours may not be read: object stores say so of what is not there, and others of what is."""
+    if forbidden:
+        more = f", and {len(forbidden) - 1} more" if len(forbidden) > 1 else ""
+        log.info("%s%s: taken as not there, for object stores say that of what is not there", forbidden[0], more)

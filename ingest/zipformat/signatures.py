@@ -62,6 +62,7 @@ RECORD_FIELDS = [
 # A field that is all ones has its value in a ZIP64 record or extra field (4.4.1.4, 4.5.3).
 SENTINEL16 = 0xFFFF
 SENTINEL32 = 0xFFFF_FFFF
+WRAP = 1 << 32  # bytes after which offsets begin anew where a writer knows no ZIP64
 NOWHERE = 0xFFFF_FFFF_FFFF_FFFF  # ours: the offset of an entry that lies in no part
 
 # Bytes at most: lengths of names, extra fields and comments have 2 bytes.
@@ -84,16 +85,23 @@ EXTRA_UNICODE_PATH = 0x7075  # 4.6.9
 EXTRAS_UNIX = (0x5855, 0x7855, 0x7875)  # 4.6.1: owner and times as only Unix versions of Info-ZIP write them
 
 # Compression methods (4.4.5): those that are read here, the names of others met, and all that were ever given out.
-STORED, DEFLATE, DEFLATE64, ZSTANDARD = 0, 8, 9, 93
+STORED, DEFLATE, DEFLATE64, BZIP2, LZMA, ZSTANDARD, XZ = 0, 8, 9, 12, 14, 93, 95
 METHOD_NAMES = {
     STORED: "stored",
+    1: "shrink",
+    **dict.fromkeys(range(2, 6), "reduce"),
+    6: "implode",
     DEFLATE: "deflate",
     DEFLATE64: "deflate64",
-    12: "bzip2",
-    14: "lzma",
+    BZIP2: "bzip2",
+    LZMA: "lzma",
     ZSTANDARD: "zstandard",
-    95: "xz",
+    94: "mp3",
+    XZ: "xz",
+    96: "jpeg",
+    97: "wavpack",
     98: "ppmd",
+    99: "aes",
 }
 ASSIGNED_METHODS = frozenset([*range(21), *range(92, 100)])
 
@@ -101,3 +109,9 @@ ASSIGNED_METHODS = frozenset([*range(21), *range(92, 100)])
 UNIX_HOSTS = (3, 19)  # 4.4.2.2: Unix, and macOS
 MOST_HOST = 20
 MOST_VERSION = 63  # 4.4.3.2
+
+
+def method_name(method: int) -> str:
+    """Name a compression method in a message."""
+    name = METHOD_NAMES.get(method)
+    return f"method {method}" if name is None else f"method {method}, {name}"

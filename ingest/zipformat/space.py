@@ -3,7 +3,7 @@
 Every record of an archive, and every entry's data, is read through this, so a part boundary is
 never a special case. Local parts are read with ``preadv`` on raw descriptors and not mapped: a disk
 or network file system that fails in mid-read then gives an error that names the part, where a
-mapping would kill the process with SIGBUS. URLs are read in ranges through fsspec.
+mapping would kill the process with SIGBUS. What lies behind URLs is read in ranges (:mod:`postmill.ingest.remote`).
 
 ::
 
@@ -19,14 +19,17 @@ thread at a time; threads and processes open their own.
 from __future__ import annotations
 
 import os
-import sys
-import time
 from bisect import bisect_right
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from errno import EACCES, ENOENT
+from functools import partial
+from threading import Event
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self
 
+from postmill.ingest.remote import files, stores
+from postmill.ingest.remote.read_ahead import AT_ONCE, RANGE, Range, ReadAhead
 from postmill.ingest.zipformat.part_names import file_name
 from postmill.shards.formats.places import offset_of, part_of, place
 from postmill.shards.runtime.addresses import is_url
@@ -34,7 +37,6 @@ from postmill.shards.runtime.errors import PostmillError
 
 BLOCK = 8 << 20  # bytes to read at a time
 _MOST_OPEN = 128  # descriptors; the usual limit is 1,024 for the whole process
-_TRIES = 4  # of one range of a URL
 _PREADV_MOST = 1 << 30  # bytes; Linux moves at most 2 GiB - 4 KiB in one call
 
 
@@ -79,10 +81,16 @@ class PartError(PostmillError, OSError):
 
 
 class AddressSpace:
-    """All parts of an archive as one range of bytes, ``0`` to ``size``."""
+    """All parts of an archive as one range of bytes, ``0`` to ``size``.
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    Args:
+        parts: The parts.
+        elsewhere: What to do where a part may not be read (any more) or is gone from its address.
+    """
+
+    def __init__(self, parts: Sequence[Part], elsewhere: str | None = None) -> None:
         self.parts = tuple(parts)
+        self._elsewhere = elsewhere
         self.size = self.parts[-1].end if self.parts else 0
         self._starts = [part.start for part in self.parts]
         self._remote = [is_url(part.path) for part in self.parts]
@@ -97,8 +105,8 @@ class AddressSpace:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[type[AddressSpace], tuple[tuple[Part, ...]]]:
-        return AddressSpace, (self.parts,)  # a copy, in another process too, opens its own files
+    def __reduce__(self) -> tuple[type[AddressSpace], tuple[tuple[Part, ...], str | None]]:
+        return AddressSpace, (self.parts, self._elsewhere)  # a copy, in another process too, opens its own files
 
     def close(self) -> None:
         """Close all descriptors. A later read opens them again."""
@@ -164,7 +172,7 @@ class AddressSpace:
             if part.missing:
                 raise PartError("the part is missing", part=part.path, hint="fetch it")
             if self._remote[index]:
-                _fetch(part, offset - part.start, into)
+                _fetch(part, self._elsewhere, offset - part.start, into)
             else:
                 self._pread(index, offset - part.start, into)
             offset, done, left = offset + take, done + take, left - take
@@ -176,6 +184,30 @@ class AddressSpace:
             take = min(block, end - start)
             yield self.read(start, take)
             start += take
+
+    def ahead(self, spans: Sequence[tuple[int, int]]) -> ReadAhead | None:
+        """Return what reads the bytes of ``spans`` that lie behind URLs ahead of their use; None where there are none.
+
+        Args:
+            spans: From where to where, in order. What is given of them is what :meth:`readinto` gives.
+        """
+        pieces = [piece for start, end in spans for piece in self._behind_urls(start, end)]
+        if not pieces:
+            return None
+        at_once = min(stores.at_once(url, AT_ONCE) for url in {part.path for part, _, _ in pieces})
+        ranges = (
+            Range(offset, min(offset + RANGE, end), partial(_fetch, part, self._elsewhere, offset - part.start))
+            for part, start, end in pieces
+            for offset in range(start, end, RANGE)
+        )
+        return ReadAhead(ranges, at_once)
+
+    def _behind_urls(self, start: int, end: int) -> Iterator[tuple[Part, int, int]]:
+        """Yield the parts from ``start`` to ``end`` that are behind URLs, with where in each it begins and ends."""
+        for index in range(self.part_at(start), self.part_at(end - 1) + 1) if start < end else ():
+            part = self.parts[index]
+            if self._remote[index] and not part.missing:
+                yield part, max(start, part.start), min(end, part.end)
 
     def _checked(self, offset: int, length: int) -> int:
         if offset < 0 or length < 0 or offset + length > self.size:
@@ -207,54 +239,22 @@ class AddressSpace:
         return descriptor
 
 
-def _fetch(part: Part, position: int, into: memoryview) -> None:
-    """Fill ``into`` from byte ``position`` of a URL, trying again where the network failed or stopped short."""
-    fs, path = file_system(part.path)
-    failed = 0
-    while into:
-        try:
-            data = fs.cat_file(path, start=position, end=position + len(into))
-        except network_errors() as error:
-            failed += 1
-            if failed == _TRIES or isinstance(error, FileNotFoundError | PermissionError):
-                raise PartError(
-                    f"cannot be fetched from byte {position}: {error}",
-                    part=part.path,
-                    hint="run the same command again",
-                ) from error
-            time.sleep(2.0**failed / 2)
-            continue
-        if not data:
-            raise _ends_early(part, position, len(into))
-        if len(data) > len(into):
-            raise PartError(
-                f"{len(into)} bytes were asked for and {len(data)} came",
-                part=part.path,
-                hint="the server does not serve ranges: download the parts first",
-            )
-        into[: len(data)] = data
-        into, position = into[len(data) :], position + len(data)
-
-
-def file_system(url: str) -> tuple[Any, str]:
-    """Return the file system behind ``url``, and the path in it.
-
-    What gives the right to read over HTTP may stand in ``~/.netrc``, and a proxy in the environment, as for curl.
-
-    Raises:
-        ImportError, ValueError: A package is missing that the protocol needs; nobody knows the protocol.
-    """
-    import fsspec  # where a URL needs it: loading it takes a tenth of what a command takes to start
-
-    if url.partition("://")[0].lower() in ("http", "https"):
-        return cast(tuple[Any, str], fsspec.core.url_to_fs(url, client_kwargs={"trust_env": True}))
-    return cast(tuple[Any, str], fsspec.core.url_to_fs(url))
-
-
-def network_errors() -> tuple[type[Exception], ...]:
-    """Return what a request can fail with; fsspec lets aiohttp's own errors through."""
-    aiohttp: Any = sys.modules.get("aiohttp")  # there if fsspec needed it
-    return (OSError,) if aiohttp is None else (OSError, aiohttp.ClientError)
+def _fetch(
+    part: Part,
+    elsewhere: str | None,
+    position: int,
+    into: memoryview,
+    arrived: Callable[[int], None] | None = None,
+    stop: Event | None = None,
+) -> None:
+    """Fill ``into`` from byte ``position`` of a URL."""
+    try:
+        got = files.read_into(part.path, position, into, arrived, stop, part.size)
+    except files.RequestError as error:
+        hint = elsewhere if elsewhere is not None and error.errno in (ENOENT, EACCES) else error.hint
+        raise PartError(error.cause, part=part.path, hint=hint, errno=error.errno) from error
+    if got < len(into):
+        raise _ends_early(part, position + got, len(into) - got)
 
 
 def _ends_early(part: Part, end: int, missing: int) -> PartError:

@@ -7,10 +7,12 @@ reads front to back through one buffer does so here too, without knowing of gaps
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from postmill.ingest.zipformat.forward import Ahead
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.runtime.addresses import is_url
 
@@ -57,12 +59,35 @@ class Stretches:
         Raises:
             PartError: A part cannot be opened or read, or is shorter than it was.
         """
+        for start, end in self._pieces(offset, offset + len(buffer)):
+            self._space.readinto(start, buffer[: end - start])
+            buffer = buffer[end - start :]
+
+    def ahead(self, spans: Sequence[tuple[int, int]]) -> Ahead | None:
+        """Return what reads the bytes of ``spans`` that lie behind URLs ahead of their use; None where there are none.
+
+        Args:
+            spans: From where to where, in order.
+        """
+        ahead = self._space.ahead([piece for start, end in spans for piece in self._pieces(start, end)])
+        return None if ahead is None else _ClosedUpAhead(ahead, self)
+
+    def address(self, offset: int) -> tuple[int, int]:
+        """Return the address of a byte, and how many from it on lie there one behind the other."""
         index = bisect_right(self._closed, offset) - 1
-        done = 0
-        while done < len(buffer):
-            take = min(len(buffer) - done, self._closing(index) - offset)
-            self._space.readinto(self._starts[index] + offset - self._closed[index], buffer[done : done + take])
-            offset, done, index = offset + take, done + take, index + 1
+        return self._starts[index] + offset - self._closed[index], self._closing(index) - offset
+
+    def offset_of(self, address: int) -> int:
+        """Return where here the byte at ``address`` of the archive is, which is one of these."""
+        index = bisect_right(self._starts, address) - 1
+        return self._closed[index] + address - self._starts[index]
+
+    def _pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        while start < end:
+            address, there = self.address(start)
+            take = min(there, end - start)
+            yield address, address + take
+            start += take
 
     def stretch_end(self, offset: int) -> int:
         """Return how far the bytes from ``offset`` are there: to the next missing part, or to the end."""
@@ -77,3 +102,22 @@ class Stretches:
     def _closing(self, index: int) -> int:
         """Return where the stretch ``index`` ends here."""
         return self._closed[index + 1] if index + 1 < self.count else self.size
+
+
+class _ClosedUpAhead:
+    """What reads ahead, asked and answering in offsets of ``stretches``."""
+
+    def __init__(self, ahead: Ahead, stretches: Stretches) -> None:
+        self._ahead = ahead
+        self._stretches = stretches
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        address, there = self._stretches.address(offset)
+        return self._ahead.read_into(address, buffer[:there])
+
+    def next_start(self) -> int | None:
+        address = self._ahead.next_start()
+        return None if address is None else self._stretches.offset_of(address)
+
+    def close(self) -> None:
+        self._ahead.close()

@@ -66,8 +66,9 @@ class _Counts:
             for each in fields(self)
             if _WHERE_ANY not in each.metadata or getattr(self, each.name)
         }
-        if "reasons" in values:
-            unit.info["faults"] = dict(values.pop("reasons"))
+        reasons = values.pop("reasons", None)
+        if reasons is not None:
+            unit.info["faults"] = dict(reasons)
         unit.counts.update({name: value for name, value in values.items() if value is not None})
 
 
@@ -95,12 +96,14 @@ class EmbeddingCounts(_Counts):
         present: Rows that hold what the encoder made.
         absent: All other rows.
         images: Rows of single pictures; None where they are not kept.
+        reasons: Its faults by reason; None where there are none.
     """
 
     posts: int
     present: int
     absent: int
     images: int | None = None
+    reasons: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 Beside the encoder's description (:mod:`.formats.encoders`), ``posts-000000.npy`` holds the vectors, ``.parquet`` the
 keys, the presence of each row and the scalars, ``.json`` the manifest. Row n of each is row n of the post shard. Where
-all pictures are kept, ``images/000000.npy`` and ``images/000000.parquet`` have a row for each of them: in a folder of
-their own, so that no glob of the posts' rows takes them for some.
+all pictures are kept, ``images/000000.npy`` and ``images/000000.parquet`` have a row for each of them, and where some
+could not be used, ``faults/000000.parquet`` has (:mod:`.formats.faults`): in folders of their own, so that no glob of
+the posts' rows takes them for some.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from tokenize import TokenError
@@ -97,6 +99,7 @@ def write(
     vectors: npt.NDArray[Any] | None,
     scalars: Mapping[str, Sequence[Any] | npt.NDArray[Any] | pa.Array],
     pictures: PictureRows | None = None,
+    faults: pa.Table | None = None,
     named: Sequence[str] = (),
 ) -> None:
     """Publish the embedding shard of ``encoder`` for post shard ``shard``.
@@ -111,6 +114,7 @@ def write(
         scalars: N values for each of ``encoder.scalars``; None where a value is absent. Where all of a shard's may be,
             give a pyarrow array: it alone knows its type, and every shard's column must have the same.
         pictures: The rows of the single pictures, where they are kept.
+        faults: What could not be used of the post shard, a table of :data:`.formats.faults.SCHEMA`, where there is any.
         named: The option by which the user named the model.
 
     Raises:
@@ -138,7 +142,10 @@ def write(
         if pictures is not None:
             _put_pictures(unit, f"images/{shard:06d}", encoder, columns["key"], pictures)
         images = None if pictures is None else len(pictures.rows)
-        EmbeddingCounts(rows, int(present.sum()), int(rows - present.sum()), images).put(unit)
+        if faults is not None:
+            unit.table(f"faults/{shard:06d}.parquet", faults)
+        found = None if faults is None else dict(Counter(faults["reason"].to_pylist()))
+        EmbeddingCounts(rows, int(present.sum()), int(rows - present.sum()), images, found).put(unit)
         counts.put_encoder(unit, encoder.fingerprint)
         counts.put_options(unit, options(encoder, named))
 

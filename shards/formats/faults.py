@@ -1,9 +1,10 @@
-"""Faults: what was wrong with the input, each with one of a closed list of reasons."""
+"""Faults: what was wrong with the input, each with one of a closed list of reasons, whichever stage found it."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from postmill.shards.formats import plan, posts
+from postmill.shards.formats import embeddings, plan, posts
+from postmill.shards.formats.counts import EmbeddingCounts
+from postmill.shards.formats.encoders import Encoder, encode_command, encoders_of
 from postmill.shards.formats.reasons import MEANING, Reason
 from postmill.shards.formats.units import shard_name
-from postmill.shards.run import checked, manifests, parquet
+from postmill.shards.run import checked, manifests, parquet, regular
 from postmill.shards.run.folder import Run
-from postmill.shards.run.manifests import FileState
+from postmill.shards.run.manifests import FileState, Manifest
 
 FILE = "faults.parquet"  # of the plan
 FOLDER = "faults"  # below that of the post shards, so that no glob of the records takes them for some
@@ -100,7 +103,7 @@ def meaning(reason: str) -> str:
 
 
 def tables(run: Run, shards: int) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the name of its unit and each finished faults table of the run: the plan's, then the post shards'."""
+    """Yield the name of its unit and each finished faults table of the run: of the plan, post shards, and encoders."""
     planned = manifests.whole(run.plan, plan.NAME, run.fingerprint)
     if planned is not None and FILE in planned.files:
         yield plan.NAME, _read(run.plan / FILE, planned.files[FILE], plan.command(run))
@@ -108,6 +111,37 @@ def tables(run: Run, shards: int) -> Iterator[tuple[str, pa.Table]]:
         table = of_shard(run, shard)
         if table is not None:
             yield shard_name(shard), table
+    for encoder, shard, manifest in _of_encoders(run):
+        file = f"{encoder.folder}/{shard_file(shard)}"
+        state = manifest.files[shard_file(shard)]
+        yield f"{encoder.folder}/{shard_name(shard)}", _read(run.embeddings / file, state, encode_command(run, encoder))
+
+
+def _of_encoders(run: Run) -> Iterator[tuple[Encoder, int, Manifest]]:
+    """Yield the embedding shards whose tables tell what was wrong with the pictures of a post shard.
+
+    All encoders decode alike, so that of those that have looked at a post shard the first tells for all.
+    """
+    told: set[int] = set()
+    for encoder in encoders_of(run):
+        for path in regular.listed(run.embeddings / encoder.folder / FOLDER):
+            shard = int(path.stem) if re.fullmatch(r"\d{6,9}\.parquet", path.name) else None
+            manifest = None if shard is None or shard in told else embeddings.done(run, encoder, shard)
+            if shard is not None and manifest is not None and shard_file(shard) in manifest.files:
+                told.add(shard)
+                yield encoder, shard, manifest
+
+
+def count_encoders_reasons(run: Run) -> Counter[str]:
+    """Return the faults that encoders found, by reason, as the manifests of the embedding shards state them.
+
+    Raises:
+        PostmillError: The folder of an encoder cannot be read.
+    """
+    total: Counter[str] = Counter()
+    for _, _, manifest in _of_encoders(run):
+        total.update(EmbeddingCounts.of(manifest).reasons or {})
+    return total
 
 
 def of_shard(run: Run, shard: int) -> pa.Table | None:
@@ -143,14 +177,15 @@ def count_reasons(reasons: pa.ChunkedArray) -> Counter[str]:
 
 
 def total_faults(run: Run) -> int:
-    """Return how many faults the run has, as the manifests of the plan and of the finished post shards state it.
+    """Return how many faults the run has, as the manifests of what is finished state it.
 
     Raises:
         UsageError: There is no finished plan.
     """
     planned = plan.counts(run)
     shards = (posts.counts(run, shard) for shard in range(planned.shards))
-    return planned.faults + sum(counts.faults for counts in shards if counts is not None)
+    found = planned.faults + sum(counts.faults for counts in shards if counts is not None)
+    return found + count_encoders_reasons(run).total()
 
 
 def count_faults(run: Run) -> list[FaultCount]:

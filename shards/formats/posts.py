@@ -52,7 +52,12 @@ SCHEMA = pa.schema(
         _field("aspect_ratio", pa.float64(), "width / height"),
         _field("accessibility_caption", pa.string(), "description of the picture for screen readers"),
         _field("images", pa.list_(pa.string()), "picture names in the mapping's order; the nth is KEY.n.jpg", False),
-        _field("missing_images", pa.list_(pa.string()), "pictures the mapping lists that could not be had", False),
+        _field(
+            "missing_images",
+            pa.list_(pa.string()),
+            "listed pictures that could not be had, or were not asked for",
+            False,
+        ),
     ]
 )
 

@@ -18,11 +18,16 @@ class Reason(StrEnum):
     FIELD_TOO_LARGE = "field_too_large"
     NO_IMAGE = "no_image"
     IMAGE_MISSING = "image_missing"
+    IMAGE_EMPTY = "image_empty"
+    IMAGE_UNREADABLE = "image_unreadable"
+    IMAGE_TOO_LARGE = "image_too_large"
+    IMAGE_DAMAGED = "image_damaged"
     DUPLICATE_MAPPING_ROW = "duplicate_mapping_row"
     CONFLICTING_MAPPING_ROW = "conflicting_mapping_row"
     MALFORMED_MAPPING_ROW = "malformed_mapping_row"
     MALFORMED_INFLUENCER_ROW = "malformed_influencer_row"
     DUPLICATE_INFLUENCER_ROW = "duplicate_influencer_row"
+    INFLUENCER_MISSING = "influencer_missing"
     UNMAPPED_METADATA = "unmapped_metadata"
     UNMAPPED_IMAGE = "unmapped_image"
 
@@ -65,6 +70,9 @@ COPY_FAULTS = frozenset(
 )
 """What is true of the bytes at hand, which do not fit what the directory says of them: another copy may have others."""
 
+PICTURE_FAULTS = (Reason.IMAGE_EMPTY, Reason.IMAGE_UNREADABLE, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_DAMAGED)
+"""What an encoder finds when it decodes the pictures of a post shard: ingest copies them as they are."""
+
 MEANING: dict[Reason, str] = {
     Reason.METADATA_MISSING: "the mapping lists the post, the metadata archive has no such entry",
     Reason.METADATA_UNREADABLE: "the metadata entry is empty, not JSON, or not a post",
@@ -72,11 +80,16 @@ MEANING: dict[Reason, str] = {
     Reason.FIELD_TOO_LARGE: "a text or a list is longer than any post's; texts and lists are cut, a name is left out",
     Reason.NO_IMAGE: "none of the post's pictures could be had",
     Reason.IMAGE_MISSING: "the mapping lists the picture, the picture archive has no such entry",
+    Reason.IMAGE_EMPTY: "the picture has no bytes; no encoder can use it",
+    Reason.IMAGE_UNREADABLE: "the picture is no JPEG, PNG or WebP, whatever its name; no encoder can use it",
+    Reason.IMAGE_TOO_LARGE: "the picture states more pixels than are decoded; no encoder can use it",
+    Reason.IMAGE_DAMAGED: "the picture is cut short or its data are wrong; no encoder can use it",
     Reason.DUPLICATE_MAPPING_ROW: "the mapping has this row more than once; the first counts",
     Reason.CONFLICTING_MAPPING_ROW: "the mapping lists this post again with other pictures; the first row counts",
     Reason.MALFORMED_MAPPING_ROW: "the row is not user, metadata name and pictures; a post that it names is lost",
     Reason.MALFORMED_INFLUENCER_ROW: "the row of influencers.txt is not name, category and three numbers",
     Reason.DUPLICATE_INFLUENCER_ROW: "influencers.txt has this account more than once; the first row counts",
+    Reason.INFLUENCER_MISSING: "influencers.txt lacks this account of the mapping: category and followers are null",
     Reason.UNMAPPED_METADATA: "the archive has this metadata entry, the mapping does not list it",
     Reason.UNMAPPED_IMAGE: "the archive has this picture, the mapping does not list it",
     Reason.NAME_HOSTILE: "the name could lead out of a folder, has a control byte, or is too long",
@@ -84,7 +97,7 @@ MEANING: dict[Reason, str] = {
     Reason.NAME_MISMATCH: "directory and local header give different names",
     Reason.DUPLICATE_NAME: "a later entry of the directory has this name; the last one wins",
     Reason.METHOD_MISMATCH: "directory and local header give different compression methods",
-    Reason.METHOD_UNSUPPORTED: "compressed with something other than stored, deflate, deflate64 or Zstandard",
+    Reason.METHOD_UNSUPPORTED: "compressed by a method that is not read, which is named",
     Reason.FLAGS_MISMATCH: "directory and local header disagree on whether the entry is encrypted",
     Reason.ENCRYPTED: "the entry is encrypted",
     Reason.SIZE_MISMATCH: "directory and local header give different sizes, or a stored entry's two sizes differ",

@@ -33,6 +33,7 @@ class Options:
         max_entry: Largest entry that is taken, bytes.
         raw: Whether post shards keep the original metadata bytes.
         level: How much contradiction in an archive is borne.
+        pictureless: Whether posts are kept of which no picture is there.
         chosen: What is taken of the dataset.
     """
 
@@ -40,6 +41,7 @@ class Options:
     max_entry: int = MAX_ENTRY
     raw: bool = True
     level: Level = Level.DEFAULT
+    pictureless: bool = False
     chosen: Chosen = ALL
 
     def words(self) -> dict[str, str]:
@@ -50,14 +52,18 @@ class Options:
             "max_entry": f"--max-entry {self.max_entry / (1 << 20):g}",
             "raw": "--raw" if self.raw else "--no-raw",
             "level": levels[self.level],
+            "pictureless": "--pictureless" if self.pictureless else "--no-pictureless",
             "chosen": self.chosen.words(),
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return the options as ``run.json`` has them; a run of everything states no selection."""
-        stated = {**asdict(self), "level": self.level.value}
-        del stated["chosen"]
-        return stated if self.chosen == ALL else {**stated, "chosen": self.chosen.to_json()}
+        """Return the options as ``run.json`` has them."""
+        stated = {**asdict(self), "level": self.level.value, "chosen": self.chosen.to_json()}
+        if not self.pictureless:  # as in runs that were made before there was a choice
+            del stated["pictureless"]
+        if self.chosen == ALL:  # likewise
+            del stated["chosen"]
+        return stated
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Options:
@@ -67,12 +73,13 @@ class Options:
             KeyError, TypeError, ValueError: One is missing, of another type, or not known.
         """
         shard_bytes, max_entry, raw = value["shard_bytes"], value["max_entry"], value["raw"]
-        if type(shard_bytes) is not int or type(max_entry) is not int or type(raw) is not bool:
+        pictureless = value.get("pictureless", False)
+        if [*map(type, (shard_bytes, max_entry, raw, pictureless))] != [int, int, bool, bool]:
             raise TypeError("an option of another type")
-        if value.keys() - {"chosen"} != {"shard_bytes", "max_entry", "raw", "level"}:
+        if value.keys() - {"pictureless", "chosen"} != {"shard_bytes", "max_entry", "raw", "level"}:
             raise ValueError("an option that is not known")
         chosen = Chosen.from_json(value["chosen"]) if "chosen" in value else ALL
-        return cls(shard_bytes, max_entry, raw, Level(value["level"]), chosen)
+        return cls(shard_bytes, max_entry, raw, Level(value["level"]), pictureless, chosen)
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,7 @@ class TypedOptions:
     max_entry: int | None = None
     raw: bool | None = None
     level: Level | None = None
+    pictureless: bool | None = None
     chosen: TypedChosen = field(default_factory=TypedChosen)
 
     def over(self, known: Options) -> Options:

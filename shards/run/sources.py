@@ -33,6 +33,13 @@ class PinnedArchive:
         return cls(parts, str(value["end_sha256"]))
 
 
+NO_ARCHIVE = PinnedArchive((), "")
+"""What pins pictures that were not asked for."""
+
+NONE = "none"
+"""The location of pictures that are not asked for."""
+
+
 @dataclass(frozen=True)
 class PinnedText:
     """A text file as it was then, as it lies: its length, and the SHA-256 (hexadecimal) of all of it.
@@ -89,13 +96,18 @@ class Sources:
 class Locations:
     """Where each source was last seen: a path or an address. Not pinned, for a dataset may move.
 
-    An address may hold what gives the right to read, as long as it is not written down.
+    An address may hold what gives the right to read, as long as it is not written down. ``images`` may be NONE.
     """
 
     metadata: str
     images: str
     mapping: str
     influencers: str
+
+    @property
+    def text_only(self) -> bool:
+        """Whether no pictures were asked for."""
+        return self.images == NONE
 
     def to_json(self) -> dict[str, Any]:
         """Return the places as ``run.json`` has them: without what is secret in an address."""
@@ -166,4 +178,6 @@ def _of_archives(old: PinnedArchive, new: PinnedArchive, level: Level) -> str:
 
 def _parts(archive: PinnedArchive) -> str:
     names = [name for name, _ in archive.parts]
+    if not names:
+        return "none"
     return names[0] if len(names) == 1 else f"{len(names)} parts, {names[0]} to {names[-1]}"

@@ -6,14 +6,15 @@ Each check takes the name and the manifest of a unit whose files have the hashes
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 
-from postmill.shards.formats import embeddings, models, posts
+from postmill.shards.formats import embeddings, faults, models, posts
 from postmill.shards.formats.counts import EmbeddingCounts, ModelCounts, encoder_of, settings_of
+from postmill.shards.formats.embeddings import EmbeddingShard
 from postmill.shards.formats.encoders import ENCODER_FILE, Encoder, read_encoder
 from postmill.shards.formats.units import number_of
 from postmill.shards.run import parquet, sealed
@@ -36,7 +37,8 @@ def embedding_shard(run: Run, folder: Path, name: str, manifest: Manifest) -> It
     per_image = encoder.preprocessing.get("per_image") is True
     files = [f"{name}.parquet", *([f"{name}.npy"] if encoder.dimensions else [])]
     pictures = [f"images/{shard:06d}{suffix}" for suffix in (".npy", ".parquet")] if per_image else []
-    lacking = list(unstated(folder, name, manifest, [*files, *pictures]))
+    found = [faults.shard_file(shard)] if counts.reasons else []
+    lacking = list(unstated(folder, name, manifest, [*files, *pictures, *found]))
     yield from lacking
     if lacking:
         return
@@ -50,6 +52,8 @@ def embedding_shard(run: Run, folder: Path, name: str, manifest: Manifest) -> It
         yield folder / f"{name}.parquet", f"{len(keys)} rows, {present} of them present: the manifest says otherwise"
     if pc.is_null(rows.reasons).to_pylist() != rows.present.tolist():
         yield folder / f"{name}.parquet", "some rows are neither present nor have a reason, or both"
+    if counts.reasons:
+        yield from _faults(folder / found[0], rows, counts.reasons)
     if per_image:
         yield from _pictures(run, encoder, folder, shard, counts)
     if rows.vectors is None:
@@ -60,6 +64,20 @@ def embedding_shard(run: Run, folder: Path, name: str, manifest: Manifest) -> It
         yield folder / f"{name}.npy", "a row that is not present is not zero"
     elif not np.isfinite(rows.vectors).all():
         yield folder / f"{name}.npy", "a number in it is not finite"
+
+
+def _faults(path: Path, rows: EmbeddingShard, stated: Mapping[str, int]) -> Iterator[Difference]:
+    """Yield how the faults of an embedding shard are not as many as the manifest and the rows of the posts say."""
+    table = parquet.read(path)
+    if not table.schema.equals(faults.SCHEMA):
+        yield path, "its columns are not those of this version"
+        return
+    if dict(faults.count_reasons(table["reason"])) != dict(stated):
+        yield path, f"{len(table)} faults, the manifest says {dict(stated)}"
+    if "images_left_out" in rows.scalars.column_names:
+        left_out = pc.sum(rows.scalars["images_left_out"]).as_py()
+        if left_out != len(table):
+            yield path, f"{len(table)} faults, where the posts' rows have {left_out} pictures that were left out"
 
 
 def _pictures(run: Run, encoder: Encoder, folder: Path, shard: int, counts: EmbeddingCounts) -> Iterator[Difference]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from postmill.shards.formats import models, plan
 from postmill.shards.formats.choices import Stage
 from postmill.shards.formats.counts import PlanCounts, ShardCounts
+from postmill.shards.formats.faults import count_encoders_reasons
 from postmill.shards.run import manifests, regular
 from postmill.shards.run.folder import Run
 from postmill.shards.run.temporary import TEMPORARY
@@ -126,7 +127,7 @@ def _read(run: Run, now: float) -> Status:
         waiting=sum(shard.waiting for shard in counts),
         not_chosen=planned.not_chosen + sum(shard.not_chosen for shard in counts),
         without_time=sum(shard.without_time for shard in counts),
-        faults=_faults(planned, counts),
+        faults=_faults(run, planned, counts),
         failed=tuple(_failed(run, record) for record in records if record.failed),
     )
 
@@ -198,8 +199,8 @@ def _train(run: Run, records: Sequence[TaskRecord]) -> StageStatus:
     return StageStatus("train", None, done, running, failed, 0, size, None, None)
 
 
-def _faults(planned: PlanCounts, shards: Sequence[ShardCounts]) -> dict[str, int]:
-    total: Counter[str] = Counter(planned.reasons)
+def _faults(run: Run, planned: PlanCounts, shards: Sequence[ShardCounts]) -> dict[str, int]:
+    total = Counter(planned.reasons) + count_encoders_reasons(run)
     for shard in shards:
         if shard.faults:
             total.update(shard.reasons)

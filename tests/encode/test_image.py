@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -146,3 +148,38 @@ def test_threads_do_not_change_a_bit(
     one, many = (rows(lite, run, workers=workers).vectors for workers in (1, 3))
     assert one is not None and many is not None
     np.testing.assert_array_equal(one, many)
+
+
+@pytest.mark.parametrize("size", [(4000, 40), (37, 3001)])
+def test_the_middle_of_a_thin_picture_is_that_of_the_whole(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    longer = int(224 * max(size) / min(size))
+    shape = (longer, 224) if size[0] > size[1] else (224, longer)
+    whole = np.asarray(image.resize(shape, Image.Resampling.BICUBIC))
+    top, left = (shape[1] - 224) // 2, (shape[0] - 224) // 2
+    expected = whole[top : top + 224, left : left + 224].transpose(2, 0, 1).astype(int)
+    for prepare in (clip.exact_prepare(224, 224), clip.fast_prepare(224, 224)):
+        assert np.abs(prepare(image).astype(int) - expected).max() <= 1
+
+
+THIN = """
+import resource, sys
+import transformers
+from PIL import Image
+from postmill.encode.device import Compute
+from postmill.encode.encoders import clip
+from postmill.shards.runtime.devices import Device
+other = transformers.CLIPImageProcessorPil(resample=Image.Resampling.BILINEAR)
+prepares = [clip.exact_prepare(224, 224), clip.fast_prepare(224, 224), clip.preparation(other, Compute(Device.CPU, 1))]
+before = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (before + (1 << 30), before + (1 << 30)))
+for prepare in prepares:
+    for size in ((20_000, 1), (1, 65_000)):
+        assert prepare(Image.new("RGB", size, (9, 99, 200))).shape == (3, 224, 224), size
+"""
+
+
+def test_a_picture_of_one_pixels_width_takes_no_gigabytes() -> None:
+    done = subprocess.run([sys.executable, "-c", THIN], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -57,7 +57,8 @@ def test_nulls_are_zero_with_a_flag(make_record: Callable[..., dict[str, Any]]) 
     flags = {name for name in metadata.FEATURES if name.endswith("_missing")}
     assert ones == flags | {"category_unknown"}
     assert all(value in (0, 1) for value in values.values())
-    assert features(make_record("k", caption=" \n"))["caption_missing"] == 1
+    for caption in (" \n", "\u2800", "\u200b\ufffd"):
+        assert features(make_record("k", caption=caption))["caption_missing"] == 1
     assert features(make_record("k", category="fashion 0.5"))["category_unknown"] == 1
 
 

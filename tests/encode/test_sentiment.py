@@ -47,7 +47,7 @@ def test_equals_the_pipeline_with_truncation(distilbert_folder: Path) -> None:
 
 
 def test_columns_of_the_paper(make_posts: Callable[..., Run], distilbert_folder: Path) -> None:
-    run = make_posts(caption=["lovely", None, None, " "], comments=["awful", "awful", None, ""])
+    run = make_posts(caption=["lovely", None, None, "\u2800"], comments=["awful", "awful", None, ""])
     override = {"sentiment": str(distilbert_folder)}
     (summary,) = encode_run(run, encoders=["sentiment"], model_overrides=override, device="cpu").encoders
     shard = embeddings.read(run, summary.encoder, 0)

@@ -102,8 +102,8 @@ def test_stage_loads_the_folder_and_stores_the_same_vectors(make_posts: Callable
 
 
 def test_texts_of_each_encoder_and_what_is_absent(make_posts: Callable[..., Run]) -> None:
-    caption = ["bread", None, "", " \n\t\u00a0", "bread", "bread"]
-    comments = ["yum\nyes", "yum\nyes", None, None, None, " "]
+    caption = ["bread", None, "", " \n\t\u00a0\u2800\ufeff", "bread", "bread"]
+    comments = ["yum\nyes", "yum\nyes", None, None, "\u200b", " "]
     run = make_posts(caption=caption, comments=comments)
     both = encode_run(run, encoders=["text", "text-with-comments"], models="light", device="cpu").encoders
     alone, together = (embeddings.read(run, summary.encoder, 0) for summary in both)

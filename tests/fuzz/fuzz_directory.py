@@ -47,7 +47,7 @@ _FIELDS = {  # offset and width of each field that has a meaning, by signature
     b"PK\x06\x07": [(4, 4), (8, 8), (16, 4)],
     b"PK\x07\x08": [(4, 4), (8, 4), (12, 4)],
 }
-_METHODS = (0, 8, 9, 93, 12, 0xFFFF)
+_METHODS = (0, 8, 9, 12, 14, 93, 95, 98, 0xFFFF)
 
 
 def peak() -> int:
@@ -141,6 +141,8 @@ def write_seeds(corpus: Path) -> None:
             "7z-slices": "7z a -tzip -bso0 -v900b ../7z-slices/a.zip .",
             "7z-deflate64": "7z a -tzip -bso0 -mm=Deflate64 ../7z-deflate64/a.zip .",
             "7z-bzip2": "7z a -tzip -bso0 -mm=BZip2 ../7z-bzip2/a.zip info",
+            "7z-lzma": "7z a -tzip -bso0 -mm=LZMA ../7z-lzma/a.zip info",
+            "7z-xz": "7z a -tzip -bso0 -mm=XZ ../7z-xz/a.zip info",
         }
         for name, command in commands.items():
             (root / name).mkdir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import shutil
 import struct
 import zlib
@@ -33,7 +35,30 @@ def pack(method: int, plain: bytes) -> bytes:
     if method == 9:
         deflater = inflate64.Deflater()
         return bytes(deflater.deflate(plain) + deflater.flush())
+    if method == 12:
+        return bz2.compress(plain)
+    if method == 14:
+        return lzma_head() + lzma.compress(plain, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, **_SMALL}])
+    if method == 95:
+        return lzma.compress(plain, filters=[{"id": lzma.FILTER_LZMA2, **_SMALL}])
     return zstandard.ZstdCompressor().compress(plain) if method == 93 else plain
+
+
+_SMALL = {"dict_size": 1 << 20}
+
+
+def lzma_head(dictionary: int = _SMALL["dict_size"], parameters: int = 0x5D) -> bytes:
+    """What stands before LZMA data in a zip; the parameters are lc 3, lp 0, pb 2."""
+    return struct.pack("<BBHBI", 9, 20, 5, parameters, dictionary)
+
+
+def lzma_without_end(plain: bytes) -> bytes:
+    """LZMA data without an end marker, as encoders write them that know the size: a chunk of LZMA2 is that."""
+    chunk = lzma.compress(plain, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2, **_SMALL}])
+    control, size, packed, parameters = struct.unpack_from(">BHHB", chunk)
+    assert control >= 0xE0 and ((control & 0x1F) << 16) + size + 1 == len(plain)
+    assert len(chunk) == 6 + packed + 1 + 1  # the only one
+    return lzma_head(parameters=parameters) + chunk[6:-1]
 
 
 def patched(content: bytes, position: int, form: str, *values: Any) -> bytes:

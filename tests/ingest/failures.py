@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from postmill.ingest.zipformat.entry_names import ENDS_OPEN
 from postmill.shards.formats.reasons import Reason
 from tests.ingest.appnote import END, LOCAL, RECORD, Member, local, write_zip
 from tests.ingest.archives import patched
@@ -146,11 +147,14 @@ ENTRIES = [
         for why, name in (
             ("empty", ""),
             ("the path component '..'", "../../etc/evil.jpg"),
-            ("the path component '.'", "./a//b/./c.jpg"),
+            ("the path component '..'", "..\\..\\evil.jpg"),
+            ("the path component '.'", "./a/b/./c.jpg"),
+            ("the path component ''", "./a//b/./c.jpg"),
             ("the path component ''", "a//b.jpg"),
             ("an absolute path", "/etc/evil.jpg"),
             ("a drive letter", "C:\\evil.jpg"),
-            ("a backslash", "\\\\host\\share\\evil.jpg"),
+            ("an absolute path", "\\\\host\\share\\evil.jpg"),
+            (ENDS_OPEN, "evil\\"),
             ("the control character U+0000", "ok.jpg\0.exe"),
             ("the control character U+000A", "a\nb.jpg"),
             ("the control character U+0001", "a=b\x01.jpg"),
@@ -171,7 +175,7 @@ ENTRIES = [
     _mismatch("crc_mismatch", "crc_mismatch: directory 0x1ad5be0d, local header 0x00000001", crc32=1),
     Failure("size_mismatch: stored 9 bytes in 1", two(size=9), (b"1", Reason.SIZE_MISMATCH)),
     Failure("encrypted: flags 0x0001", two(flags=1), (b"1", Reason.ENCRYPTED)),
-    Failure("method_unsupported: method 12", two(method=12), (b"1", Reason.METHOD_UNSUPPORTED)),
+    Failure("method_unsupported: method 98, ppmd", two(method=98), (b"1", Reason.METHOD_UNSUPPORTED)),
     Failure(
         "descriptor_mismatch: directory crc 0x83dcefb7, sizes 1 and 1; after the data 504b0708b7efdc830700000001000000",
         other_descriptor,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,91 +16,16 @@ import pytest
 from postmill.ingest.pack.stages import awaited, ingest
 from postmill.ingest.plan.make import make_plan
 from postmill.ingest.source.layout import discover
+from postmill.ingest.zipformat import stretches
+from postmill.ingest.zipformat.signatures import LOCAL_HEADER
 from postmill.shards.formats import faults, plan
-from postmill.shards.formats.counts import PlanCounts
-from postmill.shards.run import folder as runs
 from postmill.shards.run.chosen import Accounts, Chosen
-from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Options
-from postmill.shards.state import status as statuses
+from postmill.shards.run.sources import NONE
 from postmill.shards.state import verify
-from postmill.train.report.describe import summarise
-from tests.commands import paste, postmill, refused
-from tests.datasets import info, write_dataset
+from tests.ingest.chosen import SHARD, Known, keys, made, same_as_everything, seconds, told
 from tests.ingest.pack.packing import members
-
-OF_ACCOUNT = {"ann": "food", "bo.b": "pet", "cy": "fashion", "dee": "fasion", "eve": "fashion 0.5"}
-SHARD = 30_000
-
-
-@dataclass(frozen=True)
-class Post:
-    """What is known of a mapped post."""
-
-    account: str
-    taken_at: int | None
-    usable: bool
-
-
-@dataclass(frozen=True)
-class Known:
-    """A dataset, what is known of its posts, and the run of everything."""
-
-    folder: Path
-    posts: dict[str, Post]
-    run: Run
-
-
-@pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Known:
-    """Ninety posts of five accounts, a fifth carousels, on parts of 64 kB; some are lost, some rows are there twice."""
-    noise = random.Random(5)
-    root = tmp_path_factory.mktemp("chosen")
-    infos, pictures, rows, posts = {}, {}, [], {}
-    for n in range(90):
-        account = list(OF_ACCOUNT)[n % 5]
-        images = [f"{n}_{i}.jpg" for i in range(3 if n % 5 == noise.randrange(5) else 1)]
-        time = None if n % 30 == 7 else 1_514_764_800 + n * 86_400 // 2  # two a day from 2018 on
-        rows.append((account, str(n), images))
-        if n % 11 != 4:
-            infos[f"{account}-{n}.info"] = info(str(n), taken_at_timestamp=time)
-        pictures |= {f"{account}-{image}": noise.randbytes(noise.randrange(3_000, 9_000)) for image in images}
-        posts[str(n)] = Post(account, time, n % 11 != 4)
-    infos["ann-none.info"] = info("unmapped")
-    pictures["bo.b-none.jpg"] = b"unmapped"
-    scattered = [dict(noise.sample(list(files.items()), len(files))) for files in (infos, pictures)]
-    influencers = [f"{account}\t{category}\t1000\t10\t5" for account, category in OF_ACCOUNT.items()]
-    write_dataset(root / "data", *scattered, [*rows, rows[2], rows[8]], influencers, ["-s", "64k"])
-    return Known(root / "data", posts, made(root / "data", root / "everything", Chosen())[0])
-
-
-def made(root: Path, folder: Path, chosen: Chosen, accounts: list[str] | None = None) -> tuple[Run, PlanCounts]:
-    """Plan and ingest, and see that all is as it should be."""
-    run, counts = make_plan(discover(str(root)), folder, Options(SHARD, chosen=chosen), accounts=accounts)
-    list(ingest(run))
-    assert list(verify.verify(run)) == []
-    return run, counts
-
-
-def told(run: Run) -> tuple[int, int, str | None]:
-    """What status and report say of posts that are not chosen, of those without a time, and of the selection."""
-    status, data = statuses.read(run), summarise(run)
-    assert data.adds_up
-    assert (status.not_chosen, status.without_time) == (data.not_chosen, data.without_time)
-    return data.not_chosen, data.without_time, data.selection
-
-
-def keys(run: Run) -> set[str]:
-    return {name.partition(".")[0] for name in members(run)}
-
-
-def same_as_everything(known: Known, run: Run, wanted: set[str]) -> None:
-    whole = members(known.run)
-    assert members(run) == {name: data for name, data in whole.items() if name.partition(".")[0] in wanted}
-
-
-def seconds(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+from tests.web import serving
 
 
 def test_a_list_of_accounts_takes_their_posts_and_nothing_is_said_of_others(known: Known, tmp_path: Path) -> None:
@@ -134,10 +58,7 @@ def test_a_list_and_a_category_take_what_is_in_both(known: Known, tmp_path: Path
     same_as_everything(known, run, {k for k, post in known.posts.items() if post.account == "cy" and post.usable})
 
 
-@pytest.mark.parametrize("raw", [True, False])
-def test_a_span_of_time_is_half_open_and_leaves_out_posts_without_a_time(
-    known: Known, tmp_path: Path, raw: bool
-) -> None:
+def test_a_span_of_time_is_half_open_and_leaves_out_posts_without_a_time(known: Known, tmp_path: Path) -> None:
     after, before = date(2018, 1, 6), date(2018, 1, 20)
     run, counts = made(known.folder, tmp_path / "run", Chosen(after=after, before=before))
     usable = {key: post for key, post in known.posts.items() if post.usable}
@@ -214,73 +135,36 @@ def test_parts_on_which_nothing_chosen_lies_are_not_waited_for(known: Known, tmp
     assert awaited(run) == []
 
 
-def test_a_run_knows_its_selection_and_its_list_of_accounts(known: Known, tmp_path: Path) -> None:
-    run, accounts = tmp_path / "run", tmp_path / "accounts.txt"
-    accounts.write_bytes("\ufeff# mine\r\n\r\n@cy\r\n bo.b  # both\r\ncy\r\n".encode())
-    words = ("--shard-size", "1", "--category", "fasion", "--category", "pet", "--sample", "9")
-    assert postmill("plan", known.folder, run, "--accounts", accounts, *words) == 0
-    first = runs.open_run(run)
-    assert first.options.chosen == Chosen(Accounts.of(["bo.b", "cy"]), ("fashion", "pet"), sample=9)
-    stated = [row.copy() for row in plan.accounts(first).to_pylist()]
-    accounts.unlink()
-    assert postmill("plan", run) == 0
-    assert runs.open_run(run) == first
-    assert postmill("plan", run, "--shard-size", "2") == 0
-    assert plan.accounts(runs.open_run(run)).to_pylist() == stated
-    assert postmill("plan", run, "--everything") == 0
-    assert runs.open_run(run).options.chosen == Chosen()
-    assert not (run / "plan" / plan.ACCOUNTS_FILE).exists()
-
-
-def test_a_list_that_only_a_lost_plan_had_is_asked_for(known: Known, tmp_path: Path) -> None:
-    run, accounts = tmp_path / "run", tmp_path / "accounts.txt"
-    accounts.write_text("cy\n")
-    postmill("plan", known.folder, run, "--accounts", accounts)
-    for path in (run / "plan").iterdir():
-        path.unlink()
-    error = refused("plan", run)
-    assert "list of accounts" in error.cause
-    assert paste(error, {"FILE": accounts}) == 0
-    assert plan.counts(runs.open_run(run)).planned_posts
-
-
-def test_a_run_that_was_worked_on_keeps_its_selection(known: Known, tmp_path: Path) -> None:
-    run = made(known.folder, tmp_path / "run", Chosen(categories=("pet",)))[0]
-    error = refused("plan", run.folder, "--after", "2018-01-03")
-    assert "planned with --category pet, and now it is --category pet --after 2018-01-03" in error.cause
-    error = refused("plan", run.folder, "--everything")
-    assert "planned with --category pet, and now it is --everything" in error.cause
-    assert paste(error, {"SOURCE": known.folder, "NEW_RUN": tmp_path / "new"}) == 0
-
-
-@pytest.mark.parametrize(
-    ("words", "cause"),
-    [
-        (("--category", "pets"), "'pets' is none of the categories"),
-        (("--after", "yesterday"), "'yesterday' is no day"),
-        (("--after", "2018-02-01", "--before", "2018-02-01"), "no day is on or after"),
-        (("--seed", "3"), "needs a sample"),
-        (("--accounts", "absent.txt"), "cannot be read"),
-        (("--accounts", "empty.txt"), "names no account"),
-        (("--accounts", "table.txt"), "line 2 is no name of an account: 'cy fashion'"),
-        (("--accounts", "others.txt"), "chooses 0 of 90 mapped posts"),
-    ],
-)
-def test_what_chooses_nothing_is_refused(
-    known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], cause: str
+def test_over_a_network_what_is_chosen_comes_ahead_in_ranges_of_its_own(
+    known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name, text in (("empty.txt", "# none\n\n"), ("table.txt", "ann\ncy fashion\n"), ("others.txt", "nobody\n")):
-        Path(name).write_text(text)
-    assert cause in refused("plan", known.folder, "run", *words).cause
-    assert not Path("run").exists()
+    monkeypatch.setattr(stretches, "REMOTE_GAP", 1_000)
+    asked: list[str] = []
+    with serving(known.folder, happens=lambda request: asked.append(request.headers.get("Range", ""))) as address:
+        chosen = Chosen(sample=6, seed=1)
+        run, _ = make_plan(discover(f"http://{address}"), tmp_path / "run", Options(SHARD, chosen=chosen))
+        asked.clear()
+        list(ingest(run))
+    assert list(verify.verify(run)) == []
+    same_as_everything(known, run, keys(run))
+    assert len(keys(run)) == 6
+    entries = {(row["archive"], row["offset"]): row for row in pq.read_table(run.plan / "entries.parquet").to_pylist()}
+    wanted = sum(LOCAL_HEADER.size + len(row["name"]) + row["compressed_size"] for row in entries.values())
+    ranges = [tuple(map(int, text.removeprefix("bytes=").split("-"))) for text in asked if text]
+    assert wanted <= sum(last + 1 - first for first, last in ranges) <= wanted + 1_100 * len(entries)
 
 
-def test_a_run_of_everything_states_no_selection(known: Known) -> None:
-    assert "chosen" not in known.run.options.to_json()
-    stated = json.loads((known.run.plan / "plan.json").read_bytes())
-    assert "not_chosen" not in stated["counts"]
-    assert told(known.run) == (0, 0, None)
+def test_of_a_dataset_without_pictures_a_part_is_chosen_too(known: Known, tmp_path: Path) -> None:
+    locations = replace(discover(str(known.folder)), images=NONE)
+    whole, _ = make_plan(locations, tmp_path / "whole", Options(SHARD))
+    run, counts = make_plan(locations, tmp_path / "run", Options(SHARD, chosen=Chosen(categories=("pet",), sample=5)))
+    for made_run in (whole, run):
+        list(ingest(made_run))
+        assert list(verify.verify(made_run)) == []
+    assert counts.planned_posts == 5
+    of_whole = members(whole)
+    assert members(run) == {name: data for name, data in of_whole.items() if name.partition(".")[0] in keys(run)}
+    assert {known.posts[key].account for key in keys(run)} == {"bo.b"}
 
 
 def test_a_post_of_another_time_in_a_shard_is_found(

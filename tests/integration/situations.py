@@ -226,7 +226,7 @@ ELSEWHERE = {
     "ingest/pack/post.py:pack_post": "verify, whose remedies are all done here",
     "ingest/pack/second_look.py:look_again": "another machine, whose memory holds what is put there",
     "ingest/pack/stages.py:_do_piece": "verify, among words",
-    "ingest/plan/accounts.py:listed_in_plan": "tests/ingest/test_chosen.py: the file has to be given",
+    "ingest/plan/accounts.py:listed_in_plan": "tests/ingest/test_chosen_options.py: the file has to be given",
     "ingest/plan/make.py:_refuse_other_work": "a new run folder: tests/shards/test_pinned.py",
     "jobs/settings.py:load": "needs a scheduler: tests/jobs",
     "shards/formats/offsets.py:read_index": "read by verify alone, whose remedies are all done here",

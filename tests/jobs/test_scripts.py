@@ -126,7 +126,8 @@ def test_training_is_followed_by_the_report_and_not_where_it_failed(node: Node) 
 
 
 # What a signal does is told by a postmill that takes a moment to put its work away, as the real one does.
-SLOW = """trap 'sleep 0.2; echo "$1" put away >> "$LOG/done"; exit 75' {signal}
+# A signal that comes before the script knows its child reaches it as SIGTERM.
+SLOW = """trap 'sleep 0.2; echo "$1" put away >> "$LOG/done"; exit 75' {signal} TERM
 touch "$LOG/begun"; for n in {{1..600}}; do sleep 0.1; done"""
 
 

@@ -57,7 +57,7 @@ def test_the_document_lists_exactly_the_other_fields_of_the_code(run: Run) -> No
 
 
 def test_the_document_lists_exactly_the_reasons_of_the_code() -> None:
-    told = {row[0].strip("`"): row[1] for row in rows_after("Faults", "has more than N faults")}
+    told = {row[0].strip("`"): row[1] for row in rows_after("Faults", "makes a command exit with 3")}
     assert told == {reason.value: meaning for reason, meaning in reasons.MEANING.items()}
     assert set(told) == {reason.value for reason in reasons.Reason}
     absences = section("embeddings/ENCODER.MODEL/").split("Reasons of a row", 1)[1]

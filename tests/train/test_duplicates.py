@@ -95,6 +95,7 @@ def test_nobody_with_a_picture_gives_no_pair(pictures: Callable[[npt.NDArray[np.
         (("ann", ["1.jpg"], "same words here"), ("bob", ["1.jpg"], "same words here"), False),
         (("ann", ["1.jpg"], ""), ("ann", ["2.jpg"], "  "), False),
         (("ann", ["1.jpg"], None), ("ann", ["2.jpg"], None), False),
+        (("ann", ["1.jpg"], "\u2800"), ("ann", ["2.jpg"], "\u2800"), False),
         (("ann", ["1.jpg"], "\uff33ale"), ("ann", ["2.jpg"], "sale"), True),
         (("ann", ["1.jpg"], "1.jpg"), ("ann", ["2.jpg"], "2.jpg"), False),
     ],

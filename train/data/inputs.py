@@ -40,6 +40,11 @@ def _if_encoded(run: Run, of: Finished, name: str, feature_set: FeatureSet, mode
         return error.cause
 
 
+def shown_in(run: Run, modalities: Sequence[ModalityName]) -> tuple[ModalityName, ...]:
+    """Return those of a model's modalities that ``run`` has: no pictures where none were asked for."""
+    return tuple(name for name in modalities if not (run.locations.text_only and name is ModalityName.IMAGE))
+
+
 class Inputs:
     """The modalities of a dataset, each opened when the first model asks for it.
 

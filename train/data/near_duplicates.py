@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from postmill.shards.formats.blank import is_blank
 from postmill.train.data.arrays import Ids, Mask, Rows
 from postmill.train.data.hashing import hash64
 from postmill.train.data.modality import Modality
@@ -39,7 +40,7 @@ def tokens(account: str, pictures: Iterable[str], caption: str | None) -> list[i
     accounts share none.
     """
     of_post = [hash64("picture", account, picture) for picture in pictures]
-    text = normalise_caption(caption) if caption else ""
+    text = "" if caption is None or is_blank(caption) else normalise_caption(caption)
     if text:
         of_post.append(hash64("caption", account, text))
     return of_post

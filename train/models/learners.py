@@ -93,4 +93,4 @@ def load(rung: Rung) -> Learner:
 
 def shown_to(rung: Rung, modalities: Mapping[str, Modality]) -> dict[str, Modality]:
     """Return those of the modalities that a model is shown."""
-    return {name: modalities[name] for name in rung.modalities}
+    return {name: modalities[name] for name in rung.modalities if name in modalities}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from postmill.shards.formats import faults, plan, posts
+from postmill.shards.formats import embeddings, faults, plan, posts
+from postmill.shards.formats.blank import VISIBLE
+from postmill.shards.formats.encoders import encoders_of
+from postmill.shards.formats.reasons import PICTURE_FAULTS
 from postmill.shards.run.chosen import ALL
 from postmill.shards.run.folder import Run
 from postmill.train.data import target
@@ -19,6 +22,7 @@ from postmill.train.data.arrays import Floats
 HISTOGRAM_BINS = 24
 _COLUMNS = ("influencer", "category", "likes", "comment_count", "taken_at", "caption", "images", "missing_images")
 NO_CATEGORY = "not known"
+_OF_PICTURES = {"images_encoded", "images_left_out"}  # scalars of every encoder that decodes pictures
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,9 @@ class DataSummary:
         faults: Faults by reason, lost posts included.
         accounts: Number of account names.
         account_posts: How many posts accounts have.
-        images, missing_images: Pictures in the shards, and pictures the mapping lists that could not be had.
+        text_only: Whether no pictures were asked for.
+        images, missing_images: Pictures in the shards, and pictures the mapping lists that are not in them.
+        unusable_images: Pictures in the shards that no encoder can use; None where none has looked at all shards.
         without_image, without_caption: Posts.
         left_out: Posts without a target, by reason.
         categories: Those with the most posts first.
@@ -78,8 +84,10 @@ class DataSummary:
     faults: Mapping[str, int]
     accounts: int
     account_posts: Quartiles
+    text_only: bool
     images: int
     missing_images: int
+    unusable_images: int | None
     without_image: int
     without_caption: int
     left_out: Mapping[str, int]
@@ -127,9 +135,7 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         images += _sum(pc.list_value_length(table["images"]))
         missing += _sum(pc.list_value_length(table["missing_images"]))
         without_image += _sum(pc.equal(pc.list_value_length(table["images"]), 0))
-        without_caption += _sum(
-            pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(pc.fill_null(table["caption"], ""))), 0)
-        )
+        without_caption += _sum(pc.invert(pc.match_substring_regex(pc.fill_null(table["caption"], ""), VISIBLE)))
         engagement = target.engagement(table["likes"], table["comment_count"], comment_weight)
         left_out.update(engagement.left_out)
         values.append(engagement.values[~np.isnan(engagement.values)])
@@ -153,8 +159,10 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         faults=by_reason,
         accounts=len(per_account),
         account_posts=_quartiles(per_account),
+        text_only=run.locations.text_only,
         images=images,
         missing_images=missing,
+        unusable_images=_unusable(run, done, by_reason),
         without_image=without_image,
         without_caption=without_caption,
         left_out=dict(sorted(left_out.items())),
@@ -175,6 +183,13 @@ def _most_first(item: tuple[str, int]) -> tuple[int, str]:
 
 def _sum(column: pa.ChunkedArray) -> int:
     return int(pc.sum(column).as_py() or 0)
+
+
+def _unusable(run: Run, done: Sequence[int], faults_by_reason: Mapping[str, int]) -> int | None:
+    decoding = [encoder for encoder in encoders_of(run) if {*encoder.scalars} >= _OF_PICTURES]
+    if not any(all(embeddings.is_done(run, encoder, shard) for shard in done) for encoder in decoding):
+        return None
+    return sum(faults_by_reason.get(reason, 0) for reason in PICTURE_FAULTS)
 
 
 def _faults(run: Run, shards: int) -> tuple[dict[str, int], dict[str, int], int]:

@@ -12,6 +12,7 @@ from postmill.train.report.describe import DataSummary
 from postmill.train.report.html import Cell, Table, number_columns, text_columns
 
 MANY_CATEGORIES = 15
+_NOT_SEEN = "not looked at"
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,13 @@ def _categories(data: DataSummary) -> Table:
 
 
 def _lacks(data: DataSummary) -> Table:
-    rows: list[list[Cell]] = [
-        ["pictures that the mapping lists and could not be had", data.missing_images],
-        ["posts without any picture", data.without_image],
-        ["posts without a caption", data.without_caption],
-    ]
+    asked_for = "were not asked for" if data.text_only else "could not be had"
+    rows: list[list[Cell]] = [[f"pictures that the mapping lists and that {asked_for}", data.missing_images]]
+    if not data.text_only:
+        unusable = _NOT_SEEN if data.unusable_images is None else data.unusable_images
+        rows.append(["pictures that no encoder can use", unusable])
+    rows.append(["posts without any picture", data.without_image])
+    rows.append(["posts without a caption", data.without_caption])
     rows += [[f"posts without a target: {_words(reason)}", count] for reason, count in data.left_out.items()]
     if data.times_out_of_range:
         rows.append(["posts with a time of publication out of range, taken as not known", data.times_out_of_range])

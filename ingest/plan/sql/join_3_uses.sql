@@ -15,11 +15,15 @@ CREATE TABLE pictures AS
     FROM listed l LEFT JOIN (
         FROM entries ANTI JOIN copies USING (archive, position) WHERE archive = 'images'
     ) e ON base(e.name) = picture_entry(l.influencer, l.picture);
-INSERT INTO faults BY NAME
-    SELECT 'unmapped_entry' AS rank, 'unmapped_metadata' AS reason, false AS post_lost, archive, base(name) AS entry
+-- What no row lists. What macOS keeps beside each file is none of it, and is told once (select_companions.sql).
+CREATE TABLE unmapped AS
+    SELECT 'unmapped_metadata' AS reason, archive, name
     FROM entries e ANTI JOIN copies USING (archive, position) ANTI JOIN metadata USING (position)
-    WHERE e.archive = 'metadata' AND e.fault IS NULL;
-INSERT INTO faults BY NAME
-    SELECT 'unmapped_entry' AS rank, 'unmapped_image' AS reason, false AS post_lost, archive, base(name) AS entry
+    WHERE e.archive = 'metadata' AND e.fault IS NULL
+    UNION ALL
+    SELECT 'unmapped_image', archive, name
     FROM entries e ANTI JOIN copies USING (archive, position) ANTI JOIN pictures USING (position)
     WHERE e.archive = 'images' AND e.fault IS NULL;
+INSERT INTO faults BY NAME
+    SELECT 'unmapped_entry' AS rank, reason, false AS post_lost, archive, base(name) AS entry
+    FROM unmapped WHERE NOT companion(name);

@@ -4,7 +4,8 @@
 CREATE TABLE kept_posts AS FROM posts SEMI JOIN chosen USING (line);
 DROP TABLE posts;
 ALTER TABLE kept_posts RENAME TO posts;
-DELETE FROM faults WHERE rank <> 'malformed_row' AND rank <> 'repeated_row';
+DELETE FROM faults WHERE rank NOT IN ('malformed_row', 'repeated_row', 'missing_account');
+DELETE FROM faults WHERE rank = 'missing_account' AND influencer NOT IN (SELECT influencer FROM posts);
 DELETE FROM faults WHERE rank = 'repeated_row' AND (influencer, post_id) NOT IN (SELECT (influencer, post_id) FROM posts);
 CREATE TABLE kept AS
     WITH names AS (
@@ -35,4 +36,5 @@ DROP TABLE chosen;
 DROP TABLE IF EXISTS copies;
 DROP TABLE IF EXISTS metadata;
 DROP TABLE IF EXISTS pictures;
+DROP TABLE IF EXISTS unmapped;
 DROP TABLE IF EXISTS outcomes;

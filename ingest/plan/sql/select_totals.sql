@@ -8,6 +8,6 @@ SELECT *, planned_posts + planned_images AS uses FROM (
            (SELECT count(*) FROM outcomes WHERE lost IS NOT NULL) AS lost,
            (SELECT posts FROM mapped) - (SELECT count(*) FROM posts) AS not_chosen,
            (SELECT count(*) FROM faults) AS faults,
-           (SELECT count(*) FROM spanning) AS spanning_posts,
+           (SELECT count(*) FROM spanning WHERE last_end > 0) AS spanning_posts,
            (SELECT coalesce(sum(bytes), 0) FROM spanning) AS spool_bytes
 );

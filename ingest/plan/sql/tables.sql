@@ -12,6 +12,7 @@ CREATE TYPE fault_rank AS ENUM (
     'faulty_entry',   -- an entry with a fault that no lost post and no lost picture tells of
     'repeated_name',  -- the entries of an archive whose name a later one has
     'unmapped_entry', -- an entry that no row of the mapping lists
+    'missing_account', -- an account of mapped posts that influencers.txt does not have
     'malformed_row'   -- a row of a text file that could not be read
 );
 
@@ -36,6 +37,9 @@ CREATE TABLE faults (
 
 -- Entries are known by their file name, in whatever folder they are.
 CREATE MACRO base(name) AS parse_filename(name, false, 'forward_slash');
+-- What macOS keeps of a file beside it: the Finder in a folder of its own, others, such as zip on a disk of another system,
+-- in its own folder. No account begins with a dot.
+CREATE MACRO companion(name) AS starts_with(name, '__MACOSX/') OR starts_with(base(name), '._');
 -- How entries are named, as metadata_entry() and picture_entry() of ingest/source/layout.py have it.
 CREATE MACRO metadata_entry(influencer, post_id) AS influencer || '-' || post_id || '.info';
 CREATE MACRO picture_entry(influencer, picture) AS influencer || '-' || picture;

@@ -61,7 +61,11 @@ def digests_of(source: Path | list[Path], kind: str, least_parts: int) -> dict[s
         pytest.param("zip -q -r - . | split -b 100000 - $OUT/a.zip.", "bytes", 20, marks=needs_zip),
         pytest.param("zip -q -r - . | split -b 100000 -d - $OUT/a.z", "bytes", 20, marks=needs_zip),
         pytest.param("7z a -tzip -bso0 -v64k $OUT/a.zip .", "bytes", 20, marks=needs_7z),
-        pytest.param("7z a -tzip -bso0 -mm=Deflate64 $OUT/a.zip .", "single", 1, marks=needs_7z),
+        *(
+            pytest.param(f"7z a -tzip -bso0 -mm={method} $OUT/a.zip .", "single", 1, marks=needs_7z)
+            for method in ("Deflate64", "BZip2", "LZMA", "LZMA:eos=on", "XZ")
+        ),
+        pytest.param("zip -q -r -Z bzip2 -s 64k $OUT/a.zip .", "disks", 10, marks=needs_zip),
     ],
 )
 def test_what_a_tool_writes(

@@ -198,7 +198,11 @@ def tree(tmp_path: Path) -> dict[str, bytes]:
         pytest.param("zip -q -r -fd b.zip d && split -b 40000 -d -a 3 b.zip a.zip.", marks=needs_zip),
         pytest.param("zip -q -r -0 -fd b.zip d && split -b 40000 -d -a 3 b.zip a.zip.", marks=needs_zip),
         pytest.param("7z a -tzip -v64k a.zip d", marks=needs_7z),
-        pytest.param("7z a -tzip -mm=Deflate64 -v64k a.zip d", marks=needs_7z),
+        *(
+            pytest.param(f"7z a -tzip -mm={method} -v64k a.zip d", marks=needs_7z)
+            for method in ("Deflate64", "BZip2", "LZMA", "XZ")
+        ),
+        pytest.param("zip -q -r -Z bzip2 -s 64k a.zip d", marks=needs_zip),
         pytest.param("zip -q -r - d | split -b 40000 -d -a 3 - a.zip.", marks=needs_zip),
         pytest.param("zip -q -r -0 - d | split -b 40000 -d -a 3 - a.zip.", marks=needs_zip),
         pytest.param("zip -q -r -fz - d | split -b 40000 -d -a 3 - a.zip.", marks=needs_zip),

@@ -147,7 +147,7 @@ def test_what_is_no_zip_has_no_entries(tmp_path: Path) -> None:
 def test_encrypted_and_foreign_entries_are_named(tmp_path: Path) -> None:
     content = bytearray(local(Member("a", b"secret", 0)) + local(Member("b", b"other", 0)) + local(Member("c", b"", 0)))
     content[6] |= 1
-    content[content.index(b"PK\x03\x04", 4) + 8] = 12
+    content[content.index(b"PK\x03\x04", 4) + 8] = 98
     (tmp_path / "a.zip").write_bytes(content)
     saved = rescue(tmp_path / "a.zip")
     assert saved.faults == {"a": Reason.ENCRYPTED, "b": Reason.METHOD_UNSUPPORTED}

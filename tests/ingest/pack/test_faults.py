@@ -15,6 +15,7 @@ from postmill.ingest.source.layout import discover
 from postmill.shards.formats import faults, plan, posts
 from postmill.shards.run.options import Level, Options
 from postmill.shards.runtime.errors import DamagedSource, PostmillError, UsageError
+from tests.commands import postmill
 from tests.ingest.pack.packing import Dataset, Info, fault_rows, members, run_all, spoil
 
 
@@ -124,6 +125,7 @@ def test_rows_repeated_in_conflict_and_keys_that_would_clash(
     assert [row[:2] for row in fault_rows(run)] == [
         ("conflicting_mapping_row", False),
         ("duplicate_mapping_row", False),
+        ("influencer_missing", False),  # bob
         ("unmapped_image", False),
     ]
     accounts = {record["influencer"]: (record["category"], record["followers"]) for record in records}
@@ -251,3 +253,23 @@ def test_a_mapping_that_leaves_most_entries_out_is_taken_for_cut_short(
     with caplog.at_level("INFO", "postmill"):
         make_plan(discover(str(root)), tmp_path / "run", Options(level=Level.SALVAGE))
     assert "4 of 5 metadata entries are in no row of the mapping" in caplog.text
+
+
+def test_an_account_that_influencers_lacks_is_one_fault(
+    make_dataset: Dataset, make_info: Info, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = {f"{account}-{n}.jpg": bytes([n]) * 500 for account in ("ann", "bob", "eve") for n in (1, 2)}
+    infos = {name.replace(".jpg", ".info"): make_info(name) for name in pictures}
+    rows = [(account, str(n), [f"{n}.jpg"]) for n in (1, 2) for account in ("ann", "bob", "eve")]
+    root = make_dataset(infos, pictures, rows)  # which lists ann alone
+    run = run_all(root, tmp_path / "run")
+    table = faults.count_faults(run)
+    assert [(row.reason, row.faults, row.lost) for row in table] == [("influencer_missing", 2, 0)]
+    ((_, plans),) = faults.tables(run, plan.counts(run).shards)
+    assert [(row["influencer"], row["line"], row["detail"]) for row in plans.to_pylist()] == [
+        ("bob", 3, "2 mapped posts"),
+        ("eve", 4, "2 mapped posts"),
+    ]
+    assert postmill("plan", root, tmp_path / "again") == 0
+    assert "influencers.txt lacks 2 accounts" in capsys.readouterr().out
+    assert postmill("ingest", tmp_path / "again") == postmill("verify", tmp_path / "again") == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from postmill.ingest.remote import patience
 from postmill.ingest.sample.write import write_sample
 from postmill.shards.formats import plan
 from postmill.shards.run import folder as runs
@@ -97,15 +98,18 @@ def test_a_first_call_that_fails_binds_nobody(
     assert plan.counts(runs.open_run(run)).planned_posts > 0
 
 
-def test_a_server_that_refuses_at_first_binds_nobody(data: Path, tmp_path: Path) -> None:
+def test_a_server_that_refuses_too_long_binds_nobody(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, refusals = tmp_path / "run", iter([429] * 3)
+    monkeypatch.setattr(patience, "LIMIT_S", 0)
 
     def busy(path: str, query: str, authorization: str) -> int:
         return next(refusals, 200) if path.endswith(".zip") else 200
 
     with serving(data, busy) as host:
         words = ["plan", data, run, "--images", f"http://{host}/{IMAGES}/posts_image.zip"]
-        refused(*words)
+        assert "429" in refused(*words).cause
         assert not run.exists()
         for _ in refusals:  # the hour is over
             pass

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from postmill.ingest.source.field_checks import FieldFault
-from postmill.ingest.source.post_fields import NotAPost, parse_info
+from postmill.ingest.source.post_fields import parse_info
+from postmill.ingest.source.post_json import NotAPost
 from postmill.shards.formats import bounds
 from postmill.shards.formats.reasons import Reason
 

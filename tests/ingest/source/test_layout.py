@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,43 @@ def test_another_layout_is_one_more_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert discover(str(other)).mapping == str(other / "pairs.tsv.gz")
     known = lay(tmp_path / "known", *INSTAGRAM_INFLUENCERS.names().values())
     assert discover(str(known)).mapping == str(known / "JSON-Image_files_mapping.txt")
+
+
+def test_links_to_what_was_not_fetched_are_told_from_what_is_not_there(tmp_path: Path) -> None:
+    root = lay(tmp_path, *INSTAGRAM_INFLUENCERS.names().values())
+    for name in INSTAGRAM_INFLUENCERS.names().values():
+        (root / name).unlink()
+        (root / name).symlink_to(".git/annex/objects/MD5E-s1--0")
+    with pytest.raises(UsageError, match="has no --metadata") as caught:
+        discover(str(root))
+    assert "Post_metadata/posts_info.zip is a link to a file that is not here" in (caught.value.hint or "")
+
+
+def test_a_dataset_within_a_zip_is_to_be_unpacked_first(tmp_path: Path) -> None:
+    root = lay(tmp_path, "Instagram influencer dataset-20240101T000000Z-001.zip")
+    with pytest.raises(UsageError) as caught:
+        discover(str(root))
+    assert "20240101T000000Z-001.zip is how it was downloaded, unpack" in (caught.value.hint or "")
+
+
+def test_what_lies_beside_parts_is_not_taken_for_one(tmp_path: Path) -> None:
+    root = lay(tmp_path, *INSTAGRAM_INFLUENCERS.names().values())
+    (root / "Post_images" / "posts_image.zip").unlink()
+    lay(
+        root,
+        *(f"Post_images/posts_image.zip.part-{letters}" for letters in ("aa", "ab")),
+        "Post_images/posts_image.zip.sha256",
+    )
+    assert discover(str(root)).images.endswith("posts_image.zip.part-ab")
+
+
+def test_parts_of_names_that_no_layout_has_are_to_be_named_by_a_pattern(tmp_path: Path) -> None:
+    root = lay(tmp_path, *INSTAGRAM_INFLUENCERS.names().values())
+    (root / "Post_images" / "posts_image.zip").unlink()
+    lay(root, *(f"Post_images/posts_image_{ending}" for ending in ("aa", "ab", "ac")))
+    with pytest.raises(UsageError, match="has no --images") as caught:
+        discover(str(root))
+    hint = caught.value.hint or ""
+    assert "posts_image_aa to posts_image_ac" in hint
+    _, _, pattern = hint.partition("quotes: --images ")
+    assert discover(str(root), images=shlex.split(pattern)[0]).images == f"{root}/Post_images/posts_image*"

@@ -76,11 +76,10 @@ def test_line_ends_and_compressions(mapping: Path, newline: str, compress: Any, 
     ("row", "detail"),
     [
         ("", "account"),
-        ("ann", "three tab-separated"),
+        ("ann", "as many fields"),
         ("\t1.info\t['1.jpg']", "account"),
         ("../ann\t1.info\t['1.jpg']", "account"),
         ("a\x07b\t1.info\t['1.jpg']", "account"),
-        ("a\rb\t1.info\t['1.jpg']", "account"),
         ("ann\t1.txt\t['1.jpg']", "second field"),
         ("ann\t.info\t['1.jpg']", "second field"),
     ],
@@ -98,8 +97,8 @@ def test_a_row_that_names_no_post_is_a_fault_with_its_line_and_the_others_stand(
 @pytest.mark.parametrize(
     ("row", "detail"),
     [
-        ("bob\t2.info", "three tab-separated"),
-        ("bob\t2.info\t['1.jpg']\tmore", "three tab-separated"),
+        ("bob\t2.info", "as many fields"),
+        ("bob\t2.info\t['1.jpg']\tmore", "as many fields"),
         ("bob\t2.info\t['1.jpg'", "third field"),
         ("bob\t2.info\t[1.jpg]", "third field"),
         ("bob\t2.info\t['1.jpg' '2.jpg']", "third field"),
@@ -193,7 +192,7 @@ def test_a_file_with_a_hole_is_refused(mapping: Path, after: str) -> None:
 
 def test_a_hole_longer_than_a_line_may_be_is_told(mapping: Path) -> None:
     mapping.write_text(HEADER + ONE + "\0" * (2 << 20))
-    with pytest.raises(PostmillError, match="holds zeros where text must be"):
+    with pytest.raises(PostmillError, match="holds zeros where rows must be, at line 3"):
         read(mapping)
 
 
@@ -234,11 +233,12 @@ def test_rows_come_back_whatever_the_block(
     ("content", "cause"),
     [
         (b"", "is empty"),
-        (ONE.encode(), "no header line"),
+        (b"\0" * (3 << 20), "holds zeros where text must be"),
+        (b"x" * (3 << 20), "no line end in its first MiB"),
         (b"header\n" + b"nonsense\n" * 500, "not a mapping file"),
         (b"header\n" + b"nonsense\n", "not a mapping file"),
         (HEADER.encode(), "not a mapping file"),
-        (b"header\n" + b"x" * (3 << 20), "line of over 1 MiB"),
+        (b"header\n" + b"x" * (3 << 20), "ends in the middle of a row"),
         (gzip.compress(HEADER.encode() * 999)[:-20], "cannot be read"),
         (zstandard.compress(HEADER.encode() + ONE.encode() * 99999)[:-20], "cannot be read"),
     ],

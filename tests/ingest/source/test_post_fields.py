@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmill.ingest.source.influencers import Influencer
-from postmill.ingest.source.post_fields import NotAPost, complete_record, parse_info
+from postmill.ingest.source.post_fields import complete_record, parse_info
+from postmill.ingest.source.post_json import NotAPost
 from postmill.shards.formats import posts
 
 POST: dict[str, Any] = {
@@ -67,12 +68,24 @@ def test_every_field_is_where_the_dataset_has_it() -> None:
     }
 
 
-@pytest.mark.parametrize("wrappers", [("shortcode_media", "graphql"), ("shortcode_media",), ("node",)])
-def test_wrappers_are_taken_off(wrappers: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "wrappers",
+    [
+        *(("shortcode_media", "graphql"), ("shortcode_media",), ("node",), ("shortcode_media", "data")),
+        *(("xdt_shortcode_media", "data"), ("shortcode_media", "graphql", "data"), ("node", "node")),
+    ],
+)
+@pytest.mark.parametrize("beside", [{}, {"status": "ok", "shortcode": "x"}])
+def test_wrappers_are_taken_off(wrappers: tuple[str, ...], beside: dict[str, str]) -> None:
     value: dict[str, Any] = POST
     for wrapper in wrappers:
-        value = {wrapper: value}
+        value = {wrapper: value, **beside}
     assert parse_info(json.dumps(value).encode())[0] == parse()
+    assert parse_info(json.dumps([value]).encode())[0] == parse()
+
+
+def test_what_is_named_like_a_wrapper_within_a_post_is_none() -> None:
+    assert parse(data={"x": 1}, node={"y": 2})["caption"] == parse()["caption"]
 
 
 def test_the_hash_depends_on_content_alone() -> None:
@@ -135,16 +148,44 @@ def test_a_byte_order_mark_is_passed_over() -> None:
     assert parse_info(codecs.BOM_UTF8 + json.dumps(POST).encode())[0] == parse()
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_other_encodings_of_unicode_are_read(encoding: str) -> None:
+    assert parse_info(json.dumps(POST, ensure_ascii=False).encode(encoding))[0] == parse()
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (b'"location": NaN', b'"location": null'),
+        (b'"location": [-Infinity, 1e999]', b'"location": [null, null]'),
+        (b'"location": 123456789012345678901234567890', b'"location": 1.2345678901234568e29'),
+        (b'"location": "a\tb\x01"', b'"location": "a\\tb\\u0001"'),
+    ],
+)
+def test_what_python_or_a_careless_writer_left_in_the_json_costs_no_post(written: bytes, read: bytes) -> None:
+    post = json.dumps(POST).encode()[:-1]
+    assert parse_info(post + b", " + written + b"}")[0] == parse_info(post + b", " + read + b"}")[0]
+
+
+def test_a_file_filled_up_with_zeros_is_read() -> None:
+    assert parse_info(json.dumps(POST).encode() + bytes(16))[0] == parse()
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
         (b"", "empty"),
         (b"{", "not JSON"),
         (b"<html>login</html>", "not JSON"),
-        (b"\xff\xfe{\x00}\x00", "not JSON"),
+        (b"\xff\xfe{\x00}\x00", "none of the fields"),
+        (b"\xff\xfe{\x00x\x00", "not JSON"),
+        (json.dumps(POST).encode() * 2, "not JSON"),
+        (json.dumps(POST).encode().replace(b"Fresh", b"caf\xe9"), "not JSON"),
         (b"[" * 100_000, "not JSON"),
-        (b'{"shortcode": NaN}', "not JSON"),
+        (b'{"shortcode": nan}', "not JSON"),
         (b"[]", "a list"),
+        (b"[{}, {}]", "a list"),
+        (b'{"graphql": {"shortcode_media": null}}', "none of the fields"),
         (b"null", "null"),
         (b"3", "a number"),
         (b'"x"', "a string"),

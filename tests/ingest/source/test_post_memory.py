@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from postmill.ingest.source.post_fields import NotAPost, parse_info
+from postmill.ingest.source.post_fields import parse_info
+from postmill.ingest.source.post_json import NotAPost
 
 SIZE = 16 << 20  # of each file, bytes
 TIMES = 24  # of them orjson asks for 16 to write a text, and uses two

@@ -1,16 +1,18 @@
-"""What the tests of the central directory share."""
+"""What the tests of the central directory and of parts share."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from postmill.ingest.zipformat.directory import Directory, read_directory
 from postmill.ingest.zipformat.directory_records import SCHEMA, batches
+from postmill.ingest.zipformat.parts import find_parts
 from postmill.ingest.zipformat.space import AddressSpace
 
 OpenSpace = Callable[..., AddressSpace]
@@ -37,3 +39,13 @@ def rows(space: AddressSpace, directory: Directory | None = None, **options: Any
 
 def names(space: AddressSpace) -> list[str]:
     return [row["name"] for row in rows(space)]
+
+
+def make(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        (folder / name).write_bytes(b"x" * (number + 1))
+
+
+def names_of(source: object) -> list[str]:
+    return [part.name for part in find_parts(source)]  # type: ignore[arg-type]

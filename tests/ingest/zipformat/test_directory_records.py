@@ -111,7 +111,7 @@ def edited(content: bytes, **fields: int) -> bytes:
         (dict(packed=1000, size=1000), Reason.TRUNCATED),
         (dict(packed=0xFFFFFFFF, size=0xFFFFFFFF), Reason.TRUNCATED),
         (dict(flags=1), Reason.ENCRYPTED),
-        (dict(method=14), Reason.METHOD_UNSUPPORTED),
+        (dict(method=98), Reason.METHOD_UNSUPPORTED),
         (dict(size=3), Reason.SIZE_MISMATCH),
     ],
 )

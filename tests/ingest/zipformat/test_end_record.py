@@ -10,6 +10,7 @@ import pytest
 from postmill.ingest.zipformat.directory import read_directory
 from postmill.ingest.zipformat.parts import find_parts
 from postmill.ingest.zipformat.space import AddressSpace
+from postmill.shards.formats.reasons import Reason
 from postmill.shards.runtime.errors import DamagedSource, PostmillError
 from tests.ingest.appnote import END, END64, LOCATOR
 from tests.ingest.archives import needs_zip
@@ -114,3 +115,58 @@ def test_a_zip_inside_a_zip_whose_end_is_lost_is_not_taken_for_it(tmp_path: Path
     with AddressSpace(find_parts(cut)) as space, pytest.raises(PostmillError, match="zip within the archive") as caught:
         read_directory(space)
     assert isinstance(caught.value, DamagedSource) and caught.value.hint
+
+
+@pytest.mark.parametrize("length", [70_000, 3 << 20])
+def test_zeros_of_any_length_behind_an_archive_are_left_out(open_space: OpenSpace, length: int) -> None:
+    space = open_space(zipped("a", "b") + bytes(length))
+    directory = read_directory(space)
+    assert directory.warnings == [f"{length} bytes behind the archive are left out"]
+    assert names(space) == ["a", "b"]
+    with pytest.raises(DamagedSource, match="no end of central directory"):
+        read_directory(open_space(zipped("a", "b") + bytes(length - 1) + b"?"))
+    with pytest.raises(DamagedSource, match="no end of central directory"):
+        read_directory(open_space(bytes(length)))
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+def test_what_stood_in_front_and_is_gone_shifts_every_offset_back(open_space: OpenSpace, slices: int) -> None:
+    whole = zipped("a", "b", "c")
+    start = len(whole) - 22 - int.from_bytes(whole[-10:-6], "little")
+    content = bytearray(whole)
+    for position in [index for index in range(start, len(whole)) if whole.startswith(b"PK\1\2", index)]:
+        offset = int.from_bytes(whole[position + 42 : position + 46], "little")
+        content[position + 42 : position + 46] = (offset + 60).to_bytes(4, "little")
+    content[-6:-2] = (start + 60).to_bytes(4, "little")
+    step = -(-len(content) // slices)
+    space = open_space(*(bytes(content[step * number : step * (number + 1)]) for number in range(slices)))
+    directory = read_directory(space)
+    assert directory.shift == -60
+    assert "60 bytes that stood in front of the archive are gone" in directory.warnings[0]
+    assert [space.read(row["offset"], 4) for row in rows(space, directory)] == [b"PK\3\4"] * 3
+    with pytest.raises(PostmillError, match="60 bytes that stood in front"):
+        read_directory(space, strict=True)
+
+
+def test_an_entry_before_what_is_there_is_out_of_range(open_space: OpenSpace) -> None:
+    whole = zipped("a", "b")
+    content = bytearray(whole)
+    first = whole.index(b"PK\1\2")
+    second = whole.index(b"PK\1\2", first + 1)
+    content[first + 42 : first + 46] = (60).to_bytes(4, "little")
+    content[second + 42 : second + 46] = (7).to_bytes(4, "little")
+    content[-6:-2] = (first + 60).to_bytes(4, "little")
+    listed = rows(open_space(bytes(content)))
+    assert [row["fault"] for row in listed] == [None, Reason.OFFSET_OUT_OF_RANGE]
+
+
+def test_one_file_of_a_writer_that_counts_disks_from_1(open_space: OpenSpace) -> None:
+    whole = zipped("a", "b")
+    content = bytearray(whole)
+    for position in [index for index in range(len(whole)) if whole.startswith(b"PK\1\2", index)]:
+        content[position + 34] = 1
+    content[-18] = content[-16] = 1
+    space = open_space(bytes(content))
+    directory = read_directory(space)
+    assert directory.warnings == ["it is counted as the last of 2 parts, and all entries are in it"]
+    assert [space.read(row["offset"], 4) for row in rows(space, directory)] == [b"PK\3\4"] * 2

@@ -10,12 +10,13 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postmill.ingest.archive.reader import Archive
-from postmill.ingest.zipformat.entry_names import decode, hostile, suspicious, written_on_unix
+from postmill.ingest.zipformat.entry_names import decode, hostile, mend_all, suspicious, written_on_unix
 from postmill.ingest.zipformat.signatures import FLAG_UTF8
 from postmill.shards.formats.reasons import Reason
 from tests.ingest.archives import needs_zip
@@ -53,7 +54,6 @@ def test_harmless(name: str) -> None:
         ("..", "'..'"),
         ("a/../b", "'..'"),
         ("a/..", "'..'"),
-        ("./a", "'.'"),
         ("a/./b", "'.'"),
         ("a//b", "''"),
         ("a//", "''"),
@@ -62,9 +62,7 @@ def test_harmless(name: str) -> None:
         ("//host/share", "absolute"),
         ("C:a", "drive"),
         ("c:/a", "drive"),
-        ("C:\\a", "drive"),
-        ("\\\\host\\a", "backslash"),
-        ("a\\..\\b", "backslash"),
+        ("C:/a/b", "drive"),
         ("a\0b", "U+0000"),
         ("a\nb", "U+000A"),
         ("a\x7fb", "U+007F"),
@@ -83,6 +81,53 @@ def test_hostile(name: str, why: str) -> None:
     assert shown.isascii()
     assert all(character.isprintable() for character in shown)
     assert len(shown) < 250
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        (b"./info/a.info", "info/a.info"),
+        (b"././a", "a"),
+        (b"./", "./"),
+        (b"info\\a.info", "info/a.info"),
+        (b".\\info\\a.info", "info/a.info"),
+        (b"info\\", "info/"),
+        (b"info/b\\a.info", "info/b/a.info"),
+        (b".hidden/a", ".hidden/a"),
+    ],
+)
+def test_separators_and_beginnings_that_lead_nowhere_are_mended(raw: bytes, name: str) -> None:
+    assert decode(raw, FLAG_UTF8, b"") == (name, None, None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"..\\a", "'..'"),
+        (b"a\\..\\b", "'..'"),
+        (b"./../a", "'..'"),
+        (b".\\..\\a", "'..'"),
+        (b".//etc/passwd", "absolute"),
+        (b"\\etc\\passwd", "absolute"),
+        (b"\\\\host\\a", "absolute"),
+        (b"C:\\a", "drive"),
+        (b"./C:/a", "drive"),
+        (b".\\C:a", "drive"),
+        (b"a\\\\b", "''"),
+        (b".", "'.'"),
+        (b"a\\.\\b", "'.'"),
+        (b"a\\b\n", "U+000A"),
+    ],
+)
+def test_what_is_mended_is_judged_as_any_name(raw: bytes, why: str) -> None:
+    shown, reason, detail = decode(raw, FLAG_UTF8, b"")
+    assert reason is Reason.NAME_HOSTILE
+    assert why in (detail or "")
+    assert all(character.isprintable() for character in shown)
+
+
+def test_a_unicode_path_is_mended_as_any_name() -> None:
+    assert decode(b"a.jpg", 0, unicode_path(b"a.jpg", b".\\b\\a.jpg")) == ("b/a.jpg", None, None)
 
 
 def test_bit_11_means_utf8_and_its_absence_cp437() -> None:
@@ -111,6 +156,27 @@ def test_the_host_that_wrote_an_archive_decides(tmp_path: Path, host: int, raw: 
     (tmp_path / "a.zip").write_bytes(content)
     with Archive.open(tmp_path / "a.zip", strict=True) as opened:
         assert [(entry.name, opened.read(entry)) for entry in opened.entries()] == [("é.bin", b"data")]
+
+
+@pytest.mark.parametrize("share", [1, 9])
+@pytest.mark.parametrize("salvage", [False, True])
+def test_folders_behind_backslashes(tmp_path: Path, share: int, salvage: bool) -> None:
+    """Whether all names need to be mended, or a few of them, and also where the directory is lost."""
+    names = ["info\\", "info\\a", ".\\info\\b", "./", "info\\held\\", *(f"c{n}" for n in range(3 * share))]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names:
+            info = zipfile.ZipInfo("x")
+            info.filename = name
+            archive.writestr(info, b"data" if name[-1] not in "\\/" or "held" in name else b"")
+    if salvage:
+        content = (tmp_path / "a.zip").read_bytes()
+        (tmp_path / "a.zip").write_bytes(content[:-30])
+    with Archive.open(tmp_path / "a.zip", salvage=salvage) as opened:
+        entries = list(opened.entries())
+    assert [entry.name for entry in entries[:5]] == ["info/", "info/a", "info/b", "./", "info/held/"]
+    assert [entry.is_dir for entry in entries[:5]] == [True, False, False, True, False]
+    assert [entry.fault for entry in entries[:5]] == [None, None, None, None, Reason.NAME_HOSTILE]
+    assert [entry.name for entry in entries[5:]] == names[5:]
 
 
 @needs_zip
@@ -158,6 +224,17 @@ def test_what_is_not_suspicious_needs_no_decoding(names: list[bytes]) -> None:
         if row not in rows:
             for flags in (0, FLAG_UTF8):
                 assert decode(name, flags, b"") == (name.decode("ascii"), None, None)
+
+
+@given(st.lists(st.one_of(st.binary(max_size=12), st.text("a./\\:\xe9\0C", max_size=8).map(str.encode)), max_size=30))
+@example([b".\\a", b"./a", b"\\..\\a", b"./\\a", b"a\\", b"./"])
+def test_names_mended_by_the_thousand_are_those_mended_one_by_one(names: list[bytes]) -> None:
+    mended = mend_all(pa.array(names, pa.binary())).to_pylist()
+    offsets = np.cumsum([0, *map(len, mended)]).astype(np.int32)
+    rows = suspicious(np.frombuffer(b"".join(mended), np.uint8), offsets).tolist()
+    for row, (name, mend) in enumerate(zip(names, mended, strict=True)):
+        if row not in rows:
+            assert decode(name, 0, b"") == (mend.decode("ascii"), None, None)
 
 
 def test_ordinary_names_are_not_suspicious() -> None:

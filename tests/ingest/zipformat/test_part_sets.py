@@ -75,6 +75,46 @@ def test_a_slice_cut_short_is_named(tmp_path: Path, split_set: SplitSet, cut: in
 
 
 @of_slices
+@pytest.mark.parametrize("named", [0, -1])
+def test_parts_under_names_that_show_no_order_are_pointed_to(tmp_path: Path, split_set: SplitSet, named: int) -> None:
+    parts = split_set.put(tmp_path / "set")
+    renamed = [part.rename(tmp_path / "set" / f"raw-{number:03d}.piece") for number, part in enumerate(parts)]
+    (tmp_path / "set" / f"{renamed[0].name}.md5").write_text("0")
+    (tmp_path / "set" / "unlike").write_text("0")
+    hint = refusal(renamed[named]).hint or ""
+    assert renamed[named].name not in hint
+    assert all(part.name in hint for part in renamed[1:5])
+    assert "unlike" not in hint
+    assert ("md5" in hint) == (named != 0)  # what is called after the part named is none
+    pattern = hint.partition("such as '")[2].partition("'")[0]
+    (tmp_path / "set" / f"{renamed[0].name}.md5").unlink()
+    with AddressSpace(find_parts(pattern)) as space:
+        assert read_directory(space, strict=True).kind == "bytes"
+
+
+@of_disks
+def test_parts_that_no_pattern_orders_are_to_be_renamed(tmp_path: Path, split_set: SplitSet) -> None:
+    last = split_set.put(tmp_path / "set")[-1]
+    hint = refusal(last.rename(f"{last}.zip")).hint or ""
+    assert "pk-basic.z01" in hint and "rename them to NAME.z01" in hint and "pattern" not in hint
+
+
+@of_disks
+def test_a_last_part_that_a_browser_renamed_is_pointed_to_from_the_others(tmp_path: Path, split_set: SplitSet) -> None:
+    parts = split_set.put(tmp_path / "set")
+    renamed = parts[-1].rename(tmp_path / "set" / "pk-basic (1).zip")
+    for named, others in ((parts[0], renamed), (renamed, parts[0])):
+        assert f"beside it lie {others.name}" in (refusal(named).hint or "")
+
+
+@of_disks
+def test_a_link_to_one_part_points_to_where_the_others_lie(tmp_path: Path, split_set: SplitSet) -> None:
+    parts = split_set.put(tmp_path / "set")
+    (tmp_path / "pictures.zip").symlink_to(parts[-1])
+    assert f"the other parts lie beside {parts[-1].resolve()}" in (refusal(tmp_path / "pictures.zip").hint or "")
+
+
+@of_slices
 def test_a_slice_twice(tmp_path: Path, split_set: SplitSet) -> None:
     parts = split_set.put(tmp_path / "set")
     space = AddressSpace(lay_out([(str(path), path.stat().st_size) for path in (parts[0], *parts)]))

@@ -10,20 +10,12 @@ import fsspec
 import pytest
 from fsspec.spec import AbstractFileSystem
 
+from postmill.ingest.remote import patience
+from postmill.ingest.remote.files import Forbidden, RequestError
+from postmill.ingest.zipformat import parts
 from postmill.ingest.zipformat.parts import find_parts
-from postmill.ingest.zipformat.space import PartError
 from postmill.shards.runtime.errors import PostmillError, UsageError
-
-
-def make(folder: Path, *names: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, name in enumerate(names):
-        (folder / name).write_bytes(b"x" * (number + 1))
-
-
-def names_of(source: object) -> list[str]:
-    return [part.name for part in find_parts(source)]  # type: ignore[arg-type]
-
+from tests.ingest.zipformat.directories import make, names_of
 
 SETS = [
     ["a.z01", "a.z02", "a.zip"],
@@ -35,6 +27,25 @@ SETS = [
     ["a.zip.000", "a.zip.001"],
     ["a.001", "a.002"],
     ["a.zip.aa", "a.zip.ab", "a.zip.ac"],
+    ["a.zip.a", "a.zip.b"],
+    ["a.zip.aaa", "a.zip.aab"],
+    ["a.zip.1", "a.zip.2"],
+    ["a.ZIP.001", "a.ZIP.002"],
+    ["a.zip.part-aa", "a.zip.part-ab"],
+    ["a.zip.partaa", "a.zip.partab"],
+    ["a.zip.parta", "a.zip.partb"],
+    ["a.zip.part.aa", "a.zip.part.ab"],
+    ["a.zip.part00", "a.zip.part01"],
+    ["a.zip.part1", "a.zip.part2"],
+    ["a.zip.part01of02", "a.zip.part02of02"],
+    ["a.zip_aa", "a.zip_ab"],
+    ["a.ZIP.aa", "a.ZIP.ab"],
+    ["a.zip.split-aa", "a.zip.split-ab"],
+    ["a.zip.chunk0", "a.zip.chunk1"],
+    ["a.zipaa", "a.zipab"],
+    ["a.zip-00", "a.zip-01"],
+    ["a.zip-1", "a.zip-2"],
+    ["a.partaa", "a.partab"],
     ["a.zip"],
     ["posts image (copy) '1'.z01", "posts image (copy) '1'.zip"],
     ["user.name.2019.z01", "user.name.2019.zip"],
@@ -174,17 +185,20 @@ def test_a_gap_before_the_part_that_a_url_names(tmp_path: Path) -> None:
         find_parts(f"memory://{tmp_path.name}/a.z04")
 
 
-@pytest.mark.parametrize("url", ["nosuchprotocol://host/a.zip", "http://host/a.zip"])
-def test_a_url_that_cannot_be_had_says_why(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(_: str, **options: Any) -> None:
+@pytest.mark.parametrize(
+    ("url", "next_step"),
+    [("nosuchprotocol://host/a.zip", "download the files"), ("http://host/a.zip", "pip install 'postmill[http]'")],
+)
+def test_a_url_that_cannot_be_had_says_why(url: str, next_step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(protocol: str) -> None:
         raise ImportError("needs a package that is not there")
 
     if url.startswith("http:"):
-        monkeypatch.setattr(fsspec.core, "url_to_fs", unreachable)
+        monkeypatch.setattr(fsspec, "get_filesystem_class", lacking)
     with pytest.raises(UsageError) as caught:
         find_parts(url)
-    assert caught.value.place == url
-    assert "install" in (caught.value.hint or "")
+    assert caught.value.cause.startswith(url.partition("host")[0])
+    assert next_step in (caught.value.hint or "")
 
 
 class Closed(AbstractFileSystem):  # type: ignore[misc]
@@ -206,21 +220,31 @@ class Closed(AbstractFileSystem):  # type: ignore[misc]
 fsspec.register_implementation("closed", Closed, clobber=True)
 
 
-def test_a_store_that_forbids_what_is_not_there() -> None:
+def test_a_store_that_forbids_what_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     assert names_of("closed://store/a.zip") == ["a.z01", "a.z02", "a.zip"]
-    with pytest.raises(UsageError, match="no such file") as caught:
+    assert "may not be read" in caplog.text and "taken as not there" in caplog.text
+    with pytest.raises(Forbidden, match="may not be read"):
         find_parts("closed://store/a.zipx")
-    assert "may read" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(("name", "why"), [("dead", "refused"), ("reset", "reset by peer")])
-def test_a_store_out_of_reach_is_not_an_empty_one(name: str, why: str) -> None:
-    with pytest.raises(PartError, match=f"cannot be reached: {why}"):
+def test_a_store_out_of_reach_is_not_an_empty_one(name: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience.time, "sleep", lambda _: None)
+    with pytest.raises(RequestError, match=f"cannot be reached: {why}"):
         find_parts(f"closed://store/{name}.zip")
 
 
+def test_a_server_that_has_everything_is_not_asked_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(parts.remote_files, "size", lambda url: asked.append(url) or 5)
+    with pytest.raises(UsageError, match="whatever name"):
+        find_parts("http://host/a.zip")
+    assert len(asked) < 1_100
+
+
 def test_a_file_of_unknown_size() -> None:
-    with pytest.raises(UsageError, match="how large"):
+    with pytest.raises(RequestError, match="how large"):
         find_parts("closed://store/unsized.zip")
 
 

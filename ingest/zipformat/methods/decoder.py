@@ -16,16 +16,26 @@ memory, and entries whose end only their own data tell (APPNOTE 6.3.10, 4.4.4, b
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import zstandard
 
 from postmill.ingest.zipformat.faults import EntryFault
-from postmill.ingest.zipformat.signatures import DEFLATE, DEFLATE64, STORED, ZSTANDARD
+from postmill.ingest.zipformat.methods.bzip2_lzma import Bzip2OrXz, Lzma, bzip2_stream, xz_stream
+from postmill.ingest.zipformat.signatures import (
+    BZIP2,
+    DEFLATE,
+    DEFLATE64,
+    LZMA,
+    STORED,
+    XZ,
+    ZSTANDARD,
+    method_name,
+)
 from postmill.shards.formats.reasons import Reason
 
-METHODS = (STORED, DEFLATE, DEFLATE64, ZSTANDARD)  # that can be decompressed
+METHODS = (STORED, DEFLATE, DEFLATE64, BZIP2, LZMA, ZSTANDARD, XZ)  # that can be decompressed
 
 MOST_PIECE = 32 << 20  # bytes that `feed` yields at a time
 _DEFLATE_OUTPUT = 1 << 20  # bytes at a time
@@ -42,11 +52,14 @@ class Decoder(Protocol):
             the last chunk ended with one.
         taken: Compressed bytes that were needed so far.
         slack: By how many bytes ``taken`` may be too high: deflate64 does not tell where in a step it ended.
+        endless: The data may end here without saying so: stored data, and LZMA without an end marker when it has become
+            as long as it was declared.
     """
 
     done: bool
     taken: int
     slack: int
+    endless: bool
 
     def feed(self, chunk: bytes | memoryview) -> Iterator[bytes]:
         """Yield what ``chunk`` becomes.
@@ -56,21 +69,28 @@ class Decoder(Protocol):
         """
 
 
-def make_decoder(method: int) -> Decoder:
+def make_decoder(method: int, size: int | None = None) -> Decoder:
     """Return a decoder for ``method``.
 
+    Args:
+        method: One of :data:`METHODS`.
+        size: Bytes that the data are declared to become, where that is known. LZMA may need it to find its end.
+
     Raises:
-        EntryFault: The method is not one of :data:`METHODS`.
+        EntryFault: The method is another one.
     """
-    kinds: dict[int, type[_Stored] | type[_Deflate] | type[_Deflate64] | type[_Zstandard]] = {
+    makers: dict[int, Callable[[], Decoder]] = {
         STORED: _Stored,
         DEFLATE: _Deflate,
         DEFLATE64: _Deflate64,
+        BZIP2: lambda: Bzip2OrXz(bzip2_stream()),
+        LZMA: lambda: Lzma(size),
         ZSTANDARD: _Zstandard,
+        XZ: lambda: Bzip2OrXz(xz_stream()),
     }
-    if method not in kinds:
-        raise EntryFault(Reason.METHOD_UNSUPPORTED, f"method {method}")
-    return kinds[method]()
+    if method not in makers:
+        raise EntryFault(Reason.METHOD_UNSUPPORTED, method_name(method))
+    return makers[method]()
 
 
 def check_end(decoder: Decoder, method: int, length: int) -> None:
@@ -81,13 +101,15 @@ def check_end(decoder: Decoder, method: int, length: int) -> None:
     Raises:
         EntryFault: The data stop before their end, or something follows it.
     """
-    if method != STORED and not decoder.done:
+    if not (decoder.done or decoder.endless):
         raise EntryFault(Reason.DATA_CORRUPT, "the data stop before their end")
     if method == ZSTANDARD and decoder.taken < length:
         raise EntryFault(Reason.DATA_CORRUPT, f"{length - decoder.taken} bytes that are no frame follow the last one")
 
 
 class _Stored:
+    endless = True
+
     def __init__(self) -> None:
         self.done = False
         self.taken = self.slack = 0
@@ -98,6 +120,8 @@ class _Stored:
 
 
 class _Deflate:
+    endless = False
+
     def __init__(self) -> None:
         self.done = False
         self.taken = self.slack = 0
@@ -124,6 +148,8 @@ class _Deflate:
 
 
 class _Deflate64:
+    endless = False
+
     def __init__(self) -> None:
         self.done = False
         self.taken = self.slack = 0
@@ -149,6 +175,8 @@ class _Deflate64:
 
 class _Zstandard:
     """One frame after the other: more than one is allowed, and the next shows its magic number."""
+
+    endless = False
 
     def __init__(self) -> None:
         self.done = False

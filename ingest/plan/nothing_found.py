@@ -1,0 +1,69 @@
+"""The error of a plan without a post: what hid the posts, told where no run is left to ask for its faults."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import duckdb
+
+from postmill.ingest.plan import joins
+from postmill.shards.formats.plan import ARCHIVES
+from postmill.shards.formats.reasons import MEANING, Reason
+from postmill.shards.runtime.errors import PostmillError
+
+_NAMED = 3  # reasons of an archive that are told
+_BELONG = (
+    "check that mapping and archives belong together: entries are named info/USER-POST.info and image/USER-IMAGE.jpg"
+)
+_REPACK = "pack the archive anew: with plain names, deflated or stored, and without a password"
+_HINTS = {
+    Reason.TOO_LARGE: "allow larger entries with --max-entry",
+    Reason.ENCRYPTED: _REPACK,
+    Reason.METHOD_UNSUPPORTED: _REPACK,
+    Reason.NAME_HOSTILE: _REPACK,
+    Reason.NAME_UNDECODABLE: _REPACK,
+}
+
+
+class _LeftOut(NamedTuple):
+    """A row of ``select_left_out.sql``: posts, or entries of an archive; without a reason those that are usable."""
+
+    archive: str | None
+    reason: str | None
+    number: int
+    example: str | None
+    detail: str | None
+
+
+def nothing_found(db: duckdb.DuckDBPyConnection, mapped_posts: int) -> PostmillError:
+    """Return the error for a mapping of which no post can be had.
+
+    Args:
+        db: A connection in which all steps of :data:`.joins.JOIN_STEPS` are done.
+        mapped_posts: How many the mapping has.
+    """
+    rows = [_LeftOut(*row) for row in joins.query(db, "select_left_out").fetchall()]
+    posts = ", ".join(f"{row.number:,} {row.reason}" for row in rows if row.archive is None)
+    entries = "; ".join(_entries(archive, [row for row in rows if row.archive == archive]) for archive in ARCHIVES)
+    left_out = sorted((row.number, Reason(row.reason)) for row in rows if row.archive and row.reason)
+    return PostmillError(
+        f"none of the {mapped_posts:,} mapped posts has its metadata and a picture in the archives"
+        + (f" ({posts}); {entries}" if posts else f"; {entries}"),
+        place="mapping and archives",
+        hint=_HINTS.get(left_out[-1][1], "fetch what is damaged again") if left_out else _BELONG,
+    )
+
+
+def _entries(archive: str, rows: list[_LeftOut]) -> str:
+    """Say how many entries of ``archive`` are left out and why, with a name of each reason."""
+    files, usable = sum(row.number for row in rows), next((row for row in rows if row.reason is None), None)
+    faulty = [(row, Reason(row.reason)) for row in rows if row.reason is not None]
+    if not faulty:
+        called = "" if usable is None else f", such as {usable.example}"
+        return f"the {archive} archive has {files:,} files{called}"
+    reasons = ", ".join(
+        f"{row.number:,} {reason} ({MEANING[reason]}), such as {row.example}: {row.detail}"
+        for row, reason in faulty[:_NAMED]
+    )
+    left_out = sum(row.number for row, _ in faulty)
+    return f"of the {files:,} files of the {archive} archive {left_out:,} are left out: {reasons}"
