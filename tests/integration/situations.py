@@ -221,6 +221,7 @@ SITUATIONS: dict[str, Situation] = {
 ELSEWHERE = {
     "cli.py:plan": "help of a command",
     "encode/device.py:check_device": "an option of submit, among words",
+    "ingest/pack/evict.py:_unit_is_whole": "verify, among words, of a disk that cannot be read",
     "ingest/pack/first_pass.py:_broken_source": "tests/ingest/source/test_moved.py: other bytes have to come first",
     "ingest/pack/outcome.py:refuse_mostly_lost": "shows what is wrong, and mends nothing",
     "ingest/pack/post.py:pack_post": "verify, whose remedies are all done here",
