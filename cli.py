@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, extras, options, passes, steps
+from postmill.console import checks, choosing, extras, options, passes, steps
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, out, progress, share_of
 from postmill.console.places import on_disk
@@ -77,6 +77,13 @@ def run_all(
     strict: options.PlannedStrictOption = None,
     salvage: options.PlannedSalvageOption = None,
     pictureless: options.PicturelessOption = None,
+    everything: choosing.EverythingOption = False,
+    accounts: choosing.AccountsOption = None,
+    category: choosing.CategoryOption = None,
+    after: choosing.AfterOption = None,
+    before: choosing.BeforeOption = None,
+    sample: choosing.SampleOption = None,
+    seed: choosing.SeedOption = None,
     checksums: options.ChecksumsOption = None,
     header_file: options.HeaderFileOption = None,
     max_faults: options.MaxFaultsOption = None,
@@ -91,9 +98,10 @@ def run_all(
     models_by_encoder = options.overrides(model)
     locations = steps.locate(source, folder, images=images, headers=header_file)
     find_models(usual(text_only=locations.text_only), models, models_by_encoder, device, precision)
-    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless)
+    chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
+    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
     with progress() as shown:
-        run = steps.plan(locations, folder, typed, shown, checksums)
+        run = steps.plan(locations, folder, typed, shown, checksums, accounts=accounts)
         passes.ingest(run, tuple(Stage), share_of("0/1"), workers, shown)
         steps.encode(run, (), models, models_by_encoder, device, precision, share_of("0/1"), shown)
         training = Device.CUDA if device is Device.CUDA else Device.CPU
@@ -118,6 +126,13 @@ def plan(
     strict: options.PlannedStrictOption = None,
     salvage: options.PlannedSalvageOption = None,
     pictureless: options.PicturelessOption = None,
+    everything: choosing.EverythingOption = False,
+    accounts: choosing.AccountsOption = None,
+    category: choosing.CategoryOption = None,
+    after: choosing.AfterOption = None,
+    before: choosing.BeforeOption = None,
+    sample: choosing.SampleOption = None,
+    seed: choosing.SeedOption = None,
     checksums: options.ChecksumsOption = None,
     header_file: options.HeaderFileOption = None,
     await_parts: options.AwaitPartsOption = False,
@@ -127,10 +142,11 @@ def plan(
     if len(places) > 2:
         raise UsageError("takes SOURCE and RUN, or RUN alone", place="postmill plan", hint="postmill plan --help")
     source, folder = (None, *places[:-1])[-1], on_disk(places[-1])
-    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless)
+    chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
+    typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
     with progress() as shown:
         locations = steps.locate(source, folder, metadata, images, mapping, influencers, header_file)
-        run = steps.plan(locations, folder, typed, shown, checksums, await_parts)
+        run = steps.plan(locations, folder, typed, shown, checksums, await_parts, accounts)
     steps.end(run, max_faults)
 
 

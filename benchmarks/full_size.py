@@ -52,6 +52,13 @@ _METADATA_BYTES, _PICTURE_BYTES = 4_000, 15_500  # of the data of an entry, on a
 _EXTRA = struct.pack("<2sHBI", b"UT", 5, 3, 1561939200) + struct.pack("<2sHBBIBI", b"ux", 11, 1, 4, 0, 4, 0)
 _MODIFIED = 0x4EE1 << 16  # 2019-07-01
 _CHUNK = 1 << 17
+_CATEGORIES = [
+    *("fashion",) * 7,
+    *("other",) * 3,
+    *("travel", "family", "food") * 2,
+    *("beauty", "interior", "fitness", "pet"),
+]
+_STEPS = 7  # of a part, behind which `plan` looks at a header
 _NO_ENTRY = -1
 
 Ints = npt.NDArray[np.int64]
@@ -94,7 +101,7 @@ def write(folder: Path, scale: float = 1.0, seed: int = 0) -> Expected:
         "Username\tCategory\t#Followers\t#Followees\t#Posts\n"
         + "=" * 40
         + "\n"
-        + "".join(f"{name}\tfashion\t{1000 + i}\t{i}\t300\n" for i, name in enumerate(accounts))
+        + "".join(f"{name}\t{_CATEGORIES[i % 20]}\t{1000 + i}\t{i}\t300\n" for i, name in enumerate(accounts))
     )
     repeats = round(REPEATS * scale)
     _write_mapping(folder / "JSON-Image_files_mapping.txt", accounts, owner, post, picture, first, repeats, rng)
@@ -210,7 +217,8 @@ def _write_archive(
         with _part(stem, number).open("wb") as file:
             if number == 0:
                 file.write(SPLIT_MARKER)
-            for i in sorted({first, until - 1}):
+            whole = size if first + len(data_starts) > until else min(over + records, part_bytes)
+            for i in _looked_at(offset, first, until, whole):
                 file.seek(int(offset[i]))
                 raw = name(int(entries[i]))
                 file.write(LOCAL_HEADER.pack(LOCAL_SIGNATURE, 20, 0, method, 0, 0, 0, 0, len(raw), 0) + raw)
@@ -223,6 +231,14 @@ def _write_archive(
     _write_directory(
         stem, _records(entries, name, disk, offset, compressed, plain, crc, method), spilled, number, part_bytes
     )
+
+
+def _looked_at(offset: Ints, first: int, until: int, part_bytes: int) -> list[int]:
+    """Return the entries of a part, those from ``first`` to ``until``, whose headers `plan` may look at."""
+    targets = part_bytes // _STEPS * np.arange(_STEPS)
+    nearest = first + np.searchsorted(offset[first:until], targets)
+    near = (nearest[:, None] + np.arange(-1, 2)).ravel()  # how long a part with the directory is, is known to a record
+    return sorted({first, until - 1, *near[(near >= first) & (near < until)].tolist()})
 
 
 def _records(

@@ -3,7 +3,9 @@
     python benchmarks/plan_scale.py DIR             # writes 4 GB (229 GB apparent) to DIR once, then plans
     python benchmarks/plan_scale.py DIR --scale 0.1
 
-The counts of the plan are compared with those that the writer of the dataset knows; any difference is an error.
+The counts of the plan are compared with those that the writer of the dataset knows; any difference is an error. Parts
+of the dataset are planned too: ten accounts, a sample of 10,000 posts, and a category with a third of the accounts. Of
+these it is said how many bytes of the archives `postmill ingest` reads, by the stretches that its reader asks for.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import dataclasses
 import gzip
 import json
 import os
+import random
 import resource
 import shutil
 import subprocess
@@ -30,7 +33,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import full_size  # noqa: E402
+from postmill.ingest.pack.located import located  # noqa: E402
 from postmill.ingest.source.mapping import read_mapping  # noqa: E402
+from postmill.ingest.source.pinning import open_archive  # noqa: E402
+from postmill.ingest.zipformat.stretches import Stretches  # noqa: E402
+from postmill.shards.formats import plan as plans  # noqa: E402
+from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA  # noqa: E402
+from postmill.shards.run import folder as runs  # noqa: E402
 
 
 def main() -> None:
@@ -39,11 +48,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--no-mapping", action="store_true", help="leave out the memory of the mapping reader")
+    parser.add_argument("--only-parts", action="store_true", help="leave out the plan of everything")
     options = parser.parse_args()
     folder: Path = options.folder
     expected = dataset(folder / "data", folder / "expected.json", options.scale)
-    shutil.rmtree(folder / "run", ignore_errors=True)
-    plan(folder, expected)
+    if not options.only_parts:
+        plan(folder, expected)
+    accounts = (folder / "data" / "influencers.txt").read_text().splitlines()[2:]
+    chosen = random.Random(0).sample(accounts, 10)
+    (folder / "accounts.txt").write_text("".join(f"{row.partition(chr(9))[0]}\n" for row in chosen))
+    for words in (["--accounts", str(folder / "accounts.txt")], ["--sample", "10000"], ["--category", "fashion"]):
+        part(folder, words)
     if not options.no_mapping:
         mapping_memory(folder)
 
@@ -67,10 +82,7 @@ def dataset(data: Path, known: Path, scale: float) -> dict[str, int]:
 
 def plan(folder: Path, expected: dict[str, int]) -> None:
     """Run the command, and print its time, memory, and the disk it used."""
-    command = [sys.executable, "-m", "postmill.cli", "plan", str(folder / "data"), str(folder / "run")]
-    seconds, peak, cpu = measured(command)
-    print(f"postmill plan: {seconds:.1f} s, {cpu:.1f} s of processors, {peak / 1e9:.2f} GB resident at most")
-    counts = json.loads((folder / "run/plan/plan.json").read_text())["counts"]
+    counts = planned(folder, [])
     reasons = pq.read_table(folder / "run/plan/faults.parquet", columns=["reason"])["reason"].value_counts().to_pylist()
     counts |= {row["values"]: row["counts"] for row in reasons}
     wrong = {name: (counts.get(name, 0), value) for name, value in expected.items() if counts.get(name, 0) != value}
@@ -78,6 +90,36 @@ def plan(folder: Path, expected: dict[str, int]) -> None:
     print({name: counts[name] for name in sorted(counts)})
     if wrong:
         sys.exit(1)
+
+
+def planned(folder: Path, words: list[str]) -> dict[str, int]:
+    """Plan into ``run`` with the options ``words``, print what that took, and return the counts of the plan."""
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    command = [sys.executable, "-m", "postmill.cli", "plan", str(folder / "data"), str(folder / "run"), *words]
+    seconds, peak, cpu = measured(command)
+    took = f"{seconds:.1f} s, {cpu:.1f} s of processors, {peak / 1e9:.2f} GB resident at most"
+    print(f"postmill plan {' '.join(words[:1])}: {took}")
+    return dict(json.loads((folder / "run/plan/plan.json").read_text())["counts"])
+
+
+def part(folder: Path, words: list[str]) -> None:
+    """Plan a part of the dataset, and print how much of the archives is read for it."""
+    counts = planned(folder, words)
+    print({name: counts[name] for name in sorted(counts)})
+    run = runs.open_run(folder / "run")
+    for archive, pinned in ((METADATA, run.sources.metadata), (IMAGES, run.sources.images)):
+        size = sum(length or 0 for _, length in pinned.parts)
+        windows = plans.windows(run, archive)
+        read = stretches = 0
+        for window in windows:
+            with open_archive(run, archive, window.first_part, window.last_part) as space:
+                entries = located(space, plans.entries(run, archive, window.window))
+                taken = Stretches(space, entries["offset"].to_numpy(), entries["end"].to_numpy())
+            read, stretches = read + taken.size, stretches + taken.count
+        print(
+            f"  {ARCHIVES[archive]}: ingest reads {read:,} of {size:,} bytes ({100 * read / size:.3f} %), "
+            f"{stretches:,} stretches in {len(windows):,} windows"
+        )
 
 
 def mapping_memory(folder: Path) -> None:

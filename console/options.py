@@ -14,6 +14,7 @@ from postmill.console.places import on_disk
 from postmill.console.waiting import Evict
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.shards.formats.choices import Stage
+from postmill.shards.run.chosen import TypedChosen
 from postmill.shards.run.options import MAX_ENTRY, SHARD_BYTES, Level, TypedOptions
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import UsageError, unknown
@@ -95,6 +96,7 @@ def planned_with(
     strict: bool | None,
     salvage: bool | None,
     pictureless: bool | None,
+    chosen: TypedChosen,
 ) -> TypedOptions:
     """Read the options that a run is planned with; sizes in MiB, None for what was not typed.
 
@@ -102,7 +104,7 @@ def planned_with(
         UsageError: Two of them exclude each other.
     """
     shard_bytes, entry_bytes = (None if size is None else size << 20 for size in (shard_size, max_entry))
-    return TypedOptions(shard_bytes, entry_bytes, raw, level_of(strict, salvage), pictureless)
+    return TypedOptions(shard_bytes, entry_bytes, raw, level_of(strict, salvage), pictureless, chosen)
 
 
 def level_of(strict: bool | None, salvage: bool | None) -> Level | None:

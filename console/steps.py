@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
+from postmill.console import choosing
 from postmill.console.output import did, err, out
 from postmill.console.streams import binary, emit
 from postmill.console.waiting import say_what_is_awaited
@@ -90,21 +92,37 @@ def plan(
     shown: Progress,
     checksums: Sequence[str] | None,
     await_parts: bool = False,
+    accounts: str | None = None,
 ) -> Run:
-    """Plan and pin, and say what the plan holds; where there are lists of ``checksums``, they are compared first."""
+    """Plan and pin, and say what the plan holds.
+
+    Args:
+        locations: Where the dataset lies.
+        folder: The run folder.
+        options: As they were typed.
+        shown: Told of the rows and entries read.
+        checksums: Lists of checksums, which are compared first.
+        await_parts: Whether parts may come later.
+        accounts: The file of ``--accounts``, if it was typed.
+    """
     from postmill.ingest.plan.copies import check_copies
     from postmill.ingest.plan.make import make_plan
 
+    chosen, names = choosing.looked_up(options.chosen, accounts)
+    options = replace(options, chosen=chosen)
     if checksums:
         check_copies(locations, checksums, options.level or Level.DEFAULT, shown)
-    run, counts = make_plan(locations, folder, options, shown, await_parts=await_parts)
+    run, counts = make_plan(locations, folder, options, shown, await_parts=await_parts, accounts=names)
     pictures = "without pictures" if locations.text_only else f"with {counts.planned_images:,} pictures"
+    left_out = f"{counts.not_chosen:,} not chosen, " if counts.not_chosen else ""
     out.print(
         f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} mapped posts {pictures} "
         f"in {counts.shards:,} shards; {counts.lost:,} lost, "
-        f"{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
+        f"{left_out}{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
     )
+    if run.options.chosen.by_time:
+        out.print("plan: which posts are of that span of time their metadata tell, when they are read", soft_wrap=True)
     if unlisted := counts.reasons.get(Reason.INFLUENCER_MISSING):
         out.print(f"plan: influencers.txt lacks {unlisted:,} accounts: their posts have no category and no followers")
     if await_parts:

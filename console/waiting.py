@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -35,6 +36,8 @@ def say_what_waits(run: Run) -> None:
     """
     from postmill.ingest.pack.mend import grown_parts, waiting
     from postmill.ingest.source.layout import source_words
+    from postmill.shards.formats import plan
+    from postmill.shards.run.chosen import ALL
     from postmill.shards.run.options import Level, Options, differences
 
     waits, grown = waiting(run), grown_parts(run)
@@ -46,7 +49,10 @@ def say_what_waits(run: Run) -> None:
         out.print(escape(f"{what}{again if theirs else ''}"), soft_wrap=True)
     if grown:
         parts = _listed([f"{part.name} has {part.bytes:,} bytes, and had {part.planned:,}" for part in grown])
-        typed = [now for _, now in differences(Options(), replace(run.options, level=Level.DEFAULT))]
+        plain = replace(run.options, level=Level.DEFAULT, chosen=ALL)
+        typed = [each.typed for each in differences(Options(), plain)]
+        if run.options.chosen != ALL:
+            typed.append(run.options.chosen.words(quote(str(run.plan / plan.ACCOUNTS_FILE))))
         words = [source_words(run.locations), replace(run, folder=Path(f"{run.folder}-whole")).word, *typed]
         what = f"more is there than when this run was planned: {parts}; only a new run has what was lacking"
         out.print(escape(f"{what}: postmill plan {' '.join(words)}"), soft_wrap=True)

@@ -62,7 +62,9 @@ def status_view(name: str, status: Status, jobs: Sequence[Job] | None) -> Render
             "-" if stage.seconds_left is None else duration(stage.seconds_left),
         )
     waiting = f", {status.waiting:,} wait for other bytes" if status.waiting else ""
-    lines = [f"{status.posts:,} posts in shards, {status.lost:,} lost{waiting}"]
+    timeless = f" ({status.without_time:,} have no time)" if status.without_time else ""
+    left_out = f", {status.not_chosen:,} not chosen{timeless}" if status.not_chosen else ""
+    lines = [f"{status.posts:,} posts in shards, {status.lost:,} lost{waiting}{left_out}"]
     lines += [f"fault {reason} {count:,}: {meaning(reason)}" for reason, count in status.faults.items()]
     if jobs is None:
         lines.append("no scheduler was asked: this is what the run folder says")

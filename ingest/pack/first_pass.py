@@ -16,6 +16,7 @@ from postmill.ingest.zipformat.forward import Forward
 from postmill.ingest.zipformat.local_headers import Expected, locate_all, locate_one
 from postmill.ingest.zipformat.methods.inflate import inflate
 from postmill.ingest.zipformat.space import AddressSpace
+from postmill.ingest.zipformat.stretches import Stretches
 from postmill.shards.formats import plan, spool
 from postmill.shards.formats.counts import SpoolCounts
 from postmill.shards.formats.plan import Window
@@ -104,8 +105,11 @@ def read_window(run: Run, space: AddressSpace, window: Window, block: int) -> It
     # The same rows twice: headers are compared as arrays, but entries are made of lists, for an array gives its values
     # one at a time much more slowly.
     columns = [planned[name].to_numpy().tolist() for name in SpoolEntry._fields[:-1]]
-    expected = Expected.of(planned)
-    forward = Forward(space, int(expected.end.max(initial=0)), block, expected.spans(block))
+    listed = Expected.of(planned)
+    stretches = Stretches(space, listed.offset, listed.end)
+    begin, end = stretches.closed_up(listed.offset), stretches.closed_up(listed.end)
+    expected = listed._replace(offset=begin, end=end)
+    forward = Forward(stretches, stretches.size, block)
     for rows in expected.cut(block):
         base = int(expected.offset[rows.start])
         view = forward.view(base, int(expected.end[rows].max()))
@@ -115,7 +119,7 @@ def read_window(run: Run, space: AddressSpace, window: Window, block: int) -> It
         for index in np.flatnonzero(~sure).tolist():
             batch[index] = _located_alone(run, window, view, base, expected, rows.start + index, batch[index])
             if batch[index].method == FAULT_METHOD and batch[index].fault().seen is not None:
-                misfits.append(int(expected.offset[rows.start + index]))
+                misfits.append(int(listed.offset[rows.start + index]))
                 if run.options.level is not Level.SALVAGE and 2 * len(misfits) > max(planned.num_rows, _FEWEST):
                     raise _broken_source(run, space, misfits, planned.num_rows)
         yield batch

@@ -24,7 +24,8 @@ def refuse_mostly_lost(run: Run, shards: Iterable[int]) -> None:
     asked = set(shards)
     planned = {shard.shard: shard.posts for shard in plan.shards(run) if shard.shard in asked}
     made = {shard: counts for shard in planned if (counts := posts.counts(run, shard)) is not None}
-    held, wanted = sum(counts.posts for counts in made.values()), sum(planned[shard] for shard in made)
+    held = sum(counts.posts for counts in made.values())
+    wanted = sum(planned[shard] - counts.not_chosen for shard, counts in made.items())
     if 2 * held >= wanted:
         return
     reasons: Counter[str] = Counter()

@@ -72,12 +72,16 @@ class PackedPost(NamedTuple):
         record: Its record, None where the post is lost.
         pictures: JPEGs in the order of the record's ``images``.
         raw: The original metadata as gzip, None where the run does not keep it.
+        not_chosen: Whether it is left out, without a fault, for it is not of the span of time that is asked for.
+        without_time: Whether that is because it has none.
     """
 
     faults: Sequence[Fault]
     record: dict[str, Any] | None = None
     pictures: Sequence[Buffer] = ()
     raw: bytes | None = None
+    not_chosen: bool = False
+    without_time: bool = False
 
 
 def planned_posts(table: pa.Table) -> Iterator[PlannedPost]:
@@ -124,6 +128,8 @@ def pack_post(run: Run, post: PlannedPost, entries: list[SpoolEntry], look: Look
         return PackedPost([_of_entry(post, ARCHIVES[METADATA], name, error, decisive=True)])
     except NotAPost as error:
         return PackedPost([_of_metadata(post, Reason.METADATA_UNREADABLE, str(error), lost=True)])
+    if not options.chosen.takes(fields["taken_at"]):
+        return PackedPost((), not_chosen=True, without_time=fields["taken_at"] is None)
     faults = [_of_metadata(post, fault.reason, fault.detail, lost=False) for fault in field_faults]
     names: list[str] = []
     pictures: list[Buffer] = []

@@ -70,7 +70,7 @@ def pack_shard(
     name = shard_name(shard)
     shard_faults: list[Fault] = []
     records = _Records()
-    images = 0
+    images = not_chosen = without_time = 0
     with publish.unit(run.posts, name, run.fingerprint) as unit:
         unit.inputs[plan.NAME] = plan.contents_hash(run)
         unit.inputs["spool"] = spool.pieces_hash(pieces.items())
@@ -84,6 +84,8 @@ def pack_shard(
             for post, entries in ready:
                 packed = pack_post(run, post, entries, look)
                 shard_faults += packed.faults
+                not_chosen += packed.not_chosen
+                without_time += packed.without_time
                 if packed.record is None:
                     continue
                 key, record_json = post.key, posts.record_json(packed.record)
@@ -116,6 +118,8 @@ def pack_shard(
             waiting=sum(fault.post_waits for fault in shard_faults),
             misfits=sum(fault.seen_hash is not None for fault in shard_faults),
             reasons=dict(Counter(fault.reason for fault in shard_faults)),
+            not_chosen=not_chosen,
+            without_time=without_time,
         )
         counts.put(unit)
     return counts

@@ -7,15 +7,20 @@ entries here, so what is rare is looked for by a hash first, and is kept in smal
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 import duckdb
 
+from postmill.shards.formats.places import PART_BITS
+from postmill.shards.run.chosen import Chosen
+from postmill.shards.run.options import Options
+
 TABLES = "tables"
 JOIN_STEPS = ("join_1_posts", "join_2_copies", "join_3_uses", "join_4_outcomes", "join_5_shards", "join_6_clashes")
-"""What is done one after another when all tables are filled; ``join_5_shards`` takes the value ``shard_bytes``."""
+"""What is done one after another when all tables are filled, in a run of everything; see :func:`steps`."""
 
 MALFORMED_ROW = "malformed_row"  # the rank of what Python finds; all ranks are the type fault_rank of tables.sql
 
@@ -28,10 +33,43 @@ class Totals:
     planned_posts: int
     planned_images: int
     lost: int
+    not_chosen: int
     faults: int
     spanning_posts: int
     spool_bytes: int
     uses: int
+
+
+def steps(chosen: Chosen) -> list[str]:
+    """Return the steps of the joins in order: those of :data:`JOIN_STEPS`, and between them what leaves out posts.
+
+    Which posts can be had, of which a sample is drawn, is known when they have been joined; of those drawn this is done
+    again.
+    """
+    first, *joined, shards, clashes = JOIN_STEPS
+    by_account = ["choose_accounts", "keep_chosen"] if chosen.by_account else []
+    drawn = [] if chosen.sample is None else [*joined, "choose_sample", "keep_chosen"]
+    return [first, *by_account, *drawn, *joined, shards, clashes]
+
+
+def values(options: Options, *, text_only: bool, one_archive: bool) -> dict[str, Any]:
+    """Return what the steps take.
+
+    Args:
+        options: Of the run.
+        text_only: Whether no pictures were asked for.
+        one_archive: Whether metadata and pictures are in one archive.
+    """
+    chosen = options.chosen
+    return {
+        "shard_bytes": options.shard_bytes,
+        "part_bits": PART_BITS,
+        "pictureless": options.pictureless or text_only,
+        "text_only": text_only,
+        "one_archive": one_archive,
+        "sample": min(chosen.sample or 0, sys.maxsize),  # more than there can be is not more than DuckDB counts to
+        "seed": str(chosen.seed),
+    }
 
 
 def script(name: str) -> str:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from postmill.ingest.archive.levels import open_directory
 from postmill.ingest.plan import joins
+from postmill.ingest.plan.accounts import chosen_accounts
 from postmill.ingest.plan.entries import place_entries, placed_entries
 from postmill.ingest.source.confirm import RememberingSpace, confirm_archive, confirm_text
 from postmill.ingest.source.file_tree import TreeSpace
@@ -57,6 +58,7 @@ def load_sources(
     spaces: Sequence[RememberingSpace],
     scratch: Path,
     progress: Progress,
+    listed: Sequence[str] | None = None,
 ) -> LoadedSources:
     """Fill the tables of ``sql/tables.sql``; each source is read once, and pinned by what was read.
 
@@ -67,8 +69,10 @@ def load_sources(
         spaces: The metadata and the picture archive.
         scratch: A folder for what is put aside meanwhile, about 150 bytes for each entry of an archive.
         progress: Told of rows and entries, and of what is odd about an archive.
+        listed: The accounts that were listed, of a run of chosen ones.
 
     Raises:
+        UsageError: Categories are asked for that there are not.
         PostmillError: A source cannot be read.
     """
     influencers, mapping = TextHash(), TextHash()
@@ -77,6 +81,9 @@ def load_sources(
         accounts, malformed = read_influencers(locations.influencers, influencers, salvage=salvage)
         advance(len(accounts) + len(malformed))
     _insert(db, "influencers", pa.Table.from_pylist([asdict(account) for account in accounts]))
+    _insert_names(db, "listed_accounts", listed or ())
+    if options.chosen.by_account:
+        _insert_names(db, "chosen_accounts", chosen_accounts(options.chosen, listed, accounts))
     _insert_malformed(db, malformed)
     mapping_rows = _load_mapping(db, locations.mapping, mapping, progress, salvage)
     loaded = [_load_entries(db, options, archive, spaces[archive], scratch, progress) for archive in (METADATA, IMAGES)]
@@ -162,6 +169,10 @@ def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 def _insert(db: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
     _execute_on(db, rows, f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+
+
+def _insert_names(db: duckdb.DuckDBPyConnection, table: str, names: Iterable[str]) -> None:
+    _insert(db, table, pa.table({"influencer": pa.array(sorted(names), pa.string())}))
 
 
 def _insert_malformed(db: duckdb.DuckDBPyConnection, malformed: Sequence[Fault]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ import duckdb
 
 from postmill.ingest.archive.levels import open_space
 from postmill.ingest.plan import joins
+from postmill.ingest.plan.accounts import listed_in_plan
 from postmill.ingest.plan.load import load_sources
 from postmill.ingest.plan.write import write_tables
 from postmill.ingest.source import credentials
@@ -20,9 +21,9 @@ from postmill.ingest.source.layout import absolute
 from postmill.ingest.source.pinning import directory_start, pinned_archive, sources_now
 from postmill.shards.formats import plan
 from postmill.shards.formats.counts import PlanCounts
-from postmill.shards.formats.places import PART_BITS
 from postmill.shards.run import folder as runs
 from postmill.shards.run import manifests, pinned, publish, temporary
+from postmill.shards.run.chosen import Accounts
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level, Options, TypedOptions, differences
 from postmill.shards.run.pinned import Pinned
@@ -42,6 +43,7 @@ def make_plan(
     progress: Progress | None = None,
     *,
     await_parts: bool = False,
+    accounts: Sequence[str] | None = None,
 ) -> tuple[Run, PlanCounts]:
     """Make the plan of a dataset, and pin the run ``folder`` to it, unless that is done.
 
@@ -55,29 +57,35 @@ def make_plan(
         options: What to pin; of those that were not typed, what the run has, or else the defaults.
         progress: Told of the rows and entries read.
         await_parts: Whether parts may come later; the plan is the same whichever have come.
+        accounts: The list whose hash the options have, where they have one; None for that which the plan has kept.
 
     Returns:
         The run, and what the manifest of its plan states.
 
     Raises:
         UsageError: ``folder`` belongs to another dataset or has other options.
+        ValueError: ``accounts`` are not those whose hash the options have.
         PostmillError: A source is incomplete or cannot be read, or nothing of the mapping is in the archives.
     """
     progress, locations = progress or Silent(), absolute(locations)
     before = pinned.look(folder)
     known = Options() if before is None else before.options
     options = options if isinstance(options, Options) else (options or TypedOptions()).over(known)
+    if accounts is not None and Accounts.of(accounts) != options.chosen.accounts:
+        raise ValueError("the accounts are not those of the options")
     changes = [] if before is None else differences(before.options, options)
     if before is not None and changes and pinned.work_of(folder) is not None:
         raise pinned.refuse_options(folder, before, options)
-    for was, now in changes:
+    for was, now, _ in changes:
         progress.note(f"{folder} is planned anew with {now} and not {was}: nothing but its plan had been made")
     sources = None
     if before is not None and not changes and manifests.done(folder / plan.NAME, plan.NAME, before.fingerprint):
         seen = before.locations and credentials.recall(before.fingerprint, before.locations)
         sources = sources_now(before.sources, before.options.level, seen, locations, progress)
     if before is None or sources is None or difference(before.sources, sources, before.options.level) is not None:
-        run = _made(locations, folder, options, before, sources, progress, await_parts)
+        if accounts is None and before is not None and options.chosen.accounts is not None:
+            accounts = listed_in_plan(Run(folder, before.fingerprint, before.sources, before.options, locations))
+        run = _made(locations, folder, options, before, sources, progress, await_parts, accounts)
     else:
         run = runs.new(folder, before.sources, options, locations)
         if before.locations != locations.plain():
@@ -95,6 +103,7 @@ def _made(
     sources: Sources | None,
     progress: Progress,
     await_parts: bool,
+    accounts: Sequence[str] | None,
 ) -> Run:
     """Make the plan and put it into ``folder``, which is pinned to ``before``.
 
@@ -106,6 +115,7 @@ def _made(
         sources: The sources as they are now, if they were looked at and are not those of before.
         progress: Told of the rows and entries read.
         await_parts: Whether parts may come later.
+        accounts: The accounts that are listed, if any are.
     """
     if before is not None and sources is not None:
         _refuse_others(folder, before, sources)
@@ -127,21 +137,16 @@ def _made(
             db.execute(f"SET threads = {min(cores(), _THREADS)}")
             db.execute("SET temp_directory = ?", [str(scratch)])
             joins.execute(db, joins.TABLES)
-            loaded = load_sources(db, options, locations, (metadata, images), scratch, progress)
+            loaded = load_sources(db, options, locations, (metadata, images), scratch, progress, accounts)
             run = runs.new(folder, loaded.sources, options, locations)
             _refuse_others(folder, before, loaded.sources)
             _refuse_other_work(run)
-            with progress.track("plan: join", len(joins.JOIN_STEPS), "steps") as advance:
-                for step in joins.JOIN_STEPS:
-                    joins.execute(
-                        db,
-                        step,
-                        shard_bytes=options.shard_bytes,
-                        pictureless=options.pictureless or locations.text_only,
-                        text_only=locations.text_only,
-                        one_archive=loaded.sources.metadata == loaded.sources.images,
-                        part_bits=PART_BITS,
-                    )
+            steps = joins.steps(options.chosen)
+            one_archive = loaded.sources.metadata == loaded.sources.images
+            values = joins.values(options, text_only=locations.text_only, one_archive=one_archive)
+            with progress.track("plan: join", len(steps), "steps") as advance:
+                for step in steps:
+                    joins.execute(db, step, **values)
                     advance(1)
             if options.level is Level.STRICT:
                 _refuse_contradictions(db)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from postmill.ingest.plan import joins
+from postmill.ingest.plan.accounts import say_which_are_unmapped
 from postmill.ingest.plan.load import SourceCounts
 from postmill.ingest.plan.nothing_found import nothing_found
 from postmill.ingest.plan.window_table import WindowTable
@@ -26,7 +27,7 @@ from postmill.shards.run import pinned, publish
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level
 from postmill.shards.run.publish import Unit
-from postmill.shards.runtime.errors import DamagedSource
+from postmill.shards.runtime.errors import DamagedSource, UsageError
 from postmill.shards.runtime.progress import Progress
 
 _FETCHED_ROWS = 1 << 16  # from DuckDB at a time
@@ -62,6 +63,13 @@ def write_tables(
     last = [part_of(end - 1) for end in shards["last_end"].to_pylist()]
     shards = shards.drop_columns("last_end").append_column("last_part", pa.array(last, pa.int32())).cast(plan.SHARDS)
     totals = joins.totals(db)
+    if not totals.planned_posts and totals.not_chosen:
+        raise UsageError(
+            f"chooses {totals.mapped_posts - totals.not_chosen:,} of {totals.mapped_posts:,} mapped posts, and none of"
+            " them has its metadata and a picture in the archives",
+            place=str(run.options.chosen),
+            hint="accounts are named as the mapping names them; choose others, or everything",
+        )
     if not totals.planned_posts:
         raise nothing_found(db, totals.mapped_posts)
     for archive, companions in joins.query(db, "select_companions").fetchall():
@@ -82,8 +90,11 @@ def write_tables(
             with closing(_written(unit, faults.FILE, faults.SCHEMA, joins.query(db, "select_faults"))) as tables:
                 for table in tables:
                     reasons += faults.count_reasons(table["reason"])
-        if 2 * reasons[Reason.UNMAPPED_METADATA] > sources.metadata_entries:
-            error = _short_mapping(run, reasons[Reason.UNMAPPED_METADATA], sources)
+        unmapped = reasons[Reason.UNMAPPED_METADATA]
+        if totals.not_chosen:  # which entries no row lists was not looked at; there are at least so many
+            unmapped = sources.metadata_entries - totals.mapped_posts
+        if 2 * unmapped > sources.metadata_entries:
+            error = _short_mapping(run, unmapped, sources)
             if run.options.level is not Level.SALVAGE:
                 raise error
             progress.note(error.cause)
@@ -91,6 +102,10 @@ def write_tables(
         unit.table("windows.parquet", window_table)
         unit.table("shards.parquet", shards)
         unit.table("parts.parquet", parts)
+        if run.options.chosen.accounts is not None:
+            accounts = joins.query(db, "select_accounts").to_arrow_table().cast(plan.ACCOUNTS)
+            unit.table(plan.ACCOUNTS_FILE, accounts)
+            say_which_are_unmapped(dict(zip(*(column.to_pylist() for column in accounts), strict=True)), progress)
         PlanCounts(
             mapping_rows=sources.mapping_rows,
             influencers=sources.influencers,
@@ -100,6 +115,7 @@ def write_tables(
             planned_posts=totals.planned_posts,
             planned_images=totals.planned_images,
             lost=totals.lost,
+            not_chosen=totals.not_chosen,
             faults=totals.faults,
             spanning_posts=totals.spanning_posts,
             spool_bytes=totals.spool_bytes,

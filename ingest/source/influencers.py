@@ -86,6 +86,12 @@ def read_influencers(
     return list(accounts.values()), faults
 
 
+def category_named(text: str) -> str:
+    """Return the category that is written ``text``: in lower case, and without the dataset's mistypings."""
+    category = text.lower()
+    return CORRECTIONS.get(category, category)
+
+
 def _lines(path: str, text_hash: TextHash | None, salvage: bool) -> Iterator[tuple[int, str, bool]]:
     """Yield each line of ``path`` with its number, and whether the file ends with it and without a newline.
 
@@ -117,9 +123,8 @@ def _account(fields: list[str]) -> tuple[Influencer | None, list[FieldFault]]:
     name, category, *counts = fields
     if not name or not _is_name(name) or not _is_name(category) or not all(map(is_number, counts)):
         return None, faults
-    category = category.lower()
     numbers = [whole_number(*count, MAX_COUNT, faults) for count in zip(_COUNTS, counts, strict=True)]
-    return Influencer(name, CORRECTIONS.get(category, category), *numbers), faults
+    return Influencer(name, category_named(category), *numbers), faults
 
 
 def _is_name(text: str) -> bool:

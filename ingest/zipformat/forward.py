@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import mmap
-from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import suppress
-from operator import itemgetter
+from typing import Protocol
 from weakref import finalize
 
-from postmill.ingest.remote.read_ahead import ReadAhead
-from postmill.ingest.zipformat.space import BLOCK, AddressSpace
+from postmill.ingest.zipformat.space import BLOCK
+
+
+class Ahead(Protocol):
+    """What reads ranges ahead of their use: :class:`postmill.ingest.remote.read_ahead.ReadAhead`."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Put bytes from ``offset`` on into ``buffer``; return how many, 0 where no range has them."""
+
+    def next_start(self) -> int | None:
+        """Return where the first range begins that is not given up; None after the last."""
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+
+
+class Readable(Protocol):
+    """A range of bytes: an address space, or what some entries take of one."""
+
+    def readinto(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` (bytes) from ``offset``."""
+
+    def stretch_end(self, offset: int) -> int:
+        """Return how far the bytes from ``offset`` are there."""
+
+    def ahead(self, spans: Sequence[tuple[int, int]]) -> Ahead | None:
+        """Return what reads ``spans`` ahead of their use, if anything does."""
 
 
 class Forward:
@@ -23,20 +47,16 @@ class Forward:
         space: What to read.
         end: Where to stop.
         block: Bytes.
-        spans: All that will be looked at, from where to where, in order; by default all from the first view on.
     """
 
-    def __init__(
-        self, space: AddressSpace, end: int, block: int = BLOCK, spans: Sequence[tuple[int, int]] | None = None
-    ) -> None:
+    def __init__(self, space: Readable, end: int, block: int = BLOCK) -> None:
         self._space = space
         self._end = end
-        self._spans = spans
         self._block = block
         self._base = 0  # offset of the buffer's first byte
         self._filled = 0
         self._view = memoryview(bytearray())
-        self._ahead: ReadAhead | None = None
+        self._ahead: Ahead | None = None
         self._begun = False
 
     def view(self, start: int, end: int) -> memoryview:
@@ -57,15 +77,11 @@ class Forward:
 
     def _advance(self, start: int, end: int) -> None:
         if not self._begun:
-            self._spans, self._begun = self._spans or [(start, max(end, self._end))], True
-            self._ahead = self._space.ahead(self._spans)
+            self._begun = True
+            self._ahead = self._space.ahead([(start, max(end, self._end))])
             if self._ahead is not None:  # nothing more is asked for when nobody has this any more
                 finalize(self, self._ahead.close).atexit = False
-        stop = min(start + self._block, self._end, self._space.stretch_end(start))
-        if self._ahead is not None and self._spans:  # what lies between two spans costs a request
-            following = bisect_left(self._spans, end, key=itemgetter(1))
-            stop = min(stop, self._spans[following][1]) if following < len(self._spans) else stop
-        length = max(end, stop) - start
+        length = max(end, min(start + self._block, self._end, self._space.stretch_end(start))) - start
         kept = max(self._base + self._filled - start, 0)
         tail = bytes(self._view[self._filled - kept : self._filled])
         if length > len(self._view):

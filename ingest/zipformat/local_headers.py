@@ -84,15 +84,6 @@ class Expected(NamedTuple):
             yield slice(start, stop)
             start = stop
 
-    def spans(self, gap: int) -> list[tuple[int, int]]:
-        """Return from where to where the entries lie, with gaps of over ``gap`` bytes between."""
-        if not len(self.offset):
-            return []
-        ends = np.maximum.accumulate(self.end)
-        last = np.append(np.flatnonzero(self.offset[1:] > ends[:-1] + gap), len(ends) - 1)
-        first = np.append(0, last[:-1] + 1)
-        return list(zip(self.offset[first].tolist(), ends[last].tolist(), strict=True))
-
 
 def locate_all(buffer: memoryview, base: int, expected: Expected, rows: slice) -> tuple[AnyArray, AnyArray, AnyArray]:
     """Return where in ``buffer`` the compressed data of ``rows`` begin and end, and which of them are sure.

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Protocol, Self
 
 from postmill.shards.run.publish import Unit
 from postmill.shards.runtime.errors import PostmillError
 
 _WORD = re.compile(r"[\w.,:=/@+~ -]{1,1000}")
+_WHERE_ANY = "stated where any"  # of a field of counts that is absent from most manifests
 _OPTIONS = frozenset(
     {
         *("--comment-weight", "--device", "--encoder", "--features", "--model", "--models", "--per-image"),
@@ -48,10 +49,9 @@ class _Counts:
         """
         values = {**stated.counts, "reasons": _reasons(stated.info.get("faults"))}
         named = {
-            field.name: values.get(field.name, None if field.default is MISSING else field.default)
-            for field in fields(cls)
+            each.name: values.get(each.name, None if each.default is MISSING else each.default) for each in fields(cls)
         }
-        lacking = [field.name for field in fields(cls) if named[field.name] is None and field.default is MISSING]
+        lacking = [each.name for each in fields(cls) if named[each.name] is None and each.default is MISSING]
         if lacking:
             raise PostmillError(
                 f"a manifest does not state {', '.join(lacking)}, so it is not of this version",
@@ -61,7 +61,11 @@ class _Counts:
 
     def put(self, unit: Unit) -> None:
         """State the counts in the manifest of ``unit``."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if _WHERE_ANY not in each.metadata or getattr(self, each.name)
+        }
         reasons = values.pop("reasons", None)
         if reasons is not None:
             unit.info["faults"] = dict(reasons)
@@ -122,6 +126,8 @@ class ShardCounts(_Counts):
         reasons: Its faults by reason.
         waiting: Planned posts that are not in it until their bytes in the archive are others.
         misfits: Entries whose bytes are to be looked at again for that, and for pictures that a post has to do without.
+        not_chosen: Planned posts that are not in it, for their times lie outside the span that was asked for.
+        without_time: Those of them that have no time.
     """
 
     posts: int
@@ -131,6 +137,13 @@ class ShardCounts(_Counts):
     reasons: Mapping[str, int]
     waiting: int = 0
     misfits: int = 0
+    not_chosen: int = field(default=0, metadata={_WHERE_ANY: True})
+    without_time: int = field(default=0, metadata={_WHERE_ANY: True})
+
+    @property
+    def planned(self) -> int:
+        """Planned posts of which it says what came of them."""
+        return self.posts + self.lost + self.waiting + self.not_chosen
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,7 @@ class PlanCounts(_Counts):
         metadata_windows: Windows of the metadata archive.
         images_windows: Windows of the picture archive.
         reasons: Its faults by reason.
+        not_chosen: Mapped posts that the selection leaves out, as far as it is known without reading metadata.
     """
 
     mapping_rows: int
@@ -170,6 +184,7 @@ class PlanCounts(_Counts):
     metadata_windows: int
     images_windows: int
     reasons: Mapping[str, int]
+    not_chosen: int = field(default=0, metadata={_WHERE_ANY: True})
 
 
 def put_encoder(unit: Unit, fingerprint: str) -> None:

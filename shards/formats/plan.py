@@ -87,6 +87,13 @@ PARTS = pa.schema(
         ("last", pa.int64()),  # byte at which the last entry on it begins; null where none does
     ]
 )
+ACCOUNTS = pa.schema(
+    [
+        ("influencer", pa.string()),
+        ("posts", pa.int64()),  # rows of the mapping that it has, repeated ones left out
+    ]
+)
+ACCOUNTS_FILE = "accounts.parquet"  # of a run in which accounts were chosen
 
 
 @dataclass(frozen=True)
@@ -178,6 +185,11 @@ def windows(run: Run, archive: int) -> list[Window]:
 def shards(run: Run) -> list[Shard]:
     """Return the post shards in order."""
     return sorted((Shard(*row) for row in _rows(_table(run, "shards"), SHARDS)), key=lambda shard: shard.shard)
+
+
+def accounts(run: Run) -> pa.Table:
+    """Return the list of accounts of a run in which such were chosen, by name (schema :data:`ACCOUNTS`)."""
+    return _table(run, "accounts")
 
 
 def posts(run: Run, shard: int) -> pa.Table:

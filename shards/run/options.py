@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
+
+from postmill.shards.run.chosen import ALL, Chosen, TypedChosen
 
 SHARD_BYTES = 256 << 20
 """Picture bytes of a window and so, about, of a post shard."""
@@ -32,6 +34,7 @@ class Options:
         raw: Whether post shards keep the original metadata bytes.
         level: How much contradiction in an archive is borne.
         pictureless: Whether posts are kept of which no picture is there.
+        chosen: What is taken of the dataset.
     """
 
     shard_bytes: int = SHARD_BYTES
@@ -39,6 +42,7 @@ class Options:
     raw: bool = True
     level: Level = Level.DEFAULT
     pictureless: bool = False
+    chosen: Chosen = ALL
 
     def words(self) -> dict[str, str]:
         """Return each option as it is typed, by its name here."""
@@ -49,13 +53,16 @@ class Options:
             "raw": "--raw" if self.raw else "--no-raw",
             "level": levels[self.level],
             "pictureless": "--pictureless" if self.pictureless else "--no-pictureless",
+            "chosen": self.chosen.words(),
         }
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as ``run.json`` has them."""
-        stated = {**asdict(self), "level": self.level.value}
+        stated = {**asdict(self), "level": self.level.value, "chosen": self.chosen.to_json()}
         if not self.pictureless:  # as in runs that were made before there was a choice
             del stated["pictureless"]
+        if self.chosen == ALL:  # likewise
+            del stated["chosen"]
         return stated
 
     @classmethod
@@ -69,9 +76,10 @@ class Options:
         pictureless = value.get("pictureless", False)
         if [*map(type, (shard_bytes, max_entry, raw, pictureless))] != [int, int, bool, bool]:
             raise TypeError("an option of another type")
-        if value.keys() - {"pictureless"} != {"shard_bytes", "max_entry", "raw", "level"}:
+        if value.keys() - {"pictureless", "chosen"} != {"shard_bytes", "max_entry", "raw", "level"}:
             raise ValueError("an option that is not known")
-        return cls(shard_bytes, max_entry, raw, Level(value["level"]), pictureless)
+        chosen = Chosen.from_json(value["chosen"]) if "chosen" in value else ALL
+        return cls(shard_bytes, max_entry, raw, Level(value["level"]), pictureless, chosen)
 
 
 @dataclass(frozen=True)
@@ -83,14 +91,28 @@ class TypedOptions:
     raw: bool | None = None
     level: Level | None = None
     pictureless: bool | None = None
+    chosen: TypedChosen = field(default_factory=TypedChosen)
 
     def over(self, known: Options) -> Options:
         """Return ``known``, what a run has or else the defaults, with what was typed in its place."""
-        typed = {field.name: getattr(self, field.name) for field in fields(self)}
+        typed = {each.name: getattr(self, each.name) for each in fields(self)}
+        typed["chosen"] = self.chosen.over(known.chosen)
         return replace(known, **{name: value for name, value in typed.items() if value is not None})
 
 
-def differences(old: Options, new: Options) -> list[tuple[str, str]]:
-    """Return the options in which two sets differ, as they are typed: the old one and the new one."""
-    words = zip(old.words().values(), new.words().values(), strict=True)
-    return [(was, now) for was, now in words if was != now]
+class Difference(NamedTuple):
+    """An option in which two runs differ, as it is told of the old one and of the new one, and as the new is typed."""
+
+    was: str
+    now: str
+    typed: str
+
+
+def differences(old: Options, new: Options) -> list[Difference]:
+    """Return the options in which two sets differ."""
+    told = [{**options.words(), "chosen": str(options.chosen)} for options in (old, new)]
+    return [
+        Difference(told[0][name], told[1][name], typed)
+        for name, typed in new.words().items()
+        if getattr(old, name) != getattr(new, name)
+    ]

@@ -94,9 +94,9 @@ def work_of(folder: Path) -> str | None:
 def refuse_options(folder: Path, pinned: Pinned, now: Options) -> UsageError:
     """Return what is said where other options are typed than those of a run that has been worked on."""
     changed = options.differences(pinned.options, now)
-    was, typed = (" ".join(words) for words in zip(*changed, strict=True))
+    was, is_now, typed = (" ".join(words) for words in zip(*changed, strict=True))
     return UsageError(
-        f"this run was planned with {was}, and now it is {typed}",
+        f"this run was planned with {was}, and now it is {is_now}",
         place=folder,
         hint="leave out what the run knows, or start afresh in a new run folder: postmill plan SOURCE NEW_RUN " + typed,
     )

@@ -131,7 +131,11 @@ def put_unit(made: Path, target: Path, name: str) -> None:
         PostmillError: ``target`` cannot be written.
     """
     manifest = f"{name}.json"
+    before = manifests.read(target, name)
     with writing(target):
+        # What the new one has not goes first: without a manifest nobody would know that it is stale.
+        for stale in () if before is None else before.files.keys() - {path.name for path in made.iterdir()}:
+            remove(target / stale)
         remove(target / manifest)
         for path in sorted(made.iterdir()):
             if path.name != manifest:

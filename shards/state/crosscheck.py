@@ -19,12 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from postmill.shards.formats import faults, offsets, plan, posts, spool, tar
-from postmill.shards.formats.counts import (
-    PlanCounts,
-    ShardCounts,
-)
+from postmill.shards.formats.counts import PlanCounts, ShardCounts
 from postmill.shards.formats.units import SPOOL_SUFFIX, number_of, spool_archive
 from postmill.shards.run import parquet
+from postmill.shards.run.chosen import Accounts
 from postmill.shards.run.folder import Run
 from postmill.shards.run.manifests import Manifest
 from postmill.shards.state.crosscheck_pictures import is_as_planned, other_pictures
@@ -51,6 +49,8 @@ def plan_tables(run: Run, _: str, manifest: Manifest) -> Iterator[Difference]:
         "windows": plan.WINDOWS,
         "shards": plan.SHARDS,
     }
+    if run.options.chosen.accounts is not None:
+        tables["accounts"] = plan.ACCOUNTS
     lacking = list(unstated(run.plan, plan.NAME, manifest, [*(f"{table}.parquet" for table in tables), faults.FILE]))
     yield from lacking
     if lacking:
@@ -77,13 +77,20 @@ def plan_tables(run: Run, _: str, manifest: Manifest) -> Iterator[Difference]:
             yield run.plan / f"{name}.parquet", f"{rows_of[name]} rows, the manifest says {stated}"
     for file, what, number, stated in (
         (faults.FILE, "lost posts", lost, counts.lost),
-        ("plan.json", "planned and lost posts", counts.planned_posts + counts.lost, counts.mapped_posts),
+        (
+            "plan.json",
+            "planned, lost and not chosen posts",
+            counts.planned_posts + counts.lost + counts.not_chosen,
+            counts.mapped_posts,
+        ),
         ("plan.json", "faults by reason", sum(counts.reasons.values()), counts.faults),
         ("shards.parquet", "posts", sum(shard.posts for shard in shards), counts.planned_posts),
         ("shards.parquet", "images", sum(shard.images for shard in shards), counts.planned_images),
     ):
         if number != stated:
             yield run.plan / file, f"{number} {what}, where the manifest says {stated}"
+    if "accounts" in tables and Accounts.of(_accounts(run)) != run.options.chosen.accounts:
+        yield run.plan / plan.ACCOUNTS_FILE, "its accounts are not those that the run is pinned to"
     if [shard.shard for shard in shards] != list(range(len(shards))):
         yield run.plan / "shards.parquet", "its shards are not numbered from 0"
     elif not _rows_are_in_order(run, shards):
@@ -92,6 +99,10 @@ def plan_tables(run: Run, _: str, manifest: Manifest) -> Iterator[Difference]:
         {(row["archive"], row["window"]): row["entries"] for row in windows.to_pylist()}
     ):
         yield run.plan / "entries.parquet", "its entries are not as many in each window as windows.parquet says"
+
+
+def _accounts(run: Run) -> list[str]:
+    return list(parquet.read(run.plan / plan.ACCOUNTS_FILE, columns=["influencer"])["influencer"].to_pylist())
 
 
 def _rows_are_in_order(run: Run, shards: list[plan.Shard]) -> bool:
@@ -180,9 +191,22 @@ def post_shard(run: Run, name: str, manifest: Manifest) -> Iterator[Difference]:
         if not file.schema_arrow.equals(posts.SCHEMA):
             yield records, "its columns are not those of this version"
             return
-    keys = parquet.read(records, columns=["key"])["key"].to_pylist()
+    stated = parquet.read(records, columns=["key", "taken_at"])
+    keys = stated["key"].to_pylist()
     if len(keys) != counts.posts:
         yield records, f"{len(keys)} rows, the manifest says {counts.posts}"
+    if run.options.chosen.by_time:
+        # Whatever else was planned was left out for its time, which stands nowhere but in the archive.
+        if not all(map(run.options.chosen.takes, stated["taken_at"].to_pylist())):
+            yield records, "has a post of another time than the run was planned with"
+        there = set(keys)
+        left_out = [key for key in expected if key not in there]
+        if len(left_out) != counts.not_chosen:
+            yield (
+                records,
+                f"lacks {len(left_out)} planned posts, the manifest says that {counts.not_chosen} are not chosen",
+            )
+        expected = [key for key in expected if key in there]
     if keys != expected:
         row = next(n for n, (key, other) in enumerate(zip_longest(keys, expected)) if key != other)
         yield records, f"row {row} is not the post that plan and faults leave there"

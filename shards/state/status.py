@@ -74,6 +74,8 @@ class Status:
         posts: Posts in finished shards.
         lost: Mapped posts that are in no shard, so far.
         waiting: Mapped posts that are in none until their bytes in the archive are others, so far.
+        not_chosen: Mapped posts that the selection leaves out, so far.
+        without_time: Those of them that have no time, where a span of time is asked for.
         faults: Faults by reason, the most frequent first, so far.
         failed: Tasks whose last attempt failed or was killed, and that are not running.
     """
@@ -82,6 +84,8 @@ class Status:
     posts: int
     lost: int
     waiting: int
+    not_chosen: int
+    without_time: int
     faults: Mapping[str, int]
     failed: tuple[FailedTask, ...]
 
@@ -101,7 +105,7 @@ def _read(run: Run, now: float) -> Status:
     manifest = manifests.done(run.plan, plan.NAME, run.fingerprint)
     if manifest is None:
         in_hand = bool(list_units(run.plan, run.fingerprint).in_hand)
-        return Status((_single("plan", False, in_hand, 0),), 0, 0, 0, {}, ())
+        return Status((_single("plan", False, in_hand, 0),), 0, 0, 0, 0, 0, {}, ())
     planned = PlanCounts.of(manifest)
     records = attempts.read(run)
     shards = list_units(run.posts, run.fingerprint)
@@ -121,6 +125,8 @@ def _read(run: Run, now: float) -> Status:
         posts=sum(shard.posts for shard in counts),
         lost=planned.lost + sum(shard.lost for shard in counts),
         waiting=sum(shard.waiting for shard in counts),
+        not_chosen=planned.not_chosen + sum(shard.not_chosen for shard in counts),
+        without_time=sum(shard.without_time for shard in counts),
         faults=_faults(run, planned, counts),
         failed=tuple(_failed(run, record) for record in records if record.failed),
     )

@@ -94,8 +94,8 @@ def _noted(named: set[Path], discrepancies: Iterable[Discrepancy]) -> Iterator[D
 def check_counts(run: Run) -> Iterator[Discrepancy]:
     """Yield a discrepancy for each identity of counts that does not hold; the counts are those of the manifests.
 
-    Mapped posts are posts in shards, posts lost to faults and posts that wait for other bytes; each shard holds its
-    planned posts, or says why not.
+    Mapped posts are posts in shards, posts lost to faults, posts that wait for other bytes and posts that are not
+    chosen; each shard holds its planned posts, or says why not.
     """
     planned = contents.planned_units(run)
     if planned is None:
@@ -106,7 +106,7 @@ def check_counts(run: Run) -> Iterator[Discrepancy]:
     except PostmillError:  # said where the plan's manifest is looked at
         return
     packed = waiting = undone = unknown = 0
-    lost = counts.lost
+    lost, not_chosen = counts.lost, counts.not_chosen
     for shard in planned.shards:
         try:
             shard_counts = posts.counts(run, shard.shard)
@@ -119,9 +119,11 @@ def check_counts(run: Run) -> Iterator[Discrepancy]:
         packed += shard_counts.posts
         lost += shard_counts.lost
         waiting += shard_counts.waiting
-        if shard_counts.posts + shard_counts.lost + shard_counts.waiting != shard.posts:
+        not_chosen += shard_counts.not_chosen
+        if shard_counts.planned != shard.posts:
             path = run.posts / f"{shard_name(shard.shard)}.json"
             stated = f"{shard_counts.posts} posts, {shard_counts.lost} lost and {shard_counts.waiting} waiting"
+            stated += f" and {shard_counts.not_chosen} not chosen" if shard_counts.not_chosen else ""
             yield Discrepancy(path, f"{stated} are not the {shard.posts} planned", anew(path, command))
     if waiting:
         what = f"{waiting} of {counts.mapped_posts} mapped posts wait for other bytes of the archive"
@@ -129,8 +131,9 @@ def check_counts(run: Run) -> Iterator[Discrepancy]:
     if undone:
         what = f"{undone} of {counts.mapped_posts} mapped posts wait for ingest"
         yield Discrepancy(run.folder, what, command, unfinished=True)
-    elif counts.mapped_posts != packed + lost + waiting and not unknown:
+    elif counts.mapped_posts != packed + lost + waiting + not_chosen and not unknown:
         sentence = f"{counts.mapped_posts} mapped posts are not {packed} in shards, {lost} lost and {waiting} waiting"
+        sentence += f" and {not_chosen} not chosen" if not_chosen else ""
         yield Discrepancy(run.folder, sentence, "start anew in a new run folder: postmill plan SOURCE NEW")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests import datasets
 from tests.datasets import Rows
+from tests.ingest.chosen import Known, build
 
 
 @pytest.fixture
@@ -31,3 +32,9 @@ def make_dataset(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def make_info() -> Callable[..., bytes]:
     return datasets.info
+
+
+@pytest.fixture(scope="session")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Known:
+    """A dataset to choose of, and the run of everything, which tests leave as they are."""
+    return build(tmp_path_factory.mktemp("chosen"))

@@ -221,11 +221,13 @@ SITUATIONS: dict[str, Situation] = {
 ELSEWHERE = {
     "cli.py:plan": "help of a command",
     "encode/device.py:check_device": "an option of submit, among words",
+    "ingest/pack/evict.py:_unit_is_whole": "verify, among words, of a disk that cannot be read",
     "ingest/pack/first_pass.py:_broken_source": "tests/ingest/source/test_moved.py: other bytes have to come first",
     "ingest/pack/outcome.py:refuse_mostly_lost": "shows what is wrong, and mends nothing",
     "ingest/pack/post.py:pack_post": "verify, whose remedies are all done here",
     "ingest/pack/second_look.py:look_again": "another machine, whose memory holds what is put there",
     "ingest/pack/stages.py:_do_piece": "verify, among words",
+    "ingest/plan/accounts.py:listed_in_plan": "tests/ingest/test_chosen_options.py: the file has to be given",
     "ingest/plan/make.py:_refuse_other_work": "a new run folder: tests/shards/test_pinned.py",
     "jobs/settings.py:load": "needs a scheduler: tests/jobs",
     "shards/formats/offsets.py:read_index": "read by verify alone, whose remedies are all done here",

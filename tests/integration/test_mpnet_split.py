@@ -14,13 +14,14 @@ import pytest
 
 from postmill.encode.device import Compute, single_threaded
 from postmill.encode.encoders import text
-from postmill.encode.interface import EncodeSettings, blank
+from postmill.encode.interface import EncodeSettings
 from postmill.ingest.archive.reader import Archive
 from postmill.ingest.pack.stages import ingest
 from postmill.ingest.plan.make import make_plan
 from postmill.ingest.sample.write import write_sample
 from postmill.ingest.source.layout import discover
 from postmill.shards.formats import plan, posts
+from postmill.shards.formats.blank import is_blank
 from postmill.shards.run.options import Options
 from tests import datasets
 
@@ -104,7 +105,7 @@ def test_trained_weights_on_written_texts(folder: Path, source: str, tmp_path: P
     shards = range(max(plan.counts(run).shards // 4, 1))  # real captions are long: seconds each
     columns = [posts.read_records(run, shard, ["caption"])["caption"] for shard in shards]
     captions = [caption for column in columns for caption in column.to_pylist()]
-    texts = [caption for caption in captions if not blank(caption)]
+    texts = [caption for caption in captions if not is_blank(caption)]
     assert len(texts) > 15
     expected = SentenceTransformer(str(model), device="cpu").encode(texts, show_progress_bar=False)
 

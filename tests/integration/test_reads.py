@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from postmill.ingest.zipformat.stretches import GAP
 from postmill.shards.formats import plan
 from postmill.shards.formats.places import offset_of, part_of
 from postmill.shards.formats.plan import IMAGES, METADATA
@@ -170,3 +171,26 @@ def test_spools_are_read_once_a_piece_at_a_time(traced: tuple[Path, dict[str, li
     index = shards * sum(1 for _ in (run / "spool").glob("*.spool")) * (24 + 24 * shards)
     read = sum(r.length for name in ("windows", "spanning") for r in calls[name] if r.path.suffix == ".spool")
     assert spools * 0.9 <= read <= spools + index
+
+
+def test_of_a_sample_no_more_is_read_than_its_posts_and_short_gaps(source: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    trace(tmp_path / "plan.log", "plan", str(source), str(run), "--sample", "20")
+    calls = trace(tmp_path / "ingest.log", "ingest", str(run))
+    entries = sorted(
+        {(row["archive"], row["window"], row["offset"], row["end"]) for row in read_entries(run)},
+    )
+    for archive, folder in ((METADATA, "Post_metadata"), (IMAGES, "Post_images")):
+        wanted = gaps = reached = 0
+        for _, _, offset, end in (entry for entry in entries if entry[0] == archive):
+            gaps += offset - reached if 0 < offset - reached <= GAP else 0
+            wanted, reached = wanted + end - offset, end
+        read = sum(r.length for r in calls if r.path.parent == source / folder)
+        size = sum(part.stat().st_size for part in (source / folder).iterdir())
+        assert wanted <= read <= wanted + gaps
+        assert archive == METADATA or read < size / 20
+
+
+def read_entries(run: Path) -> list[dict[str, int]]:
+    columns = ["archive", "window", "offset", "end"]
+    return list(pq.read_table(run / "plan" / "entries.parquet", columns=columns).to_pylist())

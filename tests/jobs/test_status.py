@@ -148,7 +148,16 @@ FAILED = {
     "log": str,
     "tail": list,
 }
-TOP = {"stages": list, "posts": int, "lost": int, "waiting": int, "faults": dict, "failed": list, "jobs": dict | None}
+TOP = {
+    "stages": list,
+    "posts": int,
+    "lost": int,
+    "waiting": int,
+    "not_chosen": int,
+    "without_time": int,
+    "faults": dict,
+}
+TOP |= {"failed": list, "jobs": dict | None}
 
 
 def typed(value: dict[str, Any], contract: dict[str, Any]) -> None:

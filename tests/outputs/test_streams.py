@@ -91,11 +91,11 @@ def test_characters_that_an_encoding_lacks_are_replaced_in_text_and_kept_in_data
     assert run("bytes", **variables).stdout.decode() == "R² = 0.5, café\n"
 
 
-def test_a_name_that_is_no_utf_8_is_shown(tmp_path: Path) -> None:
+def test_a_name_that_is_no_utf_8_is_refused_in_words(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "postmill.cli", "status", os.fsencode(tmp_path) + b"/caf\xe9"], capture_output=True
     )
-    assert done.returncode == 2 and b"Traceback" not in done.stderr and b"is not a run folder" in done.stderr
+    assert done.returncode == 2 and b"Traceback" not in done.stderr and b"that is not UTF-8: e9" in done.stderr
 
 
 def test_the_streams_are_pythons_own_but_for_their_bottom(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from tests.shards.golden import MANIFEST, RUN_JSON
         ("plan/", "**plan/windows.parquet**", plan.WINDOWS),
         ("plan/", "**plan/parts.parquet**", plan.PARTS),
         ("plan/", "**plan/shards.parquet**", plan.SHARDS),
+        ("plan/", "**plan/accounts.parquet**", plan.ACCOUNTS),
         ("posts/", "**posts-000012.parquet**", posts.SCHEMA),
         ("Faults", "found in one shard", faults.SCHEMA),
         ("models/NAME/", "`predictions.parquet`: a row", models.PREDICTIONS),

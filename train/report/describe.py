@@ -14,6 +14,7 @@ from postmill.shards.formats import embeddings, faults, plan, posts
 from postmill.shards.formats.blank import VISIBLE
 from postmill.shards.formats.encoders import encoders_of
 from postmill.shards.formats.reasons import PICTURE_FAULTS
+from postmill.shards.run.chosen import ALL
 from postmill.shards.run.folder import Run
 from postmill.train.data import target
 from postmill.train.data.arrays import Floats
@@ -54,6 +55,9 @@ class DataSummary:
         posts: Posts in the finished shards.
         lost: Mapped posts that are in no shard, by reason, as far as shards are done.
         waiting: Mapped posts that are in none until their bytes in the archive are others.
+        not_chosen: Mapped posts that the selection leaves out, as far as shards are done.
+        without_time: Those of them that have no time, where a span of time is asked for.
+        selection: What was chosen, as it is told; None where that is everything.
         faults: Faults by reason, lost posts included.
         accounts: Number of account names.
         account_posts: How many posts accounts have.
@@ -74,6 +78,9 @@ class DataSummary:
     posts: int
     lost: Mapping[str, int]
     waiting: int
+    not_chosen: int
+    without_time: int
+    selection: str | None
     faults: Mapping[str, int]
     accounts: int
     account_posts: Quartiles
@@ -98,10 +105,10 @@ class DataSummary:
 
     @property
     def adds_up(self) -> bool | None:
-        """Whether mapped posts = posts in shards + posts lost + posts waiting; None while shards are missing."""
+        """Whether mapped posts = posts in shards + lost + waiting + not chosen; None while shards are missing."""
         if not self.complete:
             return None
-        return self.mapped == self.posts + sum(self.lost.values()) + self.waiting
+        return self.mapped == self.posts + sum(self.lost.values()) + self.waiting + self.not_chosen
 
 
 def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
@@ -137,6 +144,7 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
             times += [int(np.nanmin(taken_at)), int(np.nanmax(taken_at))]
         times_out_of_range += target.times_out_of_range(table["taken_at"])
     by_reason, lost, waiting = _faults(run, planned.shards)
+    made = [counts for shard in done if (counts := posts.counts(run, shard)) is not None]
     heights, edges = _histogram(np.concatenate(values))
     return DataSummary(
         planned_shards=planned.shards,
@@ -145,6 +153,9 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         posts=sum(per_account.values()),
         lost=lost,
         waiting=waiting,
+        not_chosen=planned.not_chosen + sum(counts.not_chosen for counts in made),
+        without_time=sum(counts.without_time for counts in made),
+        selection=None if run.options.chosen == ALL else str(run.options.chosen),
         faults=by_reason,
         accounts=len(per_account),
         account_posts=_quartiles(per_account),

@@ -153,6 +153,8 @@ def _notices(data: DataSummary, models: Sequence[ModelResult]) -> Iterator[str]:
     for modality, encoder in section_models.encoders(models):
         if encoder.stand_in_for:
             yield f"Stand-in: {modality} was encoded by {encoder.model} in place of {encoder.stand_in_for}."
+    if data.selection is not None:
+        yield f"A part of the dataset: planned with {data.selection}."
     if not data.complete:
         yield f"Unfinished: {data.shards:,} of {data.planned_shards:,} post shards are done."
     if data.adds_up is False:

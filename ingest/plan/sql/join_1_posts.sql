@@ -23,6 +23,8 @@ INSERT INTO faults BY NAME
 DELETE FROM mapping WHERE line IN (SELECT line FROM repeats);
 ALTER TABLE mapping RENAME TO posts;
 DROP TABLE repeats;
+-- How many there are, of which a selection may leave most out.
+CREATE TABLE mapped AS SELECT count(*) AS posts FROM posts;
 -- An account that influencers.txt lacks is told of once, whatever the number of its posts.
 INSERT INTO faults BY NAME
     SELECT 'missing_account' AS rank, 'influencer_missing' AS reason, false AS post_lost, influencer, min(line) AS line,

@@ -19,6 +19,9 @@ CREATE TYPE fault_rank AS ENUM (
 -- A mapped post is known by the line of its first row.
 -- A row that is malformed has what is wrong with it there, and no images.
 CREATE TABLE mapping (line BIGINT, influencer VARCHAR, post_id VARCHAR, images VARCHAR[], malformed VARCHAR);
+-- Of a run of chosen accounts: those that were listed, and those that list and categories leave.
+CREATE TABLE listed_accounts (influencer VARCHAR);
+CREATE TABLE chosen_accounts (influencer VARCHAR);
 CREATE TABLE influencers (influencer VARCHAR, category VARCHAR, followers BIGINT, followees BIGINT, posts BIGINT);
 -- One row for each record of both central directories, folders left out. `raw_name` is null where it is `name` in
 -- UTF-8; `fault` is null where the entry can be used.

@@ -14,6 +14,8 @@ from postmill.ingest.plan import joins, load, make, nothing_found, write
 from postmill.ingest.source.layout import metadata_entry, picture_entry
 from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA
 from postmill.shards.formats.reasons import Reason
+from postmill.shards.run.chosen import Accounts, Chosen
+from postmill.shards.run.options import Options
 
 FOLDER = files("postmill.ingest.plan") / "sql"
 SCRIPTS = sorted(path.name.removesuffix(".sql") for path in FOLDER.iterdir())
@@ -83,11 +85,12 @@ def test_entries_are_named_in_the_joins_as_everywhere_else(db: duckdb.DuckDBPyCo
 
 def test_every_script_is_used_and_run_in_order_on_empty_tables(db: duckdb.DuckDBPyConnection) -> None:
     code = "".join(Path(str(module.__file__)).read_text() for module in (joins, load, make, nothing_found, write))
-    named = set(re.findall(r'"((?:join|select|insert)_\w+)"', code))
+    named = set(re.findall(r'"((?:join|select|insert|choose|keep)_\w+)"', code))
     assert named | {joins.TABLES} == set(SCRIPTS)
-    for step in joins.JOIN_STEPS:
-        joins.execute(db, step, shard_bytes=1, pictureless=False, text_only=False, one_archive=False, part_bits=46)
-    assert joins.totals(db) == joins.Totals(*[0] * 8)
+    options = Options(chosen=Chosen(Accounts.of([]), sample=1 << 70, seed=1 << 70))
+    for step in joins.steps(options.chosen):
+        joins.execute(db, step, **joins.values(options, text_only=False, one_archive=False))
+    assert joins.totals(db) == joins.Totals(*[0] * 9)
     for name in SCRIPTS:
         if name.startswith("select"):
-            assert joins.query(db, name).fetchall() == ([(0,) * 8] if name == "select_totals" else [])
+            assert joins.query(db, name).fetchall() == ([(0,) * 9] if name == "select_totals" else [])

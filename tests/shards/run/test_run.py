@@ -157,7 +157,7 @@ def test_options_are_told_apart_in_the_words_of_who_types_them() -> None:
     old = Options(shard_bytes=2 << 20)
     new = Options(shard_bytes=3 << 19, max_entry=1 << 20, raw=False, level=Level.SALVAGE)
     assert differences(old, old) == []
-    assert differences(old, new) == [
+    assert [(each.was, each.now) for each in differences(old, new)] == [
         ("--shard-size 2", "--shard-size 1.5"),
         ("--max-entry 64", "--max-entry 1"),
         ("--raw", "--no-raw"),
