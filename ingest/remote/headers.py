@@ -42,9 +42,9 @@ def use(path: Path | None, *, typed: bool = True) -> None:
     """
     if _chosen.typed and not typed:
         return
-    _chosen.headers = {}
-    _chosen.headers = {} if path is None else _read(path)
-    _chosen.file, _chosen.typed = path, typed and path is not None
+    _chosen.headers, _chosen.file, _chosen.typed = {}, None, False
+    if path is not None:
+        _chosen.headers, _chosen.file, _chosen.typed = _read(path), path, typed
 
 
 def in_force() -> Mapping[str, str]:
