@@ -164,6 +164,7 @@ def ingest(
     follow: options.FollowOption = False,
     evict: options.EvictOption = False,
     yes: options.YesOption = False,
+    header_file: options.HeaderFileOption = None,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Stream the archives into post shards: stages metadata, windows, spanning.
@@ -179,6 +180,7 @@ def ingest(
     run = steps.open_run(folder)
     name = stages[0].value if len(stages) == 1 else "ingest"
     with attempt(run, name, task, share, workers) as shown:
+        steps.take_headers(run, header_file, shown)
         chosen_pieces = Selection(options.range_text(parts), options.range_text(shards))
         passes.ingest(
             run, stages, share, workers, shown, chosen_pieces, follow=follow, evict=options.evict_of(evict, yes)
@@ -187,10 +189,15 @@ def ingest(
 
 
 @app.command(rich_help_panel=STEP_BY_STEP, epilog="Example: `postmill mend run`, when a part was fetched again")
-def mend(folder: options.RunArgument, workers: options.WorkersOption = 1) -> None:
+def mend(
+    folder: options.RunArgument,
+    workers: options.WorkersOption = 1,
+    header_file: options.HeaderFileOption = None,
+) -> None:
     """Put together the posts that wait for a whole copy of a part, where its bytes are others now."""
     run = steps.open_run(folder)
     with progress() as shown:
+        steps.take_headers(run, header_file, shown)
         passes.ingest(run, tuple(Stage), WHOLE, workers, shown, mending=True)
 
 

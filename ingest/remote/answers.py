@@ -104,6 +104,7 @@ _BROKEN_ERRORS = frozenset(
 )
 _UNREACHABLE_NUMBERS = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 _HOPELESS_OS_ERRORS = (IsADirectoryError, NotADirectoryError, FileExistsError)
+_CUT_SHORT = frozenset({"ClientPayloadError", "IncompleteReadError", "ResponseStreamingError"})
 _LONGEST = 200  # characters of what a library says
 
 
@@ -230,6 +231,8 @@ def _words(error: BaseException) -> str:
     """Return what an exception says, in one line."""
     if isinstance(error, TimeoutError):
         return "nothing came in time"
+    if type(error).__name__ in _CUT_SHORT:
+        return "the answer was cut short"
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     line = " ".join(said.split())
     return line[:_LONGEST] if line else type(error).__name__

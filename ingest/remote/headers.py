@@ -42,8 +42,9 @@ def use(path: Path | None, *, typed: bool = True) -> None:
     """
     if _chosen.typed and not typed:
         return
-    _chosen.headers = {} if path is None else _read(path)
-    _chosen.file, _chosen.typed = path, typed and path is not None
+    _chosen.headers, _chosen.file, _chosen.typed = {}, None, False
+    if path is not None:
+        _chosen.headers, _chosen.file, _chosen.typed = _read(path), path, typed
 
 
 def in_force() -> Mapping[str, str]:
@@ -61,7 +62,7 @@ def _read(path: Path) -> dict[str, str]:
         open_to_others = path.stat().st_mode & 0o077
         text = path.read_bytes().decode("latin-1")
     except OSError as error:
-        hint = f"plan with {_OPTION} and where it lies now"
+        hint = f"give {_OPTION} and where it lies now"
         raise UsageError(f"cannot be read: {error.strerror}", place=f"{_OPTION} {path}", hint=hint) from error
     if open_to_others:
         raise UsageError(

@@ -15,8 +15,8 @@ from postmill.ingest.remote import headers
 from postmill.shards.run import publish
 from postmill.shards.run.sealed import json_bytes
 from postmill.shards.run.sources import Locations
-from postmill.shards.runtime.errors import PostmillError
-from postmill.shards.runtime.progress import Progress
+from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.shards.runtime.progress import Progress, log
 
 _HEADERS = "headers"
 FOLDER = ".local/state/postmill/addresses"  # in the home, where programs keep what is neither settings nor data
@@ -50,10 +50,7 @@ def keep(fingerprint: str, locations: Locations, progress: Progress) -> None:
 def recall(fingerprint: str, seen: Locations) -> Locations:
     """Return where the sources of a run were last ``seen``, with what was kept of how they are read.
 
-    The headers of the file whose name was kept are in force from then on.
-
-    Raises:
-        UsageError: That file cannot be used any more.
+    The headers of the file whose name was kept are in force from then on; if it cannot be used any more, that is said.
     """
     path = _path(fingerprint)
     named = None
@@ -65,7 +62,10 @@ def recall(fingerprint: str, seen: Locations) -> Locations:
         kept = seen
     # Another run of the same sources may have been told of another place.
     there = kept.plain() == seen.plain()
-    headers.use(Path(named) if isinstance(named, str) and there else None, typed=False)
+    try:
+        headers.use(Path(named) if isinstance(named, str) and there else None, typed=False)
+    except UsageError as error:  # what is asked for may be there, or be open to all, without
+        log.warning("%s; asked without these headers", error)
     return kept if there else seen
 
 

@@ -63,7 +63,12 @@ def test_a_dataset_behind_a_token_is_read_and_the_token_is_written_nowhere(
         assert type_in("submit", run, "--dry-run") == 0, said[-1]
         token.unlink()
         (run / "posts" / "posts-000000.json").unlink()
-        assert type_in("ingest", run) == 2 and "cannot be read" in said[-1]
+        assert type_in("ingest", run) == 1 and "cannot be read" in said[-1] and "401 Unauthorized" in said[-1]
+        assert type_in("status", run) == 0
+        moved = tmp_path / "moved.txt"
+        moved.write_text(f"Authorization: Bearer {TOKEN}\n")
+        moved.chmod(0o600)
+        assert type_in("ingest", run, "--header-file", moved, "--workers", "2") == 0, said[-1]
     written = [path.read_bytes() for folder in (run, home) for path in folder.rglob("*") if path.is_file()]
     assert TOKEN.encode() not in b"".join(written) and TOKEN not in "".join(said)
     in_run = b"".join(path.read_bytes() for path in run.rglob("*") if path.is_file())
