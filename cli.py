@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, choosing, extras, options, passes, steps
+from postmill.console import checks, choosing, extras, options, passes, sources, steps
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, out, progress, share_of
 from postmill.console.places import on_disk
@@ -96,12 +96,12 @@ def run_all(
     from postmill.encode.stage import find_models
 
     models_by_encoder = options.overrides(model)
-    locations = steps.locate(source, folder, images=images, headers=header_file)
+    locations = sources.locate(source, folder, images=images, headers=header_file)
     find_models(usual(text_only=locations.text_only), models, models_by_encoder, device, precision)
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
     with progress() as shown:
-        run = steps.plan(locations, folder, typed, shown, checksums, accounts=accounts)
+        run = sources.plan(locations, folder, typed, shown, checksums, accounts=accounts)
         passes.ingest(run, tuple(Stage), share_of("0/1"), workers, shown)
         steps.encode(run, (), models, models_by_encoder, device, precision, share_of("0/1"), shown)
         training = Device.CUDA if device is Device.CUDA else Device.CPU
@@ -145,8 +145,8 @@ def plan(
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
     with progress() as shown:
-        locations = steps.locate(source, folder, metadata, images, mapping, influencers, header_file)
-        run = steps.plan(locations, folder, typed, shown, checksums, await_parts, accounts)
+        locations = sources.locate(source, folder, metadata, images, mapping, influencers, header_file)
+        run = sources.plan(locations, folder, typed, shown, checksums, await_parts, accounts)
     steps.end(run, max_faults)
 
 
@@ -180,7 +180,7 @@ def ingest(
     run = steps.open_run(folder)
     name = stages[0].value if len(stages) == 1 else "ingest"
     with attempt(run, name, task, share, workers) as shown:
-        steps.take_headers(run, header_file, shown)
+        sources.take_headers(run, header_file, shown)
         chosen_pieces = Selection(options.range_text(parts), options.range_text(shards))
         passes.ingest(
             run, stages, share, workers, shown, chosen_pieces, follow=follow, evict=options.evict_of(evict, yes)
@@ -197,7 +197,7 @@ def mend(
     """Put together the posts that wait for a whole copy of a part, where its bytes are others now."""
     run = steps.open_run(folder)
     with progress() as shown:
-        steps.take_headers(run, header_file, shown)
+        sources.take_headers(run, header_file, shown)
         passes.ingest(run, tuple(Stage), WHOLE, workers, shown, mending=True)
 
 

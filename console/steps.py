@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
-from postmill.console import choosing
 from postmill.console.output import did, err, out
 from postmill.console.streams import binary, emit
-from postmill.console.waiting import say_what_is_awaited
 from postmill.encode.options import ModelSet, Precision, usual
 from postmill.shards.formats.choices import Layout
-from postmill.shards.formats.reasons import Reason
-from postmill.shards.run.options import Level, TypedOptions
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import EXIT_FAULTS
 from postmill.shards.runtime.interrupt import interruptible
@@ -28,7 +23,6 @@ from postmill.train.options import FeatureSet, RecipeName, Split
 if TYPE_CHECKING:
     from postmill.jobs.settings import Settings
     from postmill.shards.run.folder import Run
-    from postmill.shards.run.sources import Locations
 
 _TABLES = (".csv", ".parquet")  # how predictions are written to a file
 
@@ -49,99 +43,6 @@ def open_run(folder: Path, *, reading: bool = False) -> Run:
 
     run = runs.open_run(folder, reading=reading)
     locks.check(run.folder / runs.RUN_FILE)  # here, for worker processes say nothing
-    return run
-
-
-def take_headers(run: Run, headers: Path | None, shown: Progress) -> None:
-    """Let requests for the sources of ``run`` have the headers of a file, if one was named, from now on.
-
-    Raises:
-        UsageError: The file cannot be used.
-    """
-    if headers is not None:
-        from postmill.ingest.remote.headers import use
-        from postmill.ingest.source import credentials
-
-        use(headers)
-        credentials.keep(run.fingerprint, credentials.recall(run.fingerprint, run.locations), shown)
-
-
-def locate(
-    source: str | None,
-    folder: Path,
-    metadata: str | None = None,
-    images: str | None = None,
-    mapping: str | None = None,
-    influencers: str | None = None,
-    headers: Path | None = None,
-) -> Locations:
-    """Return where the sources are: named one by one, in the dataset's folder ``source``, or where the run saw them.
-
-    Requests have the headers of the file ``headers`` from now on.
-
-    Raises:
-        UsageError: One is in none of these places, ``folder`` is no run folder, or ``headers`` cannot be used.
-        PostmillError: ``run.json`` is damaged, or an address cannot be asked for.
-    """
-    from postmill.ingest.remote.headers import use
-    from postmill.ingest.source import credentials
-    from postmill.ingest.source.layout import discover
-    from postmill.shards.run import pinned
-    from postmill.shards.run.sources import NONE
-
-    use(headers)
-    there = pinned.look(folder)
-    seen = None if there is None else there.locations
-    if there is not None and seen is not None:
-        seen = credentials.recall(there.fingerprint, seen)
-    if images is None and there is not None and not there.sources.images.parts:
-        images = NONE
-    return discover(source, metadata, images, mapping, influencers, seen)
-
-
-def plan(
-    locations: Locations,
-    folder: Path,
-    options: TypedOptions,
-    shown: Progress,
-    checksums: Sequence[str] | None,
-    await_parts: bool = False,
-    accounts: str | None = None,
-) -> Run:
-    """Plan and pin, and say what the plan holds.
-
-    Args:
-        locations: Where the dataset lies.
-        folder: The run folder.
-        options: As they were typed.
-        shown: Told of the rows and entries read.
-        checksums: Lists of checksums, which are compared first.
-        await_parts: Whether parts may come later.
-        accounts: The file of ``--accounts``, if it was typed.
-    """
-    from postmill.ingest.plan.copies import check_copies
-    from postmill.ingest.plan.make import make_plan
-
-    chosen, names = choosing.looked_up(options.chosen, accounts)
-    options = replace(options, chosen=chosen)
-    if checksums:
-        check_copies(locations, checksums, options.level or Level.DEFAULT, shown)
-    run, counts = make_plan(locations, folder, options, shown, await_parts=await_parts, accounts=names)
-    pictures = "without pictures" if locations.text_only else f"with {counts.planned_images:,} pictures"
-    left_out = f"{counts.not_chosen:,} not chosen, " if counts.not_chosen else ""
-    out.print(
-        f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} mapped posts {pictures} "
-        f"in {counts.shards:,} shards; {counts.lost:,} lost, "
-        f"{left_out}{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
-        f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
-    )
-    if run.options.chosen.by_time:
-        out.print("plan: which posts are of that span of time their metadata tell, when they are read", soft_wrap=True)
-    if unlisted := counts.reasons.get(Reason.INFLUENCER_MISSING):
-        out.print(f"plan: influencers.txt lacks {unlisted:,} accounts: their posts have no category and no followers")
-    if await_parts:
-        with interruptible():
-            say_what_is_awaited(run)
     return run
 
 
