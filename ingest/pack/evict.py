@@ -46,7 +46,8 @@ def spare_parts(run: Run, progress: Progress) -> list[SparePart]:
     spare: list[SparePart] = []
     for archive in (METADATA, IMAGES):
         paths = part_paths(run, archive)
-        if not paths or is_url(paths[0]):
+        pinned = (run.sources.metadata, run.sources.images)[archive]
+        if not paths or is_url(paths[0]) or pinned.files is not None:
             continue
         candidates = [
             (number, path, size)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postmill.ingest.pack.second_look import is_different
-from postmill.ingest.source.pinning import open_archive
+from postmill.ingest.source.pinning import open_archive, open_window
 from postmill.ingest.zipformat.parts import there
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats import faults, plan, posts
@@ -144,7 +144,7 @@ def _changed(run: Run, archive: int, windows: list[Window]) -> Iterator[tuple[Mi
 
 def _opened(run: Run, archive: int, window: Window) -> AddressSpace | None:
     try:
-        return open_archive(run, archive, window.first_part, window.last_part)
+        return open_window(run, window)
     except PostmillError:  # it still waits, which is said of it
         return None
 

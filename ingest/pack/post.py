@@ -24,7 +24,7 @@ from postmill.ingest.zipformat.signatures import DEFLATE
 from postmill.shards.formats.faults import Fault
 from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA, METADATA_IMAGE
 from postmill.shards.formats.reasons import COPY_FAULTS, Reason
-from postmill.shards.formats.spool import FAULT_METHOD, Seen, SpoolEntry
+from postmill.shards.formats.spool import FAULT_METHOD, PLAIN_FILE, Seen, SpoolEntry
 from postmill.shards.formats.tar import Buffer
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level
@@ -171,7 +171,8 @@ def refuse_if_strict(run: Run, entry: str, fault: EntryFault) -> None:
 def gzip_member(entry: SpoolEntry, plain: Buffer) -> bytes:
     """Return ``entry`` as gzip: its own deflated bytes where it has such, else ``plain`` compressed anew."""
     deflated = entry.data if entry.method == DEFLATE else deflate.deflate_compress(plain, _GZIP_LEVEL)
-    return b"".join((_GZIP_HEADER, deflated, _GZIP_TRAILER.pack(entry.crc32, entry.size & 0xFFFFFFFF)))
+    crc32 = deflate.crc32(plain) if entry.method == PLAIN_FILE else entry.crc32
+    return b"".join((_GZIP_HEADER, deflated, _GZIP_TRAILER.pack(crc32, entry.size & 0xFFFFFFFF)))
 
 
 class _Unusable(Exception):

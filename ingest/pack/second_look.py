@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from blake3 import blake3
 
 from postmill.ingest.pack.located import located
-from postmill.ingest.source.pinning import open_archive
+from postmill.ingest.source.pinning import open_window
 from postmill.ingest.zipformat.faults import EntryFault
 from postmill.ingest.zipformat.local_headers import Expected, locate_one
 from postmill.ingest.zipformat.methods.inflate import inflate
@@ -53,7 +53,7 @@ def look_again(run: Run, window: Window | None, entry: SpoolEntry) -> SpoolEntry
             place=run.spool,
             hint=f"run the same command again, better on another machine: postmill ingest {run.word}",
         )
-    with open_archive(run, window.archive, window.first_part, window.last_part) as space:
+    with open_window(run, window) as space:
         expected = Expected.of(located(space, planned))
         offset, end = int(expected.offset[0]), int(expected.end[0])
         content = memoryview(space.read(offset, end - offset))

@@ -12,7 +12,7 @@ from postmill.ingest.pack.post_shard import pack_shard
 from postmill.ingest.pack.selection import EVERYTHING, Selection
 from postmill.ingest.pack.workers import Perform, alone
 from postmill.ingest.source.arrivals import AwaitedPart, awaited_parts, awaits
-from postmill.ingest.source.pinning import open_archive
+from postmill.ingest.source.pinning import open_window
 from postmill.shards.formats import faults, plan, shard_lists
 from postmill.shards.formats.choices import Stage
 from postmill.shards.formats.plan import IMAGES, METADATA
@@ -202,7 +202,7 @@ def _make_units(run: Run, stage: Stage, number: int) -> None:
         return
     archive = METADATA if stage is Stage.METADATA else IMAGES
     window = next(window for window in plan.windows(run, archive) if window.window == number)
-    with open_archive(run, archive, window.first_part, window.last_part, lazily=True) as space:
+    with open_window(run, window, lazily=True) as space:
         if stage is Stage.METADATA:
             spool_metadata(run, space, window)
         else:

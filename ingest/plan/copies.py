@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from postmill.ingest.archive.levels import open_space
 from postmill.ingest.source.checksums import read_checksums
 from postmill.ingest.source.digests import check_digests
+from postmill.ingest.source.file_tree import is_tree
 from postmill.ingest.zipformat.parts import measure
 from postmill.shards.run.options import Level
 from postmill.shards.run.sources import Locations
@@ -30,6 +31,8 @@ def check_copies(locations: Locations, lists: Sequence[str], level: Level | None
     digests = read_checksums(lists)
     files: dict[str, int] = {}
     for archive in (locations.metadata, *(() if locations.text_only else (locations.images,))):
+        if is_tree(archive):
+            continue
         with open_space(archive, level or Level.DEFAULT) as space:
             files.update((part.path, part.size) for part in space.parts if not part.missing)
     for text in (locations.mapping, locations.influencers):

@@ -19,6 +19,7 @@ from postmill.ingest.archive.levels import DirectoryReader
 from postmill.ingest.archive.part_check import check_parts
 from postmill.ingest.plan import windows
 from postmill.ingest.plan.windows import Placed
+from postmill.ingest.source.file_tree import FileTree
 from postmill.ingest.zipformat import directory_records
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats.plan import ENTRIES
@@ -40,7 +41,7 @@ PLACED_ENTRIES = pa.schema(
 
 
 def place_entries(
-    options: Options, space: AddressSpace, listing: DirectoryReader, scratch: Path, advance: Advance
+    options: Options, space: AddressSpace, listing: DirectoryReader | FileTree, scratch: Path, advance: Advance
 ) -> Placed:
     """Place the entries of ``listing`` that have no fault, and put all its records aside for :func:`placed_entries`.
 
@@ -55,13 +56,17 @@ def place_entries(
         PostmillError: The archive cannot be read or ``scratch`` cannot be written.
     """
     directory = listing.directory
-    if options.level is Level.STRICT:  # a part that is wrong is named, and not the first entry that it spoils
+    is_tree = isinstance(listing, FileTree)
+    if (
+        options.level is Level.STRICT and not is_tree
+    ):  # a part that is wrong is named, and not the first entry that it spoils
         for _ in check_parts(space, directory, directory_records.batches(space, directory), refuse=True):
             pass
     salvage = options.level is Level.SALVAGE
     offsets, name_lengths, sizes = [np.empty(0, np.int64)], [np.empty(0, np.uint16)], [np.empty(0, np.int64)]
     with pa.OSFile(str(scratch), "wb") as file, pa.ipc.new_stream(file, directory_records.SCHEMA) as stream:
-        for batch in check_parts(space, directory, listing.batches(), refuse=not salvage):
+        batches = listing.batches() if is_tree else check_parts(space, directory, listing.batches(), refuse=not salvage)
+        for batch in batches:
             stream.write_batch(batch.cast(directory_records.SCHEMA))
             usable = batch.filter(batch["fault"].is_null())
             offsets.append(usable["offset"].to_numpy().astype(np.int64))

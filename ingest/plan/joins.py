@@ -17,6 +17,7 @@ import duckdb
 from postmill.shards.formats.places import PART_BITS
 from postmill.shards.run.chosen import Chosen
 from postmill.shards.run.options import Options
+from postmill.shards.run.sources import Sources
 
 TABLES = "tables"
 JOIN_STEPS = ("join_1_posts", "join_2_copies", "join_3_uses", "join_4_outcomes", "join_5_shards", "join_6_clashes")
@@ -52,7 +53,7 @@ def steps(chosen: Chosen) -> list[str]:
     return [first, *by_account, *drawn, *joined, shards, clashes]
 
 
-def values(options: Options, *, text_only: bool) -> dict[str, Any]:
+def values(options: Options, sources: Sources, *, text_only: bool) -> dict[str, Any]:
     """Return what the steps take; of a dataset that is ``text_only`` there are no pictures."""
     chosen = options.chosen
     return {
@@ -60,6 +61,7 @@ def values(options: Options, *, text_only: bool) -> dict[str, Any]:
         "part_bits": PART_BITS,
         "pictureless": options.pictureless or text_only,
         "text_only": text_only,
+        "one_archive": sources.metadata == sources.images,
         "sample": min(chosen.sample or 0, sys.maxsize),  # more than there can be is not more than DuckDB counts to
         "seed": str(chosen.seed),
     }

@@ -15,6 +15,7 @@ from postmill.ingest.plan import joins
 from postmill.ingest.plan.accounts import chosen_accounts
 from postmill.ingest.plan.entries import place_entries, placed_entries
 from postmill.ingest.source.confirm import RememberingSpace, confirm_archive, confirm_text
+from postmill.ingest.source.file_tree import TreeSpace
 from postmill.ingest.source.influencers import read_influencers
 from postmill.ingest.source.mapping import read_mapping
 from postmill.ingest.source.mapping_rows import ROWS
@@ -132,7 +133,7 @@ def _load_entries(
     name = ARCHIVES[archive]
     if not space.parts:  # no pictures were asked for
         return 0, NO_ARCHIVE, PARTS.empty_table()
-    listing = open_directory(space, options.level)
+    listing = space.tree if isinstance(space, TreeSpace) else open_directory(space, options.level)
     values = {"archive": name, "max_entry": options.max_entry, "part_bits": PART_BITS}
     files, put_aside = 0, scratch / f"{name}.arrow"
     with progress.track(f"plan: {name} directory", listing.directory.entries, "entries") as advance:

@@ -16,6 +16,7 @@ from postmill.ingest.plan.load import load_sources
 from postmill.ingest.plan.write import write_tables
 from postmill.ingest.source import credentials
 from postmill.ingest.source.confirm import RememberingSpace
+from postmill.ingest.source.file_tree import TreeSpace, is_tree, scan
 from postmill.ingest.source.layout import absolute
 from postmill.ingest.source.pinning import directory_start, pinned_archive, sources_now
 from postmill.shards.formats import plan
@@ -143,7 +144,7 @@ def _made(
             steps = joins.steps(options.chosen)
             with progress.track("plan: join", len(steps), "steps") as advance:
                 for step in steps:
-                    joins.execute(db, step, **joins.values(options, text_only=locations.text_only))
+                    joins.execute(db, step, **joins.values(options, loaded.sources, text_only=locations.text_only))
                     advance(1)
             if options.level is Level.STRICT:
                 _refuse_contradictions(db)
@@ -183,6 +184,8 @@ def _made_where_absent(folder: Path) -> Iterator[None]:
 def _remembering(location: str, level: Level, await_parts: bool) -> RememberingSpace:
     if location == NONE:
         return RememberingSpace(())
+    if is_tree(location):
+        return TreeSpace(scan(Path(location)))
     with open_space(location, level, await_parts=await_parts) as space:
         return RememberingSpace(space.parts)
 

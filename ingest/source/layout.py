@@ -7,12 +7,15 @@ by :func:`metadata_entry` and :func:`picture_entry`, and once more for the joins
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from shlex import quote
 
 from postmill.ingest.remote.files import Forbidden, SizeUnknown
+from postmill.ingest.source.file_tree import is_tree
 from postmill.ingest.zipformat.part_names import parse_name
 from postmill.ingest.zipformat.parts import measure
 from postmill.shards.run.sources import NONE, Locations
@@ -21,15 +24,21 @@ from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.file_names import check_text
 
 INFO_SUFFIX = ".info"
+_LOOKED_AT = 1000  # files of a folder, to see what it is a folder of
 _COMPRESSIONS = ("", ".gz", ".zst")  # of the text files, by the ending of their names
 
 
 @dataclass(frozen=True)
 class ArchiveFiles:
-    """The split zip ``folder/stem.zip`` with its other parts; it may lie in the dataset's folder itself too."""
+    """The split zip ``folder/stem.zip`` with its other parts; it may lie in the dataset's folder itself too.
+
+    Unpacked, it is the folder ``files`` with files of one of ``suffixes``, or files below ``folder``.
+    """
 
     folder: str
     stem: str
+    files: str
+    suffixes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -70,8 +79,8 @@ class DatasetLayout:
 
 
 INSTAGRAM_INFLUENCERS = DatasetLayout(
-    metadata=ArchiveFiles("Post_metadata", "posts_info"),
-    images=ArchiveFiles("Post_images", "posts_image"),
+    metadata=ArchiveFiles("Post_metadata", "posts_info", "info", (INFO_SUFFIX,)),
+    images=ArchiveFiles("Post_images", "posts_image", "image", (".jpg", ".jpeg", ".png", ".webp")),
     mapping="JSON-Image_files_mapping.txt",
     influencers="influencers.txt",
 )
@@ -198,12 +207,22 @@ def _absolute(path: str) -> str:
 
 
 def _find_archive(root: str, files: ArchiveFiles) -> str | None:
-    """Return any part of the archive, in its folder or in the root; its siblings are found from it."""
+    """Return any part of the archive, in its folder or in the root, or the folder of its files.
+
+    From one part its siblings are found.
+    """
     for folder in (Path(root, files.folder), Path(root)):
         found = sorted(path for path in folder.glob(f"{files.stem}.*") if path.is_file())
         if parts := [path for path in found if parse_name(path.name) is not None] or found:
             return str(next((path for path in parts if path.suffix in (".zip", ".zipx")), parts[-1]))
-    return None
+    unpacked = (folder for folder in (Path(root, files.folder), Path(root, files.files)) if is_tree(str(folder)))
+    return next((str(folder) for folder in unpacked if _holds_files(folder, files.suffixes)), None)
+
+
+def _holds_files(folder: Path, suffixes: tuple[str, ...]) -> bool:
+    """Say whether one of the first files below ``folder`` has one of ``suffixes``."""
+    names = (name for _, _, found in os.walk(folder) for name in found)
+    return any(name.lower().endswith(suffixes) for name in islice(names, _LOOKED_AT))
 
 
 def _find_text(root: str, name: str) -> str | None:

@@ -8,12 +8,14 @@ from pathlib import Path
 from postmill.ingest.remote.files import Forbidden
 from postmill.ingest.remote.stores import is_http
 from postmill.ingest.source import credentials, textfile
+from postmill.ingest.source.file_tree import PlannedFiles, TreeSpace, scan
 from postmill.ingest.source.layout import root_of
 from postmill.ingest.zipformat.directory import read_directory
 from postmill.ingest.zipformat.part_names import folder_of
 from postmill.ingest.zipformat.parts import lay_out_holes, measure, there
 from postmill.ingest.zipformat.space import AddressSpace
-from postmill.shards.formats.plan import ARCHIVES
+from postmill.shards.formats import plan
+from postmill.shards.formats.plan import ARCHIVES, Window
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level
 from postmill.shards.run.sources import NO_ARCHIVE, NONE, Locations, PinnedArchive, PinnedText, Sources
@@ -38,6 +40,8 @@ def pinned_archive(space: AddressSpace, directory: int | None) -> PinnedArchive:
     Raises:
         PostmillError: It cannot be read.
     """
+    if isinstance(space, TreeSpace):
+        return space.tree.pinned()
     start, end = _end(space, directory)
     parts = tuple((part.name, None if part.missing else part.size) for part in space.parts)
     return PinnedArchive(parts, hashlib.sha256(space.read(start, end - start)).hexdigest())
@@ -106,6 +110,18 @@ def part_paths(run: Run, archive: int) -> list[str]:
     return _paths(getattr(run.sources, name), getattr(credentials.recall(run.fingerprint, run.locations), name))
 
 
+def open_window(run: Run, window: Window, *, lazily: bool = False) -> AddressSpace:
+    """Open what ``window`` needs of its archive, as :func:`open_archive` does, or of a folder of files.
+
+    Raises:
+        PostmillError: As there.
+    """
+    if (run.sources.metadata, run.sources.images)[window.archive].files is None:
+        return open_archive(run, window.archive, window.first_part, window.last_part, lazily=lazily)
+    folder = Path(getattr(run.locations, ARCHIVES[window.archive]))
+    return PlannedFiles(folder, plan.entries(run, window.archive, window.window))
+
+
 def open_archive(run: Run, archive: int, first: int, last: int, *, lazily: bool = False) -> AddressSpace:
     """Open the metadata or the picture archive (METADATA or IMAGES) where the run last saw it, as it was planned.
 
@@ -156,8 +172,8 @@ def _elsewhere(run: Run, name: str) -> str:
 
 def _paths(pinned: PinnedArchive, location: str) -> list[str]:
     """Return where the parts of an archive lie of which ``location`` is one, or is the folder."""
-    if not pinned.parts:
-        return []
+    if not pinned.parts or pinned.files is not None:
+        return [location for _ in pinned.parts]
     folder = f"{location}/" if not is_url(location) and Path(location).is_dir() else folder_of(location)
     return [f"{folder}{name}{split(location)[1]}" for name, _ in pinned.parts]
 
@@ -173,6 +189,10 @@ def _archive_now(pinned: PinnedArchive, level: Level, location: str, may_be_gone
         return NO_ARCHIVE
     if not pinned.parts:
         return None
+    if pinned.files is not None:
+        if not Path(location).is_dir():
+            return pinned if may_be_gone else None
+        return scan(Path(location)).pinned()
     sizes = [there(path) for path in _paths(pinned, location)]
     if sizes and all(size is None for size in sizes):
         return pinned if may_be_gone else None

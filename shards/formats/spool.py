@@ -24,6 +24,7 @@ from postmill.shards.run import checked, regular, sealed
 from postmill.shards.run.temporary import HashingFile
 
 MAGIC = b"PMSPOOL2"
+PLAIN_FILE = 0xFFFE  # the method of an entry that is a file of a folder: its bytes as they are, and no checksum
 FAULT_METHOD = 0xFFFF
 _RECORD = struct.Struct("<IhHIQQ")  # row, image, method, crc32, size, bytes that follow
 _INDEX = struct.Struct("<IIIQQ")  # post shard, records, CRC-32, offset, length

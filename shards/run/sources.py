@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from postmill.shards.run.options import Level
@@ -16,11 +16,14 @@ class PinnedArchive:
 
     Attributes:
         parts: Name and size in bytes of each part, in order; None for the size of one that was missing, or is awaited.
-        end_sha256: SHA-256 (hexadecimal) of its last bytes, where the directory states the CRC-32 of every entry.
+        end_sha256: SHA-256 (hexadecimal) of its last bytes, where the directory states the CRC-32 of every entry; of a
+            folder of files, of their paths and lengths.
+        files: How many files, where it is a folder of files; None for an archive.
     """
 
     parts: tuple[tuple[str, int | None], ...]
     end_sha256: str
+    files: int | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> PinnedArchive:
@@ -30,7 +33,13 @@ class PinnedArchive:
             KeyError, TypeError, ValueError: It does not state it.
         """
         parts = tuple((str(name), None if size is None else int(size)) for name, size in value["parts"])
-        return cls(parts, str(value["end_sha256"]))
+        files = value.get("files")
+        return cls(parts, str(value["end_sha256"]), None if files is None else int(files))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the archive as ``run.json`` has it."""
+        files = {} if self.files is None else {"files": self.files}
+        return {"parts": [list(part) for part in self.parts], "end_sha256": self.end_sha256, **files}
 
 
 NO_ARCHIVE = PinnedArchive((), "")
@@ -71,10 +80,7 @@ class Sources:
 
     def to_json(self) -> dict[str, Any]:
         """Return the sources as ``run.json`` has them."""
-        archives = {
-            name: {"parts": [list(part) for part in archive.parts], "end_sha256": archive.end_sha256}
-            for name, archive in (("metadata", self.metadata), ("images", self.images))
-        }
+        archives = {"metadata": self.metadata.to_json(), "images": self.images.to_json()}
         return {**archives, "mapping": asdict(self.mapping), "influencers": asdict(self.influencers)}
 
     @classmethod
@@ -159,11 +165,15 @@ def _where_known(archive: PinnedArchive, other: PinnedArchive) -> PinnedArchive:
         (name, size if size is not None and planned is not None else planned)
         for (name, size), (_, planned) in zip(archive.parts, other.parts, strict=True)
     )
-    return PinnedArchive(parts, archive.end_sha256)
+    return replace(archive, parts=parts)
 
 
 def _of_archives(old: PinnedArchive, new: PinnedArchive, level: Level) -> str:
     """Say how two archives that are not the same differ."""
+    if old.files is not None and new.files is not None:
+        if old.files != new.files:
+            return f"it had {old.files:,} files, and now {new.files:,}"
+        return "other names or lengths of its files"
     if len(old.parts) != len(new.parts):
         return f"{_parts(old)}, and now {_parts(new)}"
     for (was, size), (now, new_size) in zip(old.parts, new.parts, strict=True):

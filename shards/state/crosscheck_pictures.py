@@ -11,6 +11,7 @@ import deflate
 import pyarrow.compute as pc
 
 from postmill.shards.formats import offsets, plan
+from postmill.shards.formats.spool import PLAIN_FILE
 from postmill.shards.run.folder import Run
 
 _PLANNED = ("influencer", "post_id", "category", "followers", "followees", "influencer_posts")
@@ -46,6 +47,8 @@ def other_pictures(
     entries = plan.entries(run, plan.IMAGES, window)
     entries = entries.filter(pc.equal(entries["shard"], shard))
     places = zip(entries["row"].to_pylist(), entries["image"].to_pylist(), strict=True)
+    if PLAIN_FILE in entries["method"].unique().to_pylist():  # nothing states their checksums
+        return
     checksums = dict(zip(places, entries["crc32"].to_pylist(), strict=True))
     fd = os.open(tar, os.O_RDONLY | os.O_CLOEXEC)
     try:

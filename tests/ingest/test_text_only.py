@@ -22,7 +22,7 @@ Members = dict[str, dict[str, bytes]]  # by key, then by what follows it
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("text") / "data"
-    write_sample(folder, posts=300, influencers=12, part_size=100 << 10)
+    write_sample(folder, posts=200, influencers=8, part_size=100 << 10)
     return folder
 
 
@@ -73,7 +73,7 @@ def without_pictures(record: dict[str, object]) -> dict[str, object]:
 def test_records_are_those_of_a_run_with_pictures(run: Path, text: Path) -> None:
     full = {record["key"]: without_pictures(record) for record in records(run)}
     alone = {record["key"]: record for record in records(text)}
-    assert len(full) > 200 and full.keys() < alone.keys(), "a post is not lost for want of its pictures"
+    assert len(full) > 150 and full.keys() < alone.keys(), "a post is not lost for want of its pictures"
     assert all(record["images"] == [] for record in alone.values())
     alone = {key: without_pictures(record) for key, record in alone.items()}
     assert {key: alone[key] for key in full} == full

@@ -15,15 +15,15 @@ CREATE TABLE pictures AS
     FROM listed l LEFT JOIN (
         FROM entries ANTI JOIN copies USING (archive, position) WHERE archive = 'images'
     ) e ON base(e.name) = picture_entry(l.influencer, l.picture);
--- What no row lists. What macOS keeps beside each file is none of it, and is told once (select_companions.sql).
+-- What no row lists; of one archive for both, each file is looked for once. What macOS keeps beside each file is none of it, and is told once (select_companions.sql).
 CREATE TABLE unmapped AS
     SELECT 'unmapped_metadata' AS reason, archive, name
     FROM entries e ANTI JOIN copies USING (archive, position) ANTI JOIN metadata USING (position)
-    WHERE e.archive = 'metadata' AND e.fault IS NULL
+    WHERE e.archive = 'metadata' AND e.fault IS NULL AND (NOT $one_archive OR ends_with(name, '.info'))
     UNION ALL
     SELECT 'unmapped_image', archive, name
     FROM entries e ANTI JOIN copies USING (archive, position) ANTI JOIN pictures USING (position)
-    WHERE e.archive = 'images' AND e.fault IS NULL;
+    WHERE e.archive = 'images' AND e.fault IS NULL AND NOT ($one_archive AND ends_with(name, '.info'));
 INSERT INTO faults BY NAME
     SELECT 'unmapped_entry' AS rank, reason, false AS post_lost, archive, base(name) AS entry
     FROM unmapped WHERE NOT companion(name);

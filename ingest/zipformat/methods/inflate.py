@@ -24,6 +24,7 @@ from postmill.ingest.zipformat.signatures import (
     method_name,
 )
 from postmill.shards.formats.reasons import Reason
+from postmill.shards.formats.spool import PLAIN_FILE
 
 LARGEST_READ = 256 << 20  # bytes of an entry held in memory; pictures and posts are far below a hundredth of it
 
@@ -42,10 +43,10 @@ def inflate(
     """Return the decompressed data of one entry; for a stored one ``data`` itself.
 
     Args:
-        method: Compression method, one of :data:`.decoder.METHODS`.
+        method: Compression method, one of :data:`.decoder.METHODS`, or PLAIN_FILE.
         data: All compressed bytes.
         size: Declared size of the result, bytes.
-        crc32: Declared checksum of the result.
+        crc32: Declared checksum of the result, if ``method`` is not PLAIN_FILE.
         max_entry: Largest size to accept, bytes.
 
     Raises:
@@ -53,6 +54,8 @@ def inflate(
     """
     if method == STORED and len(data) == size <= max_entry and deflate.crc32(data) == crc32:
         return data  # first: the checks below would take a small picture as long as its checksum does
+    if method == PLAIN_FILE and len(data) == size <= max_entry:
+        return data
     if size > max_entry:
         raise EntryFault(Reason.TOO_LARGE, f"declares {size} bytes; the limit is {max_entry}")
     most = _MOST.get(method)

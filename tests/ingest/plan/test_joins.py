@@ -16,6 +16,7 @@ from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA
 from postmill.shards.formats.reasons import Reason
 from postmill.shards.run.chosen import Accounts, Chosen
 from postmill.shards.run.options import Options
+from tests.runs import SOURCES
 
 FOLDER = files("postmill.ingest.plan") / "sql"
 SCRIPTS = sorted(path.name.removesuffix(".sql") for path in FOLDER.iterdir())
@@ -89,7 +90,7 @@ def test_every_script_is_used_and_run_in_order_on_empty_tables(db: duckdb.DuckDB
     assert named | {joins.TABLES} == set(SCRIPTS)
     options = Options(chosen=Chosen(Accounts.of([]), sample=1 << 70, seed=1 << 70))
     for step in joins.steps(options.chosen):
-        joins.execute(db, step, **joins.values(options, text_only=False))
+        joins.execute(db, step, **joins.values(options, SOURCES, text_only=False))
     assert joins.totals(db) == joins.Totals(*[0] * 9)
     for name in SCRIPTS:
         if name.startswith("select"):

@@ -13,8 +13,8 @@ from postmill.shards.run.sources import Locations
 from postmill.shards.runtime.errors import UsageError
 
 OTHER = DatasetLayout(
-    metadata=ArchiveFiles("meta", "records"),
-    images=ArchiveFiles("img", "pictures"),
+    metadata=ArchiveFiles("meta", "records", "records-files", (".x",)),
+    images=ArchiveFiles("img", "pictures", "pictures-files", (".x",)),
     mapping="pairs.tsv",
     influencers="accounts.tsv",
 )
