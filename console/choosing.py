@@ -65,7 +65,7 @@ def looked_up(typed: TypedChosen, accounts: str | None) -> tuple[TypedChosen, li
         UsageError: The file is no list of accounts.
         PostmillError: It cannot be read.
     """
-    from postmill.ingest.source.accounts import read_accounts
+    from postmill.ingest.plan.accounts import read_accounts
     from postmill.ingest.source.influencers import category_named
 
     names = None if accounts is None else read_accounts(accounts)
