@@ -180,7 +180,7 @@ def ingest(
     run = steps.open_run(folder)
     name = stages[0].value if len(stages) == 1 else "ingest"
     with attempt(run, name, task, share, workers) as shown:
-        steps.take_headers(run, header_file, shown)
+        passes.take_headers(run, header_file, shown)
         chosen_pieces = Selection(options.range_text(parts), options.range_text(shards))
         passes.ingest(
             run, stages, share, workers, shown, chosen_pieces, follow=follow, evict=options.evict_of(evict, yes)
@@ -197,7 +197,7 @@ def mend(
     """Put together the posts that wait for a whole copy of a part, where its bytes are others now."""
     run = steps.open_run(folder)
     with progress() as shown:
-        steps.take_headers(run, header_file, shown)
+        passes.take_headers(run, header_file, shown)
         passes.ingest(run, tuple(Stage), WHOLE, workers, shown, mending=True)
 
 

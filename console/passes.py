@@ -1,8 +1,9 @@
-"""The passes of ingest: one, or, where parts are awaited, one after another as they come."""
+"""The passes of ingest: one, or, where parts are awaited, one after another as they come; and who asks for sources."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from postmill.console.output import did, out
@@ -72,3 +73,17 @@ def ingest(
         say_what_waits(run)
         say_what_is_awaited(run, awaited)
     refuse_mostly_lost(run, shards)
+
+
+def take_headers(run: Run, headers: Path | None, shown: Progress) -> None:
+    """Let requests for the sources of ``run`` have the headers of a file, if one was named, from now on.
+
+    Raises:
+        UsageError: The file cannot be used.
+    """
+    if headers is not None:
+        from postmill.ingest.remote.headers import use
+        from postmill.ingest.source import credentials
+
+        use(headers)
+        credentials.keep(run.fingerprint, credentials.recall(run.fingerprint, run.locations), shown)

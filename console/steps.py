@@ -52,20 +52,6 @@ def open_run(folder: Path, *, reading: bool = False) -> Run:
     return run
 
 
-def take_headers(run: Run, headers: Path | None, shown: Progress) -> None:
-    """Let requests for the sources of ``run`` have the headers of a file, if one was named, from now on.
-
-    Raises:
-        UsageError: The file cannot be used.
-    """
-    if headers is not None:
-        from postmill.ingest.remote.headers import use
-        from postmill.ingest.source import credentials
-
-        use(headers)
-        credentials.keep(run.fingerprint, credentials.recall(run.fingerprint, run.locations), shown)
-
-
 def locate(
     source: str | None,
     folder: Path,
