@@ -74,9 +74,7 @@ class ReadAhead:
     def close(self) -> None:
         """Ask for nothing more."""
         self._stop.set()
-        for _ in range(self._threads):
-            self._orders.put(None)
-        self._threads = 0
+        self._dismiss()
         self._fetched.clear()
         self._free.clear()
         self._coming = iter(())
@@ -111,7 +109,11 @@ class ReadAhead:
 
     def _order(self) -> None:
         """Ask for ranges until as many are on their way as may be."""
-        while len(self._fetched) < self._at_once and (following := next(self._coming, None)) is not None:
+        while len(self._fetched) < self._at_once:
+            following = next(self._coming, None)
+            if following is None:
+                self._dismiss()
+                return
             length = following.end - following.start
             memory = self._free.pop() if self._free else bytearray(length)
             ordered = _Fetched(following, memory if len(memory) >= length else bytearray(length))
@@ -120,6 +122,12 @@ class ReadAhead:
             if self._threads < self._at_once:
                 self._threads += 1
                 threading.Thread(target=self._fetch, daemon=True).start()
+
+    def _dismiss(self) -> None:
+        """Let the threads end when they have done what was asked for."""
+        for _ in range(self._threads):
+            self._orders.put(None)
+        self._threads = 0
 
     def _fetch(self) -> None:
         while not self._stop.is_set() and (ordered := self._orders.get()) is not None:

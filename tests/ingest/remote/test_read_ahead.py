@@ -96,11 +96,20 @@ def test_whoever_waits_is_told_when_nobody_wants_it() -> None:
         ended.append(1)
         raise Stopped
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     ahead = ReadAhead((Range(at, at + 10, waits) for at in range(0, 100, 10)), at_once=2)
     for _ in range(2):
         begun.acquire()
     ahead.close()
-    for thread in [thread for thread in threading.enumerate() if "_fetch" in thread.name]:
+    for thread in set(threading.enumerate()) - before:
         thread.join()
-    assert len(ended) == 2 and threading.active_count() == before
+    assert len(ended) == 2
+
+
+def test_the_threads_end_with_the_last_range() -> None:
+    before = set(threading.enumerate())
+    server = Server()
+    ahead = ReadAhead([server.range(0, 100), server.range(100, 200)])
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert read(ahead, 0, 200) == CONTENT[:200]
