@@ -159,7 +159,7 @@ OutputOption = Annotated[
 MetadataOption = Annotated[str | None, typer.Option("--metadata", help="Any part of the metadata archive.")]
 ImagesOption = Annotated[str | None, typer.Option("--images", help="Any part of the picture archive; none: text only.")]
 MappingOption = Annotated[str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst.")]
-InfluencersOption = Annotated[str | None, typer.Option("--influencers", help="The influencers file.")]
+InfluencersOption = Annotated[str | None, typer.Option("--influencers", help="The influencers file; none: without.")]
 HeaderFileOption = Annotated[
     Path | None,
     typer.Option("--header-file", metavar="FILE", help="Headers for http addresses, a line each; for your eyes only."),

@@ -64,6 +64,8 @@ def locate(
         seen = credentials.recall(there.fingerprint, seen)
     if images is None and there is not None and not there.sources.images.parts:
         images = NONE
+    if influencers is None and there is not None and not there.sources.influencers.bytes:
+        influencers = NONE
     return discover(source, metadata, images, mapping, influencers, seen)
 
 

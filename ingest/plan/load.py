@@ -26,7 +26,7 @@ from postmill.shards.formats.faults import Fault
 from postmill.shards.formats.places import PART_BITS
 from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA, PARTS
 from postmill.shards.run.options import Level, Options
-from postmill.shards.run.sources import NO_ARCHIVE, Locations, PinnedArchive, Sources
+from postmill.shards.run.sources import NO_ARCHIVE, NONE, Locations, PinnedArchive, Sources
 from postmill.shards.runtime.progress import Progress
 
 _INSERTED_ROWS = 1 << 19  # at a time
@@ -78,9 +78,14 @@ def load_sources(
     influencers, mapping = TextHash(), TextHash()
     salvage = options.level is Level.SALVAGE
     with progress.track("plan: influencers", None, "rows") as advance:
-        accounts, malformed = read_influencers(locations.influencers, influencers, salvage=salvage)
+        accounts, malformed = (
+            ([], [])
+            if locations.influencers == NONE
+            else read_influencers(locations.influencers, influencers, salvage=salvage)
+        )
         advance(len(accounts) + len(malformed))
-    _insert(db, "influencers", pa.Table.from_pylist([asdict(account) for account in accounts]))
+    if accounts:
+        _insert(db, "influencers", pa.Table.from_pylist([asdict(account) for account in accounts]))
     _insert_names(db, "listed_accounts", listed or ())
     if options.chosen.by_account:
         _insert_names(db, "chosen_accounts", chosen_accounts(options.chosen, listed, accounts))

@@ -73,7 +73,8 @@ class DatasetLayout:
         """Say whether all of ``locations`` are where this layout has them in the folder ``root``."""
         archives = [(locations.metadata, self.metadata)]
         archives += [] if locations.text_only else [(locations.images, self.images)]
-        return Path(locations.mapping).parent == Path(locations.influencers).parent == root and all(
+        texts = [place for place in (locations.mapping, locations.influencers) if place != NONE]
+        return all(Path(path).parent == root for path in texts) and all(
             Path(path).parent in (root, root / files.folder) for path, files in archives
         )
 
@@ -115,7 +116,7 @@ def discover(
         metadata: Any part of the metadata archive, if it was named.
         images: Likewise of the picture archive; NONE for text alone.
         mapping: The mapping file, likewise.
-        influencers: The influencers file, likewise.
+        influencers: The influencers file, likewise; NONE to do without.
         known: Where a run last saw its sources: what is neither named nor in ``folder`` is still there.
 
     Raises:
@@ -149,9 +150,9 @@ def discover(
 
 def root_of(locations: Locations) -> Path | None:
     """Return the folder in which :func:`discover` finds all of ``locations``; None: they lie apart, or at addresses."""
-    if is_url(locations.influencers):
+    if is_url(locations.mapping):
         return None
-    root = Path(locations.influencers).parent
+    root = Path(locations.mapping).parent
     return root if any(layout.holds(root, locations) for layout in LAYOUTS) else None
 
 
@@ -160,7 +161,7 @@ def source_words(locations: Locations) -> str:
     root = root_of(locations)
     if root is None:
         return " ".join(f"--{name} {quote(place)}" for name, place in locations.to_json().items())
-    return quote(str(root)) + (f" --images {NONE}" if locations.text_only else "")
+    return quote(str(root)) + "".join(f" --{name} {NONE}" for name, place in asdict(locations).items() if place == NONE)
 
 
 def absolute(locations: Locations) -> Locations:
@@ -177,6 +178,8 @@ def _where_they_may_be(root: Path | None, missing: Mapping[str, str]) -> str:
     hint = "SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown"
     if "images" in missing:
         hint += f"; for text alone: --images {NONE}"
+    if "influencers" in missing:
+        hint += f"; to do without followers and categories: --influencers {NONE}"
     if root is None:
         return hint
     for name, place in missing.items():

@@ -213,6 +213,8 @@ def _archive_now(pinned: PinnedArchive, level: Level, location: str, may_be_gone
 
 
 def _text_now(pinned: PinnedText, location: str, may_be_gone: bool, progress: Progress, name: str) -> PinnedText:
+    if location == NONE:
+        return textfile.TextHash().pinned()
     if may_be_gone and there(location) is None:
         return pinned
     return textfile.pinned(location, progress, f"plan: compare the {name} file")

@@ -120,6 +120,19 @@ def test_posts_without_any_picture_are_kept_where_that_is_asked_for(data: Path, 
     assert "--no-pictureless" in str(refused("plan", data, kept, "--no-pictureless"))
 
 
+def test_a_dataset_without_influencers_is_taken_where_that_is_asked_for(data: Path, run: Path, tmp_path: Path) -> None:
+    alone = Path(shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("influencers.txt")))
+    assert "--influencers none" in str(refused("plan", alone, tmp_path / "without").hint)
+    without = made(alone, tmp_path / "without", "--influencers", "none")
+    assert members(without).keys() == members(run).keys()
+    assert all(record["followers"] is None and record["category"] is None for record in records(without))
+    assert "influencer_missing" not in {fault["reason"] for fault in told(without)}
+    before = (without / "run.json").read_bytes()
+    assert postmill("plan", alone, without) == 0
+    assert (without / "run.json").read_bytes() == before
+    assert "another influencers file" in str(refused("plan", data, without, "--influencers", data / "influencers.txt"))
+
+
 def test_metadata_may_come_part_by_part(data: Path, text: Path, tmp_path: Path) -> None:
     alone, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(data, alone, ignore=shutil.ignore_patterns("Post_images"))

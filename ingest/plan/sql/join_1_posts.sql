@@ -25,8 +25,8 @@ ALTER TABLE mapping RENAME TO posts;
 DROP TABLE repeats;
 -- How many there are, of which a selection may leave most out.
 CREATE TABLE mapped AS SELECT count(*) AS posts FROM posts;
--- An account that influencers.txt lacks is told of once, whatever the number of its posts.
+-- An account that influencers.txt lacks is told of once, whatever the number of its posts; not where there is none.
 INSERT INTO faults BY NAME
     SELECT 'missing_account' AS rank, 'influencer_missing' AS reason, false AS post_lost, influencer, min(line) AS line,
            count(*) || ' mapped posts' AS detail
-    FROM posts ANTI JOIN influencers USING (influencer) GROUP BY influencer;
+    FROM posts ANTI JOIN influencers USING (influencer) WHERE EXISTS (FROM influencers) GROUP BY influencer;
