@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import struct
 import zlib
 
@@ -117,24 +116,3 @@ def test_batches_span_a_block_at_most(sizes: list[int], overlap: list[int], bloc
         assert rows.stop == rows.start + 1 or end[rows].max() <= offset[rows.start] + block
         if rows.stop < len(sizes):
             assert end[rows.start : rows.stop + 1].max() > offset[rows.start] + block
-
-
-@given(
-    gaps=st.lists(st.integers(0, 50), min_size=1, max_size=20),
-    sizes=st.lists(st.integers(1, 50), min_size=20, max_size=20),
-    most=st.integers(0, 50),
-)
-def test_spans_hold_every_entry_and_no_large_gap(gaps: list[int], sizes: list[int], most: int) -> None:
-    covered: list[tuple[int, int]] = []
-    end = 0
-    for gap, size in zip(gaps, sizes, strict=False):
-        covered.append((end + gap, end + gap + size))
-        end += gap + size
-    nothing = np.zeros(0, np.uint64)
-    starts, ends = (np.array(edges, np.uint64) for edges in zip(*covered, strict=True))
-    spans = Expected(starts, ends, *[nothing] * 7).spans(most)
-    assert all(any(low <= first and last <= high for low, high in spans) for first, last in covered)
-    assert all(later[0] - before[1] > most for before, later in itertools.pairwise(spans))
-    lengths = sum(high - low for low, high in spans)
-    assert lengths - sum(sizes[: len(gaps)]) == sum(gap for gap in gaps[1:] if gap <= most)
-    assert Expected(nothing, nothing, *[nothing] * 7).spans(most) == []
