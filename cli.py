@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, choosing, extras, options, passes, sources, steps
+from postmill.console import checks, choosing, extras, lean, options, passes, sources, steps
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, out, progress, share_of
 from postmill.console.places import on_disk
@@ -87,24 +87,33 @@ def run_all(
     seed: choosing.SeedOption = None,
     checksums: options.ChecksumsOption = None,
     header_file: options.HeaderFileOption = None,
+    small_disk: options.LeanOption = False,
+    follow: options.FollowOption = False,
+    evict: options.EvictOption = False,
+    yes: options.YesOption = False,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Do everything on this machine: plan, ingest, encode, train, report.
 
-    Networks are trained on the CPU unless `--device cuda` is named: for few posts it is the faster one.
+    Networks are trained on the CPU unless `--device cuda` is named: for few posts it is the faster one. With `--follow`
+    parts may still be coming, and with `--lean` no more than a few of the pictures are on the disk at a time.
     """
     extras.demand("encode", "train")
-    from postmill.encode.stage import find_models
+    from postmill.encode.request import find_models
 
-    models_by_encoder = options.overrides(model)
+    models_by_encoder, spare = options.overrides(model), options.evict_of(evict, yes)
     locations = sources.locate(source, folder, images=images, influencers=influencers, headers=header_file)
-    find_models(usual(text_only=locations.text_only), models, models_by_encoder, device, precision)
+    encoders = find_models(usual(text_only=locations.text_only), models, models_by_encoder, device, precision)
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
     with progress() as shown:
-        run = sources.plan(locations, folder, typed, shown, checksums, accounts=accounts)
-        passes.ingest(run, tuple(Stage), share_of("0/1"), workers, shown)
-        steps.encode(run, (), models, models_by_encoder, device, precision, share_of("0/1"), shown)
+        run = sources.plan(locations, folder, typed, shown, checksums, await_parts=follow, accounts=accounts)
+        if small_disk:
+            of_models = encoders, models, models_by_encoder, device, precision
+            lean.pack_and_encode(run, *of_models, workers, shown, follow, spare)
+        else:
+            passes.ingest(run, tuple(Stage), share_of("0/1"), workers, shown, follow=follow, evict=spare)
+            steps.encode(run, (), models, models_by_encoder, device, precision, share_of("0/1"), shown)
         training = Device.CUDA if device is Device.CUDA else Device.CPU
         steps.train(run, shown, encoder_models=models, device=training)
         steps.report(run, shown)
@@ -165,6 +174,7 @@ def ingest(
     follow: options.FollowOption = False,
     evict: options.EvictOption = False,
     yes: options.YesOption = False,
+    restore: options.RestoreOption = False,
     header_file: options.HeaderFileOption = None,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
@@ -183,9 +193,8 @@ def ingest(
     with attempt(run, name, task, share, workers) as shown:
         sources.take_headers(run, header_file, shown)
         chosen_pieces = Selection(options.range_text(parts), options.range_text(shards))
-        passes.ingest(
-            run, stages, share, workers, shown, chosen_pieces, follow=follow, evict=options.evict_of(evict, yes)
-        )
+        spare = options.evict_of(evict, yes)
+        passes.ingest(run, stages, share, workers, shown, chosen_pieces, False, follow, spare, restore)
     steps.end(run, max_faults)
 
 
@@ -216,7 +225,7 @@ def encode(
     task: options.TaskOption = None,
 ) -> None:
     """Turn post shards into embedding shards."""
-    from postmill.encode.stage import check
+    from postmill.encode.request import check
     from postmill.shards.state import attempts
 
     encoders, share, models_by_encoder = options.listed(encoder), share_of(task), options.overrides(model)

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from postmill.console.output import err, out, progress
 from postmill.console.streams import emit
-from postmill.console.waiting import say_what_is_awaited
+from postmill.console.waiting import say_what_is_awaited, say_what_is_dropped
 from postmill.shards.run.manifests import SCHEMA_VERSION
 from postmill.shards.runtime import interrupt
 from postmill.shards.runtime.errors import EXIT_FAULTS, Interrupted, PostmillError
@@ -35,9 +35,11 @@ def status(run: Run) -> None:
     from postmill.jobs import show, submit
     from postmill.shards.state import status as statuses
 
-    out.print(show.status_view(str(run.folder), statuses.read(run), submit.reachable(run)))
+    read = statuses.read(run)
+    out.print(show.status_view(str(run.folder), read, submit.reachable(run)))
     if run.format_version == SCHEMA_VERSION:
         say_what_is_awaited(run)
+        say_what_is_dropped(run, read.dropped)
 
 
 def watch_status(run: Run) -> None:
@@ -75,6 +77,7 @@ def verify(run: Run, complete: bool = False) -> None:
     Raises:
         PostmillError: Something is wrong.
     """
+    from postmill.shards.state import status as statuses
     from postmill.shards.state.verify import verify as verify_run
 
     wrong = 0
@@ -105,6 +108,7 @@ def verify(run: Run, complete: bool = False) -> None:
             soft_wrap=True,
         )
         return
+    say_what_is_dropped(run, statuses.read(run).dropped)
     of = "of what is done " if undone else ""
     out.print(f"{name}: every byte, file and row {of}is as it should be, and the counts add up", soft_wrap=True)
 

@@ -210,6 +210,15 @@ EvictOption = Annotated[
     bool, typer.Option("--evict", help="Name the parts that nothing needs any more; with `--yes`, delete them.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Delete what `--evict` names.")]
+LeanOption = Annotated[
+    bool,
+    typer.Option(
+        "--lean", help="For a small disk: pack and encode a few shards at a time, and drop their tars. Records stay."
+    ),
+]
+RestoreOption = Annotated[
+    bool, typer.Option("--restore", help="Pack again the shards whose tars `run --lean` dropped, from the archives.")
+]
 MaxFaultsOption = Annotated[
     int | None, typer.Option("--max-faults", min=0, help="Exit with 3 if there are more faults than this.")
 ]

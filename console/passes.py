@@ -28,6 +28,7 @@ def ingest(
     mending: bool = False,
     follow: bool = False,
     evict: Evict = Evict.NOTHING,
+    restoring: bool = False,
 ) -> None:
     """Run the stages of ingest, or only on what has waited for other bytes, and say what each did.
 
@@ -41,6 +42,7 @@ def ingest(
         mending: Do only what has waited for other bytes.
         follow: Go on as awaited parts come, until all have.
         evict: What becomes of parts that nothing needs any more, after each pass.
+        restoring: Pack again, too, the post shards whose tar was dropped.
 
     Raises:
         PostmillError: It cannot go on, or most of the posts that were asked for are lost.
@@ -56,7 +58,9 @@ def ingest(
 
         while True:
             awaited: list[AwaitedPart] = []
-            for summary in ingest_stages(run, stages, task, perform, shown, selection or EVERYTHING, mending):
+            for summary in ingest_stages(
+                run, stages, task, perform, shown, selection or EVERYTHING, mending, restoring
+            ):
                 out.print(f"ingest {summary.stage.value}: {did(summary.done, summary.skipped, summary.waiting)}")
                 if summary.waiting:
                     what = "parts that have not come" if summary.awaited else "what is not done"

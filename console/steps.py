@@ -21,6 +21,7 @@ from postmill.shards.state.tasks import WHOLE, Task
 from postmill.train.options import FeatureSet, RecipeName, Split
 
 if TYPE_CHECKING:
+    from postmill.encode.stage import EncoderSummary
     from postmill.jobs.settings import Settings
     from postmill.shards.run.folder import Run
 
@@ -73,14 +74,19 @@ def encode(
         workers=machine.cores() if machine.in_a_job() else None,
         progress=shown,
     )
-    for encoder in summary.encoders:
-        done = did(encoder.done, encoder.skipped)
-        out.print(f"encode {encoder.encoder.folder}: {done}; {encoder.absent:,} posts absent")
-    if left_out := max((encoder.left_out for encoder in summary.encoders), default=0):  # all decode alike
-        see = f"see them with: postmill faults {escape(run.word)}"
-        out.print(f"encode: {left_out:,} pictures are of no use; {see}", soft_wrap=True)
+    encoded(run, summary.encoders)
     if summary.waiting:
         out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(run.word)}")
+
+
+def encoded(run: Run, summaries: Sequence[EncoderSummary]) -> None:
+    """Say what each encoder did, and what none could use."""
+    for encoder in summaries:
+        done = did(encoder.done, encoder.skipped)
+        out.print(f"encode {encoder.encoder.folder}: {done}; {encoder.absent:,} posts absent")
+    if left_out := max((encoder.left_out for encoder in summaries), default=0):  # all decode alike
+        see = f"see them with: postmill faults {escape(run.word)}"
+        out.print(f"encode: {left_out:,} pictures are of no use; {see}", soft_wrap=True)
 
 
 def train(

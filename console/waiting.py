@@ -79,6 +79,15 @@ def say_what_is_awaited(run: Run, needed: Sequence[AwaitedPart] | None = None) -
         out.print(escape(f"when they have come: {again}"), soft_wrap=True)
 
 
+def say_what_is_dropped(run: Run, dropped: int) -> None:
+    """Say that so many post shards are without their tar, and what brings it back; nothing where none is."""
+    from postmill.shards.formats import posts
+
+    if dropped:
+        what = f"dropped: the tars of {dropped:,} post shards, whose records and embeddings are kept"
+        out.print(escape(f"{what}; to pack them again: {posts.restore_command(run)}"), soft_wrap=True)
+
+
 def say_what_is_spare(run: Run, evict: Evict, shown: Progress) -> None:
     """Say which parts nothing needs any more; where ``evict`` deletes, delete them.
 

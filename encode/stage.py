@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from postmill.encode.device import check_device, choose_device, single_threaded
+from postmill.encode.device import choose_device, single_threaded
 from postmill.encode.encoders.image import encode_pictures
 from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings
-from postmill.encode.models import check_models, named_model
+from postmill.encode.models import named_model
 from postmill.encode.options import EncoderName, ModelSet, Precision
-from postmill.encode.registry import encoder_names, encoder_specs
+from postmill.encode.preparation import reader
+from postmill.encode.registry import encoder_specs
+from postmill.encode.request import check
 from postmill.shards.formats import embeddings, faults, plan, posts
 from postmill.shards.formats.counts import EmbeddingCounts
 from postmill.shards.formats.encoders import Encoder, pin_encoder
@@ -22,7 +24,6 @@ from postmill.shards.formats.units import shard_name
 from postmill.shards.run import manifests, temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
-from postmill.shards.runtime.errors import unknown
 from postmill.shards.runtime.progress import Progress, Silent
 from postmill.shards.state import tasks
 from postmill.shards.state.tasks import WHOLE, Task
@@ -47,6 +48,10 @@ class EncoderSummary:
     posts: int
     absent: int
     left_out: int
+
+
+Encode = Callable[[Sequence[int]], tuple[EncoderSummary, ...]]
+"""Encodes finished post shards, by their numbers; the summaries are in the order in which encoders were asked for."""
 
 
 @dataclass(frozen=True)
@@ -98,79 +103,92 @@ def encode_run(
         PostmillError: A model cannot be had, a post shard is damaged, or the disk is full.
     """
     progress = progress or Silent()
-    overrides = dict(model_overrides or {})
-    check(encoders, models, overrides, device, precision)
     planned = tasks.share(range(plan.counts(run).shards), task)
-    finished = frozenset(posts.done_shards(run, planned[-1] + 1 if planned else 0))
-    ready = [shard for shard in planned if shard in finished]
+    encode = encoding(
+        run,
+        encoders=encoders,
+        models=models,
+        model_overrides=model_overrides,
+        device=device,
+        precision=precision,
+        per_image=per_image,
+        workers=workers,
+        progress=progress,
+    )
+    ready = finished(run, planned)
     waiting = len(planned) - len(ready)
     if waiting:
         progress.note(f"{waiting} of {len(planned)} post shards are not finished by ingest and wait")
+    return EncodeSummary(encode(ready), waiting)
+
+
+def encoding(
+    run: Run,
+    *,
+    encoders: Sequence[str] = tuple(EncoderName),
+    models: ModelSet = ModelSet.PAPER,
+    model_overrides: Mapping[str, str] | None = None,
+    device: Device = Device.AUTO,
+    precision: Precision = Precision.AUTO,
+    per_image: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Encode:
+    """Return what encodes post shards and may be called again and again: models are loaded once.
+
+    Arguments and errors are those of :func:`encode_run`, which encodes all that there are.
+    """
+    progress = progress or Silent()
+    overrides = dict(model_overrides or {})
+    check(encoders, models, overrides, device, precision)
     compute = functools.cache(functools.partial(choose_device, device, workers, progress, precision))
     settings = EncodeSettings(ModelSet(models), overrides, compute, per_image, progress)
-    specs = encoder_specs(list(dict.fromkeys(encoders)), settings)
+    specs = [_loaded_once(spec) for spec in encoder_specs(list(dict.fromkeys(encoders)), settings)]
     for encoder in (spec.encoder for spec in specs):
         _check_pin(run, encoder)
         if encoder.stand_in_for:
             progress.note(f"{encoder.encoder}: {encoder.model} stands in for {encoder.stand_in_for}")
-    summaries: dict[str, EncoderSummary] = {}
-    for group in _passes(specs):
-        done = _encode(run, group, ready, overrides, progress)
-        summaries.update((summary.encoder.folder, summary) for summary in done)
-    return EncodeSummary(tuple(summaries[spec.encoder.folder] for spec in specs), waiting)
+
+    def encode(shards: Sequence[int]) -> tuple[EncoderSummary, ...]:
+        _refuse_dropped(run, specs, shards)
+        summaries: dict[str, EncoderSummary] = {}
+        for group in _passes(specs):
+            done = _encode(run, group, shards, overrides, progress)
+            summaries.update((summary.encoder.folder, summary) for summary in done)
+        return tuple(summaries[spec.encoder.folder] for spec in specs)
+
+    return encode
 
 
-def check(
-    encoders: Sequence[str],
-    models: ModelSet,
-    overrides: Mapping[str, str],
-    device: Device,
-    precision: Precision = Precision.AUTO,
-) -> None:
-    """Refuse names that mean nothing to :func:`encode_run`; nothing is loaded and no model is looked for.
-
-    Raises:
-        UsageError: One of the arguments names something unknown, or the precision is not for the device.
-        PostmillError: An installed plug-in has a name that it may not have.
-    """
-    check_names(encoders)
-    check_device(device, precision)
-    check_models(models, overrides)
+def finished(run: Run, shards: Sequence[int]) -> list[int]:
+    """Return those of ``shards``, which ascend, that ingest has finished."""
+    done = frozenset(posts.done_shards(run, shards[-1] + 1 if shards else 0))
+    return [shard for shard in shards if shard in done]
 
 
-def check_names(encoders: Sequence[str], option: str = "--encoder") -> None:
-    """Refuse names of encoders that there are not, given by an option.
-
-    Raises:
-        UsageError: One is neither postmill's nor a plug-in's.
-        PostmillError: An installed plug-in has a name that it may not have.
-    """
-    known = encoder_names()
-    for name in encoders:
-        if name not in known:
-            raise unknown(name, known, place=option)
+def _loaded_once(spec: EncoderSpec) -> EncoderSpec:
+    """Return ``spec`` with what loads it kept: a call that comes later finds it loaded."""
+    return replace(
+        spec,
+        load=None if spec.load is None else functools.cache(spec.load),
+        load_image_model=None if spec.load_image_model is None else functools.cache(spec.load_image_model),
+    )
 
 
-def find_models(
-    encoders: Sequence[str],
-    models: ModelSet,
-    overrides: Mapping[str, str],
-    device: Device,
-    precision: Precision = Precision.AUTO,
-) -> tuple[Encoder, ...]:
-    """Return what each of ``encoders`` would be, having found its model and the device: nothing is encoded.
-
-    For a caller that would rather know now than after hours of ingest that a model cannot be had. Unlike :func:`check`
-    it loads torch, and downloads what is not on this machine.
+def _refuse_dropped(run: Run, specs: Sequence[EncoderSpec], shards: Sequence[int]) -> None:
+    """Refuse, before anything is loaded, pictures that were let go and that an encoder has not seen.
 
     Raises:
-        UsageError: One of the arguments names something unknown, or CUDA was asked for and is not there.
-        PostmillError: A model cannot be had.
+        PostmillError: There are some.
     """
-    check(encoders, models, overrides, device, precision)
-    compute = functools.cache(functools.partial(choose_device, device, None, Silent(), precision))
-    settings = EncodeSettings(ModelSet(models), dict(overrides), compute)
-    return tuple(spec.encoder for spec in encoder_specs(encoders, settings))
+    encoders = [spec.encoder for spec in specs if spec.load_image_model is not None]
+    lacking = [
+        shard
+        for shard in posts.dropped(run, shards if encoders else ())
+        if not all(embeddings.is_done(run, encoder, shard) for encoder in encoders)
+    ]
+    if lacking:
+        raise reader.dropped(run, lacking)
 
 
 def _check_pin(run: Run, encoder: Encoder) -> None:

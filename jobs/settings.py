@@ -71,7 +71,7 @@ def checked(settings: Settings) -> Settings:
     Raises:
         UsageError: One means nothing, or the precision is not for the device that an encoder gets.
     """
-    from postmill.encode.stage import check, check_names
+    from postmill.encode.request import check, check_names
 
     check_names(settings.gpu_encoders, "--gpu-encoder")
     on_gpu = tuple(name for name in settings.encoders if name in settings.gpu_encoders)

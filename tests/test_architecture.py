@@ -51,8 +51,13 @@ ARROWS: dict[str, set[str]] = {
     },
     "encode.plugins": {"encode.interface", "encode.options", "shards.runtime"},
     "encode.registry": {"encode.encoders", "encode.interface", "encode.options", "encode.plugins"},
+    "encode.request": {
+        *("encode.device", "encode.interface", "encode.models", "encode.options", "encode.registry"),
+        *("shards.formats", "shards.runtime"),
+    },
     "encode.stage": {
-        *("encode.device", "encode.encoders", "encode.interface", "encode.models", "encode.options", "encode.registry"),
+        *("encode.device", "encode.encoders", "encode.interface", "encode.models", "encode.options"),
+        *("encode.preparation", "encode.registry", "encode.request"),
         *("shards.formats", "shards.run", "shards.runtime", "shards.state"),
     },
     "train.options": set(),

@@ -47,10 +47,9 @@ def read_pictures(run: Run, shard: int, keys: Sequence[str]) -> Iterator[Picture
         PostmillError: The tar cannot be read, or its posts are not those of the Parquet file in the same order; or,
             after the last picture, its bytes were not those of the manifest, and nothing may be made of them.
     """
-    manifest, file = posts.manifest(run, shard), f"{shard_name(shard)}.tar"
-    path, state = run.posts / file, manifest.files.get(file)
-    if state is None:
-        raise _damaged(run, run.posts / f"{shard_name(shard)}.json", "it names no tar")
+    path, state = run.posts / f"{shard_name(shard)}.tar", posts.tar_state(run, shard)
+    if state.dropped:
+        raise dropped(run, [shard])
     row = -1
     for row, sample in enumerate(_samples(run, path, state)):
         key = sample["__key__"]
@@ -64,6 +63,16 @@ def read_pictures(run: Run, shard: int, keys: Sequence[str]) -> Iterator[Picture
             yield Picture(row, position, sample[name])
     if row + 1 != len(keys):
         raise _damaged(run, path, f"the tar has {row + 1} posts where the Parquet beside it has {len(keys)}")
+
+
+def dropped(run: Run, shards: Sequence[int]) -> PostmillError:
+    """Return what is raised where the pictures of ``shards``, one at least, are asked for, and their tars let go."""
+    more = f" and {len(shards) - 1:,} more" if len(shards) > 1 else ""
+    return PostmillError(
+        f"was dropped when every encoder asked for then had done it{more}: its pictures are in the archive alone",
+        place=run.posts / f"{shard_name(shards[0])}.tar",
+        hint=f"pack it again, then run the same command: {posts.restore_command(run)}",
+    )
 
 
 def _samples(run: Run, path: Path, state: FileState) -> Iterator[dict[str, Any]]:

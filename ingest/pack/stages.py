@@ -13,7 +13,7 @@ from postmill.ingest.pack.selection import EVERYTHING, Selection
 from postmill.ingest.pack.workers import Perform, alone
 from postmill.ingest.source.arrivals import AwaitedPart, awaited_parts, awaits
 from postmill.ingest.source.pinning import open_window
-from postmill.shards.formats import faults, plan, shard_lists
+from postmill.shards.formats import faults, plan, posts, shard_lists
 from postmill.shards.formats.choices import Stage
 from postmill.shards.formats.plan import IMAGES, METADATA
 from postmill.shards.formats.units import Piece, image_spool, metadata_spool, pieces
@@ -48,6 +48,8 @@ def ingest(
     progress: Progress | None = None,
     selection: Selection = EVERYTHING,
     mending: bool = False,
+    restoring: bool = False,
+    at_most: int | None = None,
 ) -> Iterator[StageSummary]:
     """Do ``stages`` of the ingest of ``run`` in order, yielding what each did.
 
@@ -61,6 +63,8 @@ def ingest(
         progress: Told of each finished piece.
         selection: Which pieces of each stage; ``task`` is a share of these.
         mending: Do only what has waited for other bytes.
+        restoring: Do anew, too, the post shards whose tar was dropped.
+        at_most: Make so many post shards, and leave the others for another call; None for all.
 
     Raises:
         UsageError: ``selection`` names what there is not.
@@ -79,10 +83,17 @@ def ingest(
         mine = share(chosen[stage], task)
         if mending:
             mine = [piece for piece in mine if piece.number in stale[stage]]
-        todo = [piece for piece in mine if piece.number in stale[stage] or not _is_done(run, piece)]
+        todo = [
+            piece
+            for piece in mine
+            if piece.number in stale[stage] or not _is_done(run, piece) or (restoring and _is_dropped(run, piece))
+        ]
         absent = _awaited(run, stage, todo)
         here = _without(todo, absent)
-        ready = _ready(run, stage, here, partly=selection != EVERYTHING or awaits(run))
+        partly = selection != EVERYTHING or at_most is not None or awaits(run)
+        ready = _first(_ready(run, stage, here, partly), at_most)
+        if at_most is not None:
+            at_most -= sum(piece.shard is not None for piece in ready)
         with progress.track(f"ingest: {stage.value}", len(mine), "pieces", len(mine) - len(todo)) as advance:
             for _ in perform([partial(_do_piece, run, stage, piece.number) for piece in ready]):
                 advance(1)
@@ -107,6 +118,18 @@ def _needed(stage: Stage, stages: Sequence[Stage], selection: Selection) -> Sele
 
 def _is_done(run: Run, piece: Piece) -> bool:
     return all(manifests.done(folder, name, run.fingerprint) is not None for folder, name in piece.units)
+
+
+def _is_dropped(run: Run, piece: Piece) -> bool:
+    return piece.shard is not None and posts.tar_state(run, piece.shard).dropped
+
+
+def _first(ready: list[Piece], shards: int | None) -> list[Piece]:
+    """Return the first of ``ready``, which make so many post shards and no more; the others only set pictures aside."""
+    if shards is None:
+        return ready
+    making = [n for n, piece in enumerate(ready) if piece.shard is not None]
+    return ready if len(making) <= shards else ready[: making[shards]]
 
 
 def _selected(run: Run, stage: Stage, selection: Selection) -> list[Piece]:

@@ -79,6 +79,7 @@ def write_tables(
     with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
         windows = WindowTable(dict(joins.query(db, "select_local_shards").fetchall()))
         reasons: Counter[str] = Counter()
+        metadata_bytes = 0
         with progress.track("plan: write", totals.planned_posts + totals.uses, "rows") as advance:
             with closing(_written(unit, "posts.parquet", plan.POSTS, joins.query(db, "select_posts"))) as tables:
                 for table in tables:
@@ -86,6 +87,8 @@ def write_tables(
             with closing(_written(unit, "entries.parquet", plan.ENTRIES, joins.query(db, "select_entries"))) as tables:
                 for table in tables:
                     windows.add(table)
+                    metadata = table.filter(pc.equal(table["archive"], METADATA))
+                    metadata_bytes += pc.sum(metadata["compressed_size"]).as_py() or 0
                     advance(table.num_rows)
             with closing(_written(unit, faults.FILE, faults.SCHEMA, joins.query(db, "select_faults"))) as tables:
                 for table in tables:
@@ -119,6 +122,7 @@ def write_tables(
             faults=totals.faults,
             spanning_posts=totals.spanning_posts,
             spool_bytes=totals.spool_bytes,
+            metadata_bytes=metadata_bytes,
             shards=shards.num_rows,
             metadata_windows=_window_count(window_table, METADATA),
             images_windows=_window_count(window_table, IMAGES),

@@ -167,6 +167,7 @@ class PlanCounts(_Counts):
         images_windows: Windows of the picture archive.
         reasons: Its faults by reason.
         not_chosen: Mapped posts that the selection leaves out, as far as it is known without reading metadata.
+        metadata_bytes: Bytes of the planned posts' metadata as they lie in the archive, which are set aside.
     """
 
     mapping_rows: int
@@ -185,6 +186,7 @@ class PlanCounts(_Counts):
     images_windows: int
     reasons: Mapping[str, int]
     not_chosen: int = field(default=0, metadata={_WHERE_ANY: True})
+    metadata_bytes: int = field(default=0, metadata={_WHERE_ANY: True})
 
 
 def put_encoder(unit: Unit, fingerprint: str) -> None:

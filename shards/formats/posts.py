@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from postmill.shards.formats.counts import ShardCounts
 from postmill.shards.formats.units import shard_name
-from postmill.shards.run import checked, manifests, parquet
+from postmill.shards.run import checked, manifests, parquet, publish
 from postmill.shards.run.folder import Run
 from postmill.shards.run.manifests import FileState, Manifest
 from postmill.shards.runtime.errors import PostmillError
@@ -138,8 +138,50 @@ def counts(run: Run, shard: int) -> ShardCounts | None:
     return None if done is None else ShardCounts.of(done)
 
 
+def tar_state(run: Run, shard: int) -> FileState:
+    """Return what the manifest of post shard ``shard`` states of its tar, which may have been dropped.
+
+    Raises:
+        PostmillError: The shard is not there yet, cannot be read, or names no tar.
+    """
+    done, file = manifest(run, shard), f"{shard_name(shard)}.tar"
+    if file not in done.files:
+        what = "its manifest names no tar"
+        raise checked.damaged(run.posts / f"{shard_name(shard)}.json", what, f"postmill ingest {run.word}")
+    return done.files[file]
+
+
+def with_tar(run: Run, shards: Iterable[int]) -> list[int]:
+    """Return those of ``shards`` that are done and whose tar is there."""
+    return [shard for shard in shards if (tar := _tar_of(run, shard)) is not None and not tar.dropped]
+
+
+def dropped(run: Run, shards: Iterable[int]) -> list[int]:
+    """Return those of ``shards`` that are done and whose tar was let go."""
+    return [shard for shard in shards if (tar := _tar_of(run, shard)) is not None and tar.dropped]
+
+
+def drop_tar(run: Run, shard: int) -> None:
+    """Let go of the tar of post shard ``shard``; its records, its index, and the tar's length and hash stay.
+
+    Raises:
+        PostmillError: The shard is not there yet, cannot be read, or its folder cannot be written.
+    """
+    publish.drop(run.posts, manifest(run, shard), f"{shard_name(shard)}.tar")
+
+
+def restore_command(run: Run) -> str:
+    """Return the command that packs again what was dropped, from the archives."""
+    return f"postmill ingest {run.word} --restore"
+
+
 def done_shards(run: Run, shards: int) -> Iterator[int]:
     """Yield the numbers below ``shards`` of the post shards that are done."""
     for shard in range(shards):
         if manifests.whole(run.posts, shard_name(shard), run.fingerprint) is not None:
             yield shard
+
+
+def _tar_of(run: Run, shard: int) -> FileState | None:
+    done = manifests.whole(run.posts, shard_name(shard), run.fingerprint)
+    return None if done is None else done.files.get(f"{shard_name(shard)}.tar")

@@ -1,5 +1,7 @@
 """The lists of post shards that readers of the ecosystem know: ``index.json`` (wids) and ``sizes.json`` (open_clip).
 
+Readers open what is listed: a post shard whose tar was dropped is not.
+
 Both follow from the manifests of the post shards, so they are compared and not trusted: what differs is written anew.
 """
 
@@ -24,6 +26,8 @@ def expected(run: Run) -> dict[str, bytes]:
         manifest = manifests.done(run.posts, name, run.fingerprint)
         if manifest is None:
             return {}
+        if manifest.files[tar].dropped:
+            continue
         samples = ShardCounts.of(manifest).posts
         shards.append({"url": tar, "nsamples": samples, "filesize": manifest.files[tar].bytes})
         sizes[tar] = samples

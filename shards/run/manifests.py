@@ -21,6 +21,9 @@ KNOWN_VERSIONS = frozenset({2, SCHEMA_VERSION})
 BLOCK = 1 << 20
 """Bytes of a block of a file that is read in places, each of which has a hash of its own."""
 
+DROPPABLE = ".tar"
+"""How the name of a file ends that may be let go: of a post shard's pictures everything else can be made anew."""
+
 # A plain name, of a file in the unit's folder or in a folder right below: never a path that leads elsewhere.
 _NAME = re.compile(r"(?:[a-z]+/)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -35,11 +38,13 @@ class FileState:
         bytes: Its length.
         blake3: Its BLAKE3 in hexadecimal.
         blocks: Of a file that is read in places: the first half of the BLAKE3 of each :data:`BLOCK` bytes, in order.
+        dropped: Whether it was let go on purpose when all had been made of it: it takes no room, and is not missed.
     """
 
     bytes: int
     blake3: str
     blocks: tuple[str, ...] = ()
+    dropped: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,11 @@ class Manifest:
     counts: Mapping[str, int]
     info: Mapping[str, Any]
     inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> Mapping[str, FileState]:
+        """The files that were not dropped."""
+        return {name: state for name, state in self.files.items() if not state.dropped}
 
 
 def to_json(manifest: Manifest) -> dict[str, Any]:
@@ -102,7 +112,7 @@ def from_json(value: Mapping[str, Any]) -> Manifest:
     try:
         if value["schema"] not in KNOWN_VERSIONS:
             raise ValueError(f"it is of format {value['schema']!r}")
-        files = {_plain(name): _state(state) for name, state in value["files"].items()}
+        files = {_plain(name): _state(name, state) for name, state in value["files"].items()}
         unit, run, counts, info, inputs = (value.get(key) for key in ("unit", "run", "counts", "info", "inputs"))
         if not (isinstance(unit, str) and isinstance(run, str) and isinstance(info, dict)):
             raise ValueError("its unit, run or info is of another type")
@@ -138,7 +148,7 @@ def whole(folder: Path, name: str, run: str) -> Manifest | None:
         raise _damaged(path, str(error)) from error
     if manifest.run != run or manifest.unit != name:
         return None
-    for file, state in manifest.files.items():
+    for file, state in manifest.kept.items():
         size = regular.size(folder / file)
         if size != state.bytes:
             what = "it is missing" if size is None else f"{size} bytes, the manifest says {state.bytes}"
@@ -161,7 +171,7 @@ def done(folder: Path, name: str, run: str) -> Manifest | None:
     manifest = read(folder, name)
     if manifest is None or manifest.run != run or manifest.unit != name:
         return None
-    for file, state in manifest.files.items():
+    for file, state in manifest.kept.items():
         if regular.size(folder / file) != state.bytes:
             return None
     return manifest
@@ -169,7 +179,7 @@ def done(folder: Path, name: str, run: str) -> Manifest | None:
 
 def differences(folder: Path, manifest: Manifest) -> Iterator[str]:
     """Yield one sentence for each file of ``manifest`` that is missing or whose length or BLAKE3 differs."""
-    for name, state in manifest.files.items():
+    for name, state in manifest.kept.items():
         what = difference(folder / name, state)
         if what:
             yield f"{folder / name}: {what}"
@@ -203,10 +213,14 @@ def difference(path: Path, state: FileState, advance: Callable[[int], None] = la
 
 def _state_json(state: FileState) -> dict[str, Any]:
     stated: dict[str, Any] = {"bytes": state.bytes, "blake3": state.blake3}
-    return {**stated, "blocks": list(state.blocks)} if state.blocks else stated
+    if state.blocks:
+        stated["blocks"] = list(state.blocks)
+    if state.dropped:
+        stated["dropped"] = True
+    return stated
 
 
-def _state(value: Mapping[str, Any]) -> FileState:
+def _state(name: str, value: Mapping[str, Any]) -> FileState:
     blocks = tuple(value.get("blocks", ()))
     length, whole = value["bytes"], value["blake3"]
     if type(length) is not int or length < 0:
@@ -215,7 +229,10 @@ def _state(value: Mapping[str, Any]) -> FileState:
         raise ValueError("it states a hash that is none")
     if blocks and len(blocks) != -(-length // BLOCK):
         raise ValueError("it states more or fewer blocks than its file has")
-    return FileState(length, whole, blocks)
+    dropped = value.get("dropped", False)
+    if dropped is not False and (dropped is not True or not name.endswith(DROPPABLE)):
+        raise ValueError(f"it says of {name} that it was dropped")
+    return FileState(length, whole, blocks, dropped)
 
 
 def _plain(name: str) -> str:

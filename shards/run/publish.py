@@ -11,7 +11,7 @@ import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,21 @@ def put_unit(made: Path, target: Path, name: str) -> None:
         sync_folder(target)
         (made / manifest).replace(target / manifest)
         sync_folder(target)
+
+
+def drop(folder: Path, manifest: Manifest, name: str) -> None:
+    """Let go of the file ``name`` of a unit, whose ``manifest`` then says so and keeps its length and its hash.
+
+    Killed in between, it leaves a file that the manifest calls dropped: dropping it again removes it.
+
+    Raises:
+        PostmillError: ``folder`` cannot be written.
+    """
+    state = manifest.files[name]
+    if not state.dropped:
+        files = {**manifest.files, name: replace(state, dropped=True)}
+        put_sealed(folder / f"{manifest.unit}.json", manifests.to_json(replace(manifest, files=files)))
+    remove(folder / name)
 
 
 def remove(path: Path) -> None:

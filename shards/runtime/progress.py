@@ -103,6 +103,38 @@ class Bars:
         self.console.print(message, highlight=False)
 
 
+class Within:
+    """Progress of the steps of something that has a bar of its own: their notes, each once, and a line a minute.
+
+    Args:
+        outer: Where that bar is.
+    """
+
+    def __init__(self, outer: Progress) -> None:
+        self._outer = outer
+        self._said: set[str] = set()
+
+    @contextmanager
+    def track(self, label: str, total: int | None, unit: str = "", before: int = 0) -> Iterator[Advance]:
+        """Say ``label`` with the count once a minute, and nothing of what is shorter."""
+        last, done = time.monotonic(), before
+
+        def advance(n: int) -> None:
+            nonlocal done, last
+            done += n
+            if time.monotonic() - last >= LOG_INTERVAL_S:
+                last = time.monotonic()
+                self._outer.note(f"{label}: {done}{'' if total is None else f'/{total}'} {unit}")
+
+        yield advance
+
+    def note(self, message: str) -> None:
+        """Hand the line on, unless it was said before."""
+        if message not in self._said:
+            self._said.add(message)
+            self._outer.note(message)
+
+
 def for_console(console: Console) -> Progress:
     """Return bars where ``console`` is a terminal, log lines where it is a file or a pipe."""
     return Bars(console) if console.is_terminal else Lines()

@@ -218,20 +218,24 @@ def post_shard(run: Run, name: str, manifest: Manifest) -> Iterator[Difference]:
     if wrong is not None:
         yield records, f"{wrong} has other pictures, or is of another account, than the plan says"
         return
-    broken = list(_members(run.posts / f"{name}.tar", index, records, run.options.raw))
+    path, dropped = run.posts / f"{name}.tar", manifest.files[f"{name}.tar"].dropped
+    broken = list(_members(path, index, records, run.options.raw, dropped))
     yield from broken
-    if not broken:
-        yield from other_pictures(run, shard, run.posts / f"{name}.tar", index, _records(records), by_key)
+    if not broken and not dropped:
+        yield from other_pictures(run, shard, path, index, _records(records), by_key)
     images = sum(map(len, parquet.read(records, columns=["images"])["images"].to_pylist()))
     if images != counts.images:
         yield records, f"{images} pictures, the manifest says {counts.images}"
 
 
-def _members(path: Path, index: Path, records: Path, raw: bool) -> Iterator[Difference]:
-    """Compare the tar ``path`` with its index and the records: every name, place and header, and the JSON."""
+def _members(path: Path, index: Path, records: Path, raw: bool, dropped: bool) -> Iterator[Difference]:
+    """Compare the tar ``path`` with its index and the records: every name, place and header, and the JSON.
+
+    Of one that was dropped, only names and places can be compared.
+    """
     position = 0  # in the tar, bytes
     unchecked: list[offsets.Member] = []  # whose headers are compared many at a time
-    fd = os.open(path, os.O_RDONLY)
+    fd = -1 if dropped else os.open(path, os.O_RDONLY)
     try:
         for number, (sample, record) in enumerate(zip_longest(offsets.read_index(index), _records(records))):
             if sample is None or record is None:
@@ -246,6 +250,8 @@ def _members(path: Path, index: Path, records: Path, raw: bool) -> Iterator[Diff
                     yield path, f"{member.name} is not where {index.name} says"
                     return
                 position = member.offset + member.size + -member.size % tar.BLOCK
+            if dropped:
+                continue
             unchecked += sample
             if len(unchecked) >= _ROWS:
                 if name := _wrong_header(fd, unchecked):
@@ -255,6 +261,8 @@ def _members(path: Path, index: Path, records: Path, raw: bool) -> Iterator[Diff
             if orjson.loads(os.pread(fd, sample[0].size, sample[0].offset)) != record:
                 yield path, f"{sample[0].name} is not row {number} of {records.name}"
                 return
+        if dropped:
+            return
         if name := _wrong_header(fd, unchecked):
             yield path, f"{name} is not where {index.name} says"
             return
@@ -262,7 +270,8 @@ def _members(path: Path, index: Path, records: Path, raw: bool) -> Iterator[Diff
         if ending != bytes(tar.end(position)):
             yield path, "does not end as its index says"
     finally:
-        os.close(fd)
+        if not dropped:
+            os.close(fd)
 
 
 def _wrong_header(fd: int, members: Sequence[offsets.Member]) -> str | None:

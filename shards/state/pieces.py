@@ -34,10 +34,11 @@ class DoneUnit(NamedTuple):
     """A unit that is done, as its manifest has it.
 
     Attributes:
-        bytes: Of its files.
+        bytes: Of its files, those that were dropped left out.
         time: Of its manifest, seconds since 1970.
         counts, info, inputs: As :class:`.manifests.Manifest` has them.
         contents: Hash of its files (:func:`.manifests.contents_hash`).
+        dropped: Whether one of its files was let go.
     """
 
     bytes: int
@@ -46,6 +47,7 @@ class DoneUnit(NamedTuple):
     info: Mapping[str, Any] = _UNKNOWN
     inputs: Mapping[str, str] = _UNKNOWN
     contents: str = ""
+    dropped: bool = False
 
 
 @dataclass(frozen=True)
@@ -218,8 +220,8 @@ def _done_unit(folder: Path, folder_fd: int, name: str, run: str, names: Set[str
         manifest = manifests.from_json(value)
     except (KeyError, TypeError, ValueError):
         return None
-    if manifest.run != run or not {file for file in manifest.files if "/" not in file} <= names:
+    if manifest.run != run or not {file for file in manifest.kept if "/" not in file} <= names:
         return None
-    size = sum(file.bytes for file in manifest.files.values())
-    contents = manifests.contents_hash(manifest)
-    return DoneUnit(size, state.st_mtime, manifest.counts, manifest.info, manifest.inputs, contents)
+    size = sum(file.bytes for file in manifest.kept.values())
+    contents, dropped = manifests.contents_hash(manifest), len(manifest.kept) < len(manifest.files)
+    return DoneUnit(size, state.st_mtime, manifest.counts, manifest.info, manifest.inputs, contents, dropped)

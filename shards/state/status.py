@@ -76,6 +76,7 @@ class Status:
         waiting: Mapped posts that are in none until their bytes in the archive are others, so far.
         not_chosen: Mapped posts that the selection leaves out, so far.
         without_time: Those of them that have no time, where a span of time is asked for.
+        dropped: Post shards whose tar was let go when every encoder asked for had done it.
         faults: Faults by reason, the most frequent first, so far.
         failed: Tasks whose last attempt failed or was killed, and that are not running.
     """
@@ -86,6 +87,7 @@ class Status:
     waiting: int
     not_chosen: int
     without_time: int
+    dropped: int
     faults: Mapping[str, int]
     failed: tuple[FailedTask, ...]
 
@@ -105,7 +107,7 @@ def _read(run: Run, now: float) -> Status:
     manifest = manifests.done(run.plan, plan.NAME, run.fingerprint)
     if manifest is None:
         in_hand = bool(list_units(run.plan, run.fingerprint).in_hand)
-        return Status((_single("plan", False, in_hand, 0),), 0, 0, 0, 0, 0, {}, ())
+        return Status((_single("plan", False, in_hand, 0),), 0, 0, 0, 0, 0, 0, {}, ())
     planned = PlanCounts.of(manifest)
     records = attempts.read(run)
     shards = list_units(run.posts, run.fingerprint)
@@ -127,6 +129,7 @@ def _read(run: Run, now: float) -> Status:
         waiting=sum(shard.waiting for shard in counts),
         not_chosen=planned.not_chosen + sum(shard.not_chosen for shard in counts),
         without_time=sum(shard.without_time for shard in counts),
+        dropped=sum(unit.dropped for unit in shards.done.values()),
         faults=_faults(run, planned, counts),
         failed=tuple(_failed(run, record) for record in records if record.failed),
     )

@@ -51,7 +51,7 @@ def verify_files(run: Run, progress: Progress | None = None) -> Iterator[Discrep
         chain = Chain(run, planned.shards)
     folders = list(contents.folders(run, planned))
     looked_at = [manifests_of(folder) for folder in folders]
-    total = sum(state.bytes for units in looked_at for unit in units.found.values() for state in unit.files.values())
+    total = sum(state.bytes for units in looked_at for unit in units.found.values() for state in unit.kept.values())
     named: set[Path] = set()  # what is unreadable and named is not named again where something else needs it
     for parent in (run.folder, run.embeddings, run.models):
         yield from _noted(named, strays_above(run, parent))
@@ -172,7 +172,7 @@ def _unit(
     elif not folder.may_hold(name):
         yield Discrepancy(path, "there should be no such unit", "move it and its files out of the run folder")
         whole = False
-    for file, state in manifest.files.items():
+    for file, state in manifest.kept.items():
         try:
             what = manifests.difference(folder.path / file, state, advance)
         except PostmillError as error:

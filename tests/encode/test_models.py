@@ -157,7 +157,7 @@ def test_the_nearest_name_is_offered(make_posts: Callable[..., Run]) -> None:
 
 def test_names_are_checked_without_loading_torch() -> None:
     code = (
-        "import sys; from postmill.encode.stage import check; check(['text'], 'light', {}, 'cuda', 'float16');"
+        "import sys; from postmill.encode.request import check; check(['text'], 'light', {}, 'cuda', 'float16');"
         "print(sorted({'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

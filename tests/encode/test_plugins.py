@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from postmill.encode.encoders import image
-from postmill.encode.stage import check, encode_run
+from postmill.encode.request import check
+from postmill.encode.stage import encode_run
 from postmill.shards.formats import embeddings
 from postmill.shards.run import parquet
 from postmill.shards.run.folder import Run

@@ -155,6 +155,7 @@ TOP = {
     "waiting": int,
     "not_chosen": int,
     "without_time": int,
+    "dropped": int,
     "faults": dict,
 }
 TOP |= {"failed": list, "jobs": dict | None}
