@@ -77,11 +77,13 @@ def pack_and_encode(
             progress=within,
         )
         shards = range(plan.counts(run).shards)
-        dropped = len(posts.dropped(run, shards))
+        dropped = posts.dropped(run, shards)
+        for shard in dropped:
+            posts.drop_tar(run, shard)  # which a kill may have left half done
         packed: Counter[Stage] = Counter()
         done: Counter[str] = Counter()  # by the folder of the encoder
         most = 0
-        with shown.track("lean", len(shards), "post shards", dropped) as advance:
+        with shown.track("lean", len(shards), "post shards", len(dropped)) as advance:
             while True:
                 awaited: list[AwaitedPart] = []
                 made = 0

@@ -157,7 +157,8 @@ def drop(folder: Path, manifest: Manifest, name: str) -> None:
     if not state.dropped:
         files = {**manifest.files, name: replace(state, dropped=True)}
         put_sealed(folder / f"{manifest.unit}.json", manifests.to_json(replace(manifest, files=files)))
-    remove(folder / name)
+    if (folder / name).exists():
+        remove(folder / name)
 
 
 def remove(path: Path) -> None:
