@@ -65,6 +65,7 @@ def sample(
 def run_all(
     source: options.SourceArgument,
     folder: options.RunArgument,
+    metadata: options.MetadataOption = None,
     images: options.ImagesOption = None,
     influencers: options.InfluencersOption = None,
     models: options.ModelsOption = ModelSet.PAPER,
@@ -97,7 +98,7 @@ def run_all(
     from postmill.encode.stage import find_models
 
     models_by_encoder = options.overrides(model)
-    locations = sources.locate(source, folder, images=images, influencers=influencers, headers=header_file)
+    locations = sources.locate(source, folder, metadata, images, influencers=influencers, headers=header_file)
     find_models(usual(text_only=locations.text_only), models, models_by_encoder, device, precision)
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
@@ -165,6 +166,8 @@ def ingest(
     follow: options.FollowOption = False,
     evict: options.EvictOption = False,
     yes: options.YesOption = False,
+    metadata: options.MetadataOption = None,
+    images: options.ImagesOption = None,
     header_file: options.HeaderFileOption = None,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
@@ -172,7 +175,8 @@ def ingest(
 
     Ranges choose windows and post shards. Where no stage is named, the metadata is done whole, since every shard needs
     all of it, and posts whose pictures lie in windows that are not done yet wait. Of a run that was planned with
-    `--await-parts`, what can be done is done, and what it waits for is said.
+    `--await-parts`, what can be done is done, and what it waits for is said. `--images` names where more parts lie, or
+    the same ones now.
     """
     from postmill.ingest.pack.selection import Selection
 
@@ -181,7 +185,7 @@ def ingest(
     run = steps.open_run(folder)
     name = stages[0].value if len(stages) == 1 else "ingest"
     with attempt(run, name, task, share, workers) as shown:
-        sources.take_headers(run, header_file, shown)
+        run = sources.take_places(run, metadata, images, header_file, shown)
         chosen_pieces = Selection(options.range_text(parts), options.range_text(shards))
         passes.ingest(
             run, stages, share, workers, shown, chosen_pieces, follow=follow, evict=options.evict_of(evict, yes)
@@ -198,7 +202,7 @@ def mend(
     """Put together the posts that wait for a whole copy of a part, where its bytes are others now."""
     run = steps.open_run(folder)
     with progress() as shown:
-        sources.take_headers(run, header_file, shown)
+        sources.take_places(run, None, None, header_file, shown)
         passes.ingest(run, tuple(Stage), WHOLE, workers, shown, mending=True)
 
 
@@ -352,7 +356,7 @@ def faults(
     epilog="Example: `postmill inspect posts_image.z07`, or `postmill inspect a.zip --digest > a.jsonl`",
 )
 def inspect(
-    archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, or all parts.")],
+    archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, a list, or all.")],
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
     strict: options.StrictOption = False,

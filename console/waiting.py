@@ -14,7 +14,7 @@ from rich.markup import escape
 from postmill.console.output import out
 
 if TYPE_CHECKING:
-    from postmill.ingest.source.arrivals import AwaitedPart
+    from postmill.ingest.source.places.arrivals import AwaitedPart
     from postmill.shards.run.folder import Run
     from postmill.shards.runtime.progress import Progress
 
