@@ -68,10 +68,10 @@ def find_parts(source: PathOrUrl | Sequence[PathOrUrl], *, salvage: bool = False
         raise UsageError("no parts given", hint="name one part of the archive, or the folder it lies in")
     found = _gathered(places, salvage)
     listed = next((each.list for each in found.values() if each.list is not None), None)
+    if listed is not None and not salvage:
+        _refuse_without_last(list(found), listed)
     folder = listed or folder_of(next(iter(found.values())).path) or "."
     names = order(list(found), gaps=salvage, place=folder, bring=_how_to_bring(places, listed))
-    if listed is not None and not salvage:
-        _refuse_without_last(names, listed)
     paths = [found[name].path if name in found else paths_of([name], places)[0] for name in names]
     sizes = {each.path: each.size for each in found.values() if each.size or (each.size == 0 and not salvage)}
     if salvage and sizes:
@@ -170,8 +170,11 @@ def _refuse_another(other: _Found | None, part: _Found) -> None:
 def _refuse_without_last(names: Sequence[str], place: str) -> None:
     """Refuse a list of numbered parts from 1 on without the last, which has the directory and a name of its own."""
     known = [name for name in map(parse_name, names) if name is not None]
-    if len(known) == len(names) and known[0].scheme.last and known[0].number >= 1 and known[-1].number != LAST:
-        last = known[0].stem + known[0].scheme.last
+    first = min(known, key=lambda name: name.number, default=None)
+    if first is None or len(known) < len(names) or not first.scheme.last or not all(map(first.same_set, known)):
+        return
+    if first.number >= 1 and all(name.number != LAST for name in known):
+        last = first.stem + first.scheme.last
         raise DamagedSource(f"lists no {last}, the last part, which has the directory", place=place, hint=_ADD)
 
 

@@ -21,18 +21,20 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 
 from postmill.ingest.text.encoding import encoding_of
-from postmill.ingest.zipformat.part_names import file_name, parse_name
+from postmill.ingest.zipformat.part_names import MOST_PARTS, file_name, parse_name
 from postmill.ingest.zipformat.stand_ins import what_stands_in
-from postmill.shards.runtime.addresses import is_url
+from postmill.shards.runtime.addresses import is_url, plain
 from postmill.shards.runtime.errors import UsageError
 
 _LOOKED_AT = 4096  # bytes of the beginning, which tell of nearly every part that it is no text
-_LARGEST = 64 << 20  # bytes: a thousand for each of as many parts as there may be
+_LARGEST = 16 << 20  # bytes: 250 for each of as many parts as there may be
 _LONGEST = 1 << 16  # characters of a line
 _LONGEST_NAME = 255  # bytes, of a file system
+_SLASHES = 3  # of an address that is not one of a host alone
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # but tabs and line ends
 _IS_PATH = re.compile(r"\.{0,2}/")  # of what follows a blank: else it is a letter of a name
@@ -68,16 +70,20 @@ def read_list(path: str) -> tuple[ListedPart, ...] | None:
         if not content or what_stands_in(content) is not None:
             return None
         head = _decoded(content)
-        lines = [] if _CONTROL.search(head) else [_names_a_part(line, path) for _, line in _lines(head)]
-        # What is called as parts are may be a slice of a text that was packed; any other may have a wrong line first.
-        if not any(lines[:1] if parse_name(path) is not None else lines):
+        binary, of_parts = _CONTROL.search(head) is not None, parse_name(path) is not None
+        lines = [_names_a_part(line, path) for _, line in _lines(head)]
+        # What is called as parts are may be a slice of a text that was packed; any other may have wrong lines.
+        begins = bool(lines) and lines[0] and not (binary and of_parts)
+        if not begins and (binary or of_parts or not lines or 2 * sum(lines) < len(lines)):
             return None
         while len(content) <= _LARGEST and (more := file.read(_LARGEST + 1 - len(content))):
             content += more
     text = _decoded(content)
-    if not lines[0] and _CONTROL.search(text):
+    if not begins and _CONTROL.search(text):
         return None  # a program that is text at its beginning, with a zip behind it
-    parts = tuple(_parts(text, path))
+    parts = tuple(islice(_parts(text, path), MOST_PARTS + 1))
+    if len(parts) > MOST_PARTS:
+        raise _wrong(path, f"lists more than {MOST_PARTS:,} parts")
     if len(content) > _LARGEST:
         raise _wrong(path, f"begins as a list of parts, and has more than {_LARGEST >> 20} MiB")
     if not parts:
@@ -95,12 +101,14 @@ def _decoded(content: bytes) -> str:
 def _names_a_part(line: str, path: str) -> bool:
     """Say whether ``line`` can be nothing but a place of a part: an address, or a path that is there or looks it."""
     _, place = _split(line)
+    if _CONTROL.search(line):
+        return False
     if is_url(place):
         return True
-    if place.startswith("/") and parse_name(place) is not None:
+    if "/" in place and parse_name(place) is not None:
         return True
     with suppress(OSError):  # longer than a path may be
-        return bool(place) and Path(_absolute(place, path)).is_file()
+        return Path(_absolute(place, path)).is_file()
     return False
 
 
@@ -122,11 +130,9 @@ def _parts(text: str, path: str) -> Iterator[ListedPart]:
         if is_url(place):
             if any(letter.isspace() for letter in place):
                 raise _wrong(path, f"line {number} holds a blank in its address")
-        elif not place:
-            raise _wrong(path, f"line {number} names a part and no place")
         else:
             place = _absolute(place, path)
-        name = file_name(place) if name is None else name
+        name = _name_of(place) if name is None else name
         if wrong := _wrong_name(name):
             raise _wrong(path, f"line {number} names a part by what {wrong}")
         yield ListedPart(name, place, number)
@@ -141,6 +147,11 @@ def _split(line: str) -> tuple[str | None, str]:
     if len(words) == 2 and not is_url(line) and (is_url(words[1]) or _IS_PATH.match(words[1])):
         return words[0], words[1]
     return None, line
+
+
+def _name_of(place: str) -> str:
+    """Return how a path or an address ends; empty for that of a host."""
+    return "" if is_url(place) and plain(place).rstrip("/").count("/") < _SLASHES else file_name(place)
 
 
 def _wrong_name(name: str) -> str:
