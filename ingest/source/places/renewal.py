@@ -30,8 +30,8 @@ from postmill.shards.runtime.progress import Progress
 def with_places(run: Run, named: Mapping[str, Place], progress: Progress) -> Run:
     """Return ``run`` with further places of its archives, and remember them.
 
-    A part that lies in several is read in the one that was named last. Places before which have none of them any more
-    are forgotten.
+    A part that lies in several is read in the one that was named last. Where what is named now has all parts, the
+    places before are forgotten.
 
     Args:
         run: A planned run.

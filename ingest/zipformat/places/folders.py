@@ -32,6 +32,9 @@ def parts_at(path: Path, salvage: bool) -> list[str]:
         if files := files_of(path.parent.glob(path.name)):
             return _only_set(path, files)
         raise UsageError("no file matches", place=path, hint="check the folder and the pattern")
+    if path.exists():
+        hint = "write the list to a file, for later commands read it too"
+        raise UsageError("is a pipe or a device, and no file", place=path, hint=hint)
     raise UsageError("there is no such file or folder", place=path, hint="name a part of the archive, or its folder")
 
 

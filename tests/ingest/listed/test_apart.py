@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -70,7 +70,9 @@ def test_links_are_read_as_given(data: Path, tmp_path: Path, expected: Mapping[s
     assert str(tmp_path / "home" / "snapshots") in str(error), "paths in a list are taken from where it is named"
 
 
-def test_parts_are_named_as_they_come(store: Store, tmp_path: Path, expected: Mapping[str, bytes]) -> None:
+def test_parts_are_named_as_they_come(
+    store: Store, tmp_path: Path, expected: Mapping[str, bytes], said: Callable[[], str]
+) -> None:
     run = tmp_path / "run"
     names = store.names("Post_images")
     last, later = names[-1], names[:-1]
@@ -78,7 +80,7 @@ def test_parts_are_named_as_they_come(store: Store, tmp_path: Path, expected: Ma
     assert "--await-parts" in (refused("plan", store.data, run, "--images", list_file).hint or "")
     assert postmill("plan", store.data, run, "--images", list_file, "--await-parts") == 0
     assert postmill("ingest", run) == 0
-    assert tars(run) != expected
+    assert tars(run) != expected and "to another place: --images PLACE" in said()
     store.written(list_file, "Post_images", later[0], last)  # a line more, in the list that the run knows
     other = store.written(tmp_path / "other", "Post_images", *later[1:3])
     disk = tmp_path / "disk"
