@@ -176,8 +176,9 @@ def open_archive(run: Run, archive: int, first: int, last: int, *, lazily: bool 
 def _elsewhere(run: Run, name: str) -> str:
     """Say how a run is told where its archive ``name`` lies now; nothing has to be planned again for that."""
     location = getattr(run.locations, name)
-    if not isinstance(location, str) or is_list(location):
-        lists = [place for place in places_of(location) if is_list(place)]
+    names = [part for part, _ in getattr(run.sources, name).parts]
+    lists = [place for place in places_of(location) if is_list(place, names)]
+    if lists or not isinstance(location, str):
         fresh = f"write into {lists[-1]} where it lies now, or " if lists else ""
         return f"{fresh}name its place, or a list, anew: postmill ingest {run.word} --{name} NEW_PLACE"
     if is_url(location):

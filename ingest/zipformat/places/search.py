@@ -47,9 +47,12 @@ def parts_in(place: str, names: Iterable[str]) -> Mapping[str, str]:
     return {name: path for name in wanted if Path(path := _folder(place) + name).is_file()}
 
 
-def is_list(place: str) -> bool:
-    """Say whether ``place`` is a list, or, where nothing is there, can have been one and nothing else."""
-    if is_url(place) or Path(place).is_dir():
+def is_list(place: str, names: Iterable[str]) -> bool:
+    """Say whether ``place``, of the parts ``names``, is a list, or, where nothing is there, can have been nothing else.
+
+    Of what is called as one of the parts nothing is read.
+    """
+    if is_url(place) or _is_part(place, names) or Path(place).is_dir():
         return False
     if not Path(place).exists():
         return parse_name(place) is None and not _is_pattern(place)
