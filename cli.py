@@ -65,6 +65,7 @@ def sample(
 def run_all(
     source: options.SourceArgument,
     folder: options.RunArgument,
+    metadata: options.MetadataOption = None,
     images: options.ImagesOption = None,
     influencers: options.InfluencersOption = None,
     models: options.ModelsOption = ModelSet.PAPER,
@@ -101,21 +102,19 @@ def run_all(
     extras.demand("encode", "train")
     from postmill.encode.request import find_models
 
-    models_by_encoder, spare = options.overrides(model), options.evict_of(evict, yes)
-    locations = sources.locate(source, folder, images=images, influencers=influencers, headers=header_file)
-    encoders = find_models(usual(text_only=locations.text_only), models, models_by_encoder, device, precision)
+    named, spare = options.overrides(model), options.evict_of(evict, yes)
+    locations = sources.locate(source, folder, metadata, images, influencers=influencers, headers=header_file)
+    encoders = find_models(usual(text_only=locations.text_only), models, named, device, precision)
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
     with progress() as shown:
         run = sources.plan(locations, folder, typed, shown, checksums, await_parts=follow, accounts=accounts)
         if small_disk:
-            of_models = encoders, models, models_by_encoder, device, precision
-            lean.pack_and_encode(run, *of_models, workers, shown, follow, spare)
+            lean.pack_and_encode(run, encoders, models, named, device, precision, workers, shown, follow, spare)
         else:
             passes.ingest(run, tuple(Stage), share_of("0/1"), workers, shown, follow=follow, evict=spare)
-            steps.encode(run, (), models, models_by_encoder, device, precision, share_of("0/1"), shown)
-        training = Device.CUDA if device is Device.CUDA else Device.CPU
-        steps.train(run, shown, encoder_models=models, device=training)
+            steps.encode(run, (), models, named, device, precision, share_of("0/1"), shown)
+        steps.train(run, shown, encoder_models=models, device=Device.CUDA if device is Device.CUDA else Device.CPU)
         steps.report(run, shown)
     steps.end(run, max_faults)
 
@@ -175,6 +174,8 @@ def ingest(
     evict: options.EvictOption = False,
     yes: options.YesOption = False,
     restore: options.RestoreOption = False,
+    metadata: options.MetadataOption = None,
+    images: options.ImagesOption = None,
     header_file: options.HeaderFileOption = None,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
@@ -182,7 +183,8 @@ def ingest(
 
     Ranges choose windows and post shards. Where no stage is named, the metadata is done whole, since every shard needs
     all of it, and posts whose pictures lie in windows that are not done yet wait. Of a run that was planned with
-    `--await-parts`, what can be done is done, and what it waits for is said.
+    `--await-parts`, what can be done is done, and what it waits for is said. `--images` names where more parts lie, or
+    the same ones now.
     """
     from postmill.ingest.pack.selection import Selection
 
@@ -191,10 +193,9 @@ def ingest(
     run = steps.open_run(folder)
     name = stages[0].value if len(stages) == 1 else "ingest"
     with attempt(run, name, task, share, workers) as shown:
-        sources.take_headers(run, header_file, shown)
-        chosen_pieces = Selection(options.range_text(parts), options.range_text(shards))
-        spare = options.evict_of(evict, yes)
-        passes.ingest(run, stages, share, workers, shown, chosen_pieces, False, follow, spare, restore)
+        run = sources.take_places(run, metadata, images, header_file, shown)
+        asked = Selection(options.range_text(parts), options.range_text(shards))
+        passes.ingest(run, stages, share, workers, shown, asked, False, follow, options.evict_of(evict, yes), restore)
     steps.end(run, max_faults)
 
 
@@ -207,7 +208,7 @@ def mend(
     """Put together the posts that wait for a whole copy of a part, where its bytes are others now."""
     run = steps.open_run(folder)
     with progress() as shown:
-        sources.take_headers(run, header_file, shown)
+        sources.take_places(run, None, None, header_file, shown)
         passes.ingest(run, tuple(Stage), WHOLE, workers, shown, mending=True)
 
 
@@ -349,11 +350,7 @@ def faults(
     csv: Annotated[bool, typer.Option("--csv", help="Every fault as a row of CSV; import it as text.")] = False,
 ) -> None:
     """Show what was wrong with the input, by reason."""
-    run = steps.open_run(folder, reading=True)
-    if csv:
-        checks.faults_csv(run)
-    else:
-        checks.faults(run)
+    (checks.faults_csv if csv else checks.faults)(steps.open_run(folder, reading=True))
 
 
 @app.command(
@@ -361,7 +358,7 @@ def faults(
     epilog="Example: `postmill inspect posts_image.z07`, or `postmill inspect a.zip --digest > a.jsonl`",
 )
 def inspect(
-    archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, or all parts.")],
+    archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, a list, or all.")],
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
     strict: options.StrictOption = False,

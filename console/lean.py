@@ -18,7 +18,7 @@ from postmill.shards.runtime.progress import Progress, Within
 from postmill.shards.state.tasks import WHOLE
 
 if TYPE_CHECKING:
-    from postmill.ingest.source.arrivals import AwaitedPart
+    from postmill.ingest.source.places.arrivals import AwaitedPart
     from postmill.shards.formats.encoders import Encoder
     from postmill.shards.run.folder import Run
 
@@ -62,7 +62,7 @@ def pack_and_encode(
         from postmill.encode.stage import encoding
         from postmill.ingest.pack.outcome import refuse_mostly_lost
         from postmill.ingest.pack.stages import ingest
-        from postmill.ingest.source.follow import until_more_come
+        from postmill.ingest.source.places.follow import until_more_come
         from postmill.shards.formats import plan, posts, shard_lists
         from postmill.shards.state.room import taken
 

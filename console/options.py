@@ -156,8 +156,19 @@ OutputOption = Annotated[
     Path | None,
     typer.Option("--output", parser=on_disk, metavar="FILE", help="A .parquet or .csv file; default: CSV here."),
 ]
-MetadataOption = Annotated[str | None, typer.Option("--metadata", help="Any part of the metadata archive.")]
-ImagesOption = Annotated[str | None, typer.Option("--images", help="Any part of the picture archive; none: text only.")]
+MetadataOption = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", metavar="PLACE", help="Any part of the metadata archive, or as --images. Repeatable."),
+]
+ImagesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--images",
+        metavar="PLACE",
+        help="Any part of the picture archive, its folder, or a list with NAME ADDRESS on each line; none: text only. "
+        "Repeatable, where parts lie apart.",
+    ),
+]
 MappingOption = Annotated[str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst.")]
 InfluencersOption = Annotated[str | None, typer.Option("--influencers", help="The influencers file; none: without.")]
 HeaderFileOption = Annotated[

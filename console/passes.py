@@ -14,7 +14,7 @@ from postmill.shards.state.tasks import Task
 
 if TYPE_CHECKING:
     from postmill.ingest.pack.selection import Selection
-    from postmill.ingest.source.arrivals import AwaitedPart
+    from postmill.ingest.source.places.arrivals import AwaitedPart
     from postmill.shards.run.folder import Run
 
 
@@ -54,7 +54,7 @@ def ingest(
         from postmill.ingest.pack.outcome import refuse_mostly_lost  # while the workers load it too
         from postmill.ingest.pack.selection import EVERYTHING
         from postmill.ingest.pack.stages import ingest as ingest_stages
-        from postmill.ingest.source.follow import until_more_come
+        from postmill.ingest.source.places.follow import until_more_come
 
         while True:
             awaited: list[AwaitedPart] = []

@@ -12,33 +12,59 @@ from postmill.console.output import out
 from postmill.console.waiting import say_what_is_awaited
 from postmill.shards.formats.reasons import Reason
 from postmill.shards.run.options import Level, TypedOptions
+from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.interrupt import interruptible
 from postmill.shards.runtime.progress import Progress
 
 if TYPE_CHECKING:
     from postmill.shards.run.folder import Run
-    from postmill.shards.run.sources import Locations
+    from postmill.shards.run.sources import Locations, Place
 
 
-def take_headers(run: Run, headers: Path | None, shown: Progress) -> None:
-    """Let requests for the sources of ``run`` have the headers of a file, if one was named, from now on.
+def take_places(
+    run: Run, metadata: Sequence[str] | None, images: Sequence[str] | None, headers: Path | None, shown: Progress
+) -> Run:
+    """Return ``run`` with the places that are named of its archives, if any are, which it remembers.
+
+    Requests for its sources have the headers of the file ``headers``, if one was named, from now on.
 
     Raises:
-        UsageError: The file cannot be used.
+        UsageError: The file of headers cannot be used, or what is named are not the parts of the run.
+        PostmillError: A part cannot be asked for.
     """
+    from postmill.ingest.source import credentials
+    from postmill.ingest.source.places.renewal import with_places
+
     if headers is not None:
         from postmill.ingest.remote.headers import use
-        from postmill.ingest.source import credentials
 
         use(headers)
         credentials.keep(run.fingerprint, credentials.recall(run.fingerprint, run.locations), shown)
+    named = {"metadata": place_of(metadata, "--metadata"), "images": place_of(images, "--images")}
+    places = {name: place for name, place in named.items() if place is not None}
+    return with_places(run, places, shown) if places else run
+
+
+def place_of(typed: Sequence[str] | None, option: str) -> Place | None:
+    """Return where an archive lies, as the values of ``option`` say; None where it was not typed.
+
+    Raises:
+        UsageError: Pictures are not asked for, and asked for.
+    """
+    from postmill.shards.run.sources import NONE
+
+    if not typed:
+        return None
+    if len(typed) > 1 and NONE in typed:
+        raise UsageError(f"{NONE} and another place exclude each other", place=option, hint="choose one")
+    return typed[0] if len(typed) == 1 else tuple(typed)
 
 
 def locate(
     source: str | None,
     folder: Path,
-    metadata: str | None = None,
-    images: str | None = None,
+    metadata: Sequence[str] | None = None,
+    images: Sequence[str] | None = None,
     mapping: str | None = None,
     influencers: str | None = None,
     headers: Path | None = None,
@@ -62,11 +88,12 @@ def locate(
     seen = None if there is None else there.locations
     if there is not None and seen is not None:
         seen = credentials.recall(there.fingerprint, seen)
-    if images is None and there is not None and not there.sources.images.parts:
-        images = NONE
+    metadata_place, images_place = place_of(metadata, "--metadata"), place_of(images, "--images")
+    if images_place is None and there is not None and not there.sources.images.parts:
+        images_place = NONE
     if influencers is None and there is not None and not there.sources.influencers.bytes:
         influencers = NONE
-    return discover(source, metadata, images, mapping, influencers, seen)
+    return discover(source, metadata_place, images_place, mapping, influencers, seen)
 
 
 def plan(

@@ -14,7 +14,7 @@ from rich.markup import escape
 from postmill.console.output import out
 
 if TYPE_CHECKING:
-    from postmill.ingest.source.arrivals import AwaitedPart
+    from postmill.ingest.source.places.arrivals import AwaitedPart
     from postmill.shards.run.folder import Run
     from postmill.shards.runtime.progress import Progress
 
@@ -76,7 +76,8 @@ def say_what_is_awaited(run: Run, needed: Sequence[AwaitedPart] | None = None) -
             out.print(escape(f"awaited: {len(theirs)} of {parts} parts of {name}: {_listed(theirs)}"), soft_wrap=True)
     if awaited:
         again = f"postmill ingest {run.word}, or, to go on by itself as they come: postmill ingest {run.word} --follow"
-        out.print(escape(f"when they have come: {again}"), soft_wrap=True)
+        elsewhere = f"to another place: --{ARCHIVES[awaited[0].archive]} PLACE"
+        out.print(escape(f"when they have come: {again}; {elsewhere}"), soft_wrap=True)
 
 
 def say_what_is_dropped(run: Run, dropped: int) -> None:

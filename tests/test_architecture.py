@@ -20,9 +20,13 @@ ARROWS: dict[str, set[str]] = {
     "shards.formats": {"shards.run", "shards.runtime"},
     "shards.state": {"shards.formats", "shards.run", "shards.runtime"},
     "ingest.remote": {"shards.runtime"},
-    "ingest.zipformat": {"ingest.remote", "shards.formats", "shards.runtime"},
+    "ingest.text": {"shards.runtime"},
+    "ingest.zipformat": {"ingest.remote", "ingest.text", "shards.formats", "shards.runtime"},
     "ingest.archive": {"ingest.zipformat", "shards.formats", "shards.run", "shards.runtime"},
-    "ingest.source": {"ingest.remote", "ingest.zipformat", "shards.formats", "shards.run", "shards.runtime"},
+    "ingest.source": {
+        *("ingest.remote", "ingest.text", "ingest.zipformat"),
+        *("shards.formats", "shards.run", "shards.runtime"),
+    },
     "ingest.plan": {
         *("ingest.archive", "ingest.source", "ingest.zipformat"),
         *("shards.formats", "shards.run", "shards.runtime"),

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 Allows = Callable[[str, str, str], int]
 """From the path, the query and the header Authorization of a request to the status that it gets; 200 for the file."""
 
+Finds = Callable[[str, str], str]
+"""From the path and the query of a request to the path of the file that it asks for."""
+
 Sends = Callable[[str, bytes], bytes]
 """From the path of a request and the bytes of the file that it asks for to the bytes that go over the line."""
 
@@ -21,6 +24,11 @@ Sends = Callable[[str, bytes], bytes]
 def anybody(path: str, query: str, authorization: str) -> int:
     """Allow everything."""
     return 200
+
+
+def by_path(path: str, query: str) -> str:
+    """Take the path for that of the file."""
+    return path
 
 
 def faithfully(path: str, content: bytes) -> bytes:
@@ -61,7 +69,11 @@ Happens = Callable[[Request], Trouble | None]
 
 @contextmanager
 def serving(
-    folder: Path, allows: Allows = anybody, sends: Sends = faithfully, happens: Happens = lambda _: None
+    folder: Path,
+    allows: Allows = anybody,
+    sends: Sends = faithfully,
+    happens: Happens = lambda _: None,
+    finds: Finds = by_path,
 ) -> Iterator[str]:
     """Serve `folder` during the block, which is given the address of it, as `127.0.0.1:8080`."""
     over = threading.Event()
@@ -78,7 +90,7 @@ def serving(
 
         def answer(self, body: bool) -> None:
             asked = urlsplit(self.path)
-            file = folder / asked.path.lstrip("/")
+            file = folder / finds(asked.path, asked.query).lstrip("/")
             trouble = happens(Request(self.command, asked.path, dict(self.headers))) or Trouble()
             status = trouble.status or allows(asked.path, asked.query, self.headers.get("Authorization", ""))
             if status == 200 and not file.is_file():

@@ -33,6 +33,7 @@ from postmill.ingest.zipformat.directory import Directory, Kind, read_directory
 from postmill.ingest.zipformat.end_record import EndRecord, end_records
 from postmill.ingest.zipformat.part_names import LAST, MOST_PARTS, parse_name
 from postmill.ingest.zipformat.parts import PathOrUrl, find_parts, lay_out_holes
+from postmill.ingest.zipformat.places.search import paths_of
 from postmill.ingest.zipformat.signatures import SPLIT_MARKER
 from postmill.ingest.zipformat.space import AWAITED_SIZE, AddressSpace, Part, lay_out
 from postmill.ingest.zipformat.unaligned import AnyArray
@@ -93,7 +94,8 @@ def open_space(
         return space
     with space:
         sizes = {part.path: part.size for part in space.parts if not part.missing}
-        return AddressSpace(lay_out_holes(_all_paths(space, end.disk + 1), sizes))
+        paths, names = _all_parts(space, end.disk + 1)
+        return AddressSpace(lay_out_holes(paths, sizes, names))
 
 
 def _awaiting(source: PathOrUrl | Sequence[PathOrUrl]) -> AddressSpace:
@@ -104,11 +106,11 @@ def _awaiting(source: PathOrUrl | Sequence[PathOrUrl]) -> AddressSpace:
         if end is None:  # one file, or slices of one, whose offsets count from its beginning
             return AddressSpace(find_parts(source))
         sizes = {part.path: part.size for part in space.parts if not part.missing}
-        paths = _all_paths(space, end.disk + 1)
+        paths, names = _all_parts(space, end.disk + 1)
     awaited = paths[: end.directory_disk]
     files = [(path, AWAITED_SIZE) for path in awaited]
     files += [(path, sizes.get(path, AWAITED_SIZE)) for path in paths[end.directory_disk :]]
-    parts = lay_out(files, {path for path in paths if path not in sizes or path in awaited})
+    parts = lay_out(files, {path for path in paths if path not in sizes or path in awaited}, names)
     lacking = [part for part in parts[end.directory_disk :] if part.missing]
     if lacking:
         raise _directory_missing(lacking)
@@ -121,16 +123,17 @@ def _end_of_disks(space: AddressSpace) -> EndRecord | None:
     return ends[0] if len(ends) == 1 else None
 
 
-def _all_paths(space: AddressSpace, counted: int) -> list[str]:
-    """Return the paths of the parts of ``space``, and of those missing before the last of ``counted``."""
-    paths = [part.path for part in space.parts]
-    last = parse_name(paths[-1])
-    absent = counted - len(paths)
+def _all_parts(space: AddressSpace, counted: int) -> tuple[list[str], list[str]]:
+    """Return paths and names of the parts of ``space``, and of those missing before the last of ``counted``."""
+    paths, names = [part.path for part in space.parts], [part.name for part in space.parts]
+    last = parse_name(names[-1])
+    absent = counted - len(names)
     if last is not None and last.number == LAST and 0 < absent < MOST_PARTS:
-        before = parse_name(paths[-2]) if len(paths) > 1 else None
+        before = parse_name(names[-2]) if len(names) > 1 else None
         example, number = (before, before.number) if before is not None else (last.first(), 0)
-        paths[-1:-1] = [example.spelled(number + 1 + more) for more in range(absent)]
-    return paths
+        names[-1:-1] = [example.spelled(number + 1 + more) for more in range(absent)]
+        paths[-1:-1] = paths_of(names[len(paths) - 1 : -1], paths[-1:])
+    return paths, names
 
 
 def _directory_missing(parts: Sequence[Part]) -> DamagedSource:

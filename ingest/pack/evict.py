@@ -10,6 +10,7 @@ from pathlib import Path
 
 from postmill.ingest.pack.mend import waiting
 from postmill.ingest.source.pinning import directory_start, open_archive, part_paths
+from postmill.ingest.zipformat.parts import there
 from postmill.shards.formats.choices import Stage
 from postmill.shards.formats.plan import IMAGES, METADATA
 from postmill.shards.formats.units import Piece, pieces
@@ -47,12 +48,12 @@ def spare_parts(run: Run, progress: Progress) -> list[SparePart]:
     for archive in (METADATA, IMAGES):
         paths = part_paths(run, archive)
         pinned = (run.sources.metadata, run.sources.images)[archive]
-        if not paths or is_url(paths[0]) or pinned.files is not None:
+        if pinned.files is not None or all(map(is_url, paths)):
             continue
         candidates = [
-            (number, path, size)
-            for number, path in enumerate(map(Path, paths[: _first_kept(run, archive)]))
-            if (size := _length(path)) and path.name not in waited_for
+            (number, Path(path), size)
+            for number, path in enumerate(paths[: _first_kept(run, archive)])
+            if not is_url(path) and pinned.parts[number][0] not in waited_for and (size := _length(Path(path)))
         ]
         if not candidates:
             continue
@@ -62,7 +63,7 @@ def spare_parts(run: Run, progress: Progress) -> list[SparePart]:
             for number, path, size in candidates:
                 theirs = [piece for piece in readers if piece.first_part <= number <= piece.part]
                 if all(_is_whole(run, piece, whole) for piece in theirs):
-                    spare.append(SparePart(archive, path.name, path, size))
+                    spare.append(SparePart(archive, pinned.parts[number][0], path, size))
                 advance(1)
     return spare
 
@@ -92,7 +93,7 @@ def _first_kept(run: Run, archive: int) -> int:
     last = len(pinned.parts) - 1
     if awaited:
         return min(awaited[-1] + 1, last)
-    if not Path(part_paths(run, archive)[last]).is_file():
+    if there(part_paths(run, archive)[last]) is None:
         return 0
     with open_archive(run, archive, last, last) as space:
         start = directory_start(space, run.options.level)
@@ -103,7 +104,7 @@ def _length(path: Path) -> int:
     """Return how many bytes the file ``path`` has; 0 for a link, which takes no room, and for none."""
     try:
         state = os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
     return state.st_size if stat.S_ISREG(state.st_mode) else 0
 

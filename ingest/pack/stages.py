@@ -11,8 +11,8 @@ from postmill.ingest.pack.mend import stale_pieces
 from postmill.ingest.pack.post_shard import pack_shard
 from postmill.ingest.pack.selection import EVERYTHING, Selection
 from postmill.ingest.pack.workers import Perform, alone
-from postmill.ingest.source.arrivals import AwaitedPart, awaited_parts, awaits
 from postmill.ingest.source.pinning import open_window
+from postmill.ingest.source.places.arrivals import AwaitedPart, awaited_parts, awaits
 from postmill.shards.formats import faults, plan, posts, shard_lists
 from postmill.shards.formats.choices import Stage
 from postmill.shards.formats.plan import IMAGES, METADATA

@@ -9,6 +9,7 @@ from postmill.ingest.source.checksums import read_checksums
 from postmill.ingest.source.digests import check_digests
 from postmill.ingest.source.file_tree import is_tree
 from postmill.ingest.zipformat.parts import measure
+from postmill.ingest.zipformat.space import Part, lay_out
 from postmill.shards.run.options import Level
 from postmill.shards.run.sources import Locations
 from postmill.shards.runtime.progress import Progress
@@ -29,14 +30,14 @@ def check_copies(locations: Locations, lists: Sequence[str], level: Level | None
         PostmillError: A source or a list is missing or cannot be read.
     """
     digests = read_checksums(lists)
-    files: dict[str, int] = {}
+    files: dict[str, Part] = {}  # by path: one archive may hold both
     for archive in (locations.metadata, *(() if locations.text_only else (locations.images,))):
         if is_tree(archive):
             continue
         with open_space(archive, level or Level.DEFAULT) as space:
-            files.update((part.path, part.size) for part in space.parts if not part.missing)
+            files.update((part.path, part) for part in space.parts if not part.missing)
     for text in (locations.mapping, locations.influencers):
         size = measure(text)
         if size is not None:  # what is not there, the plan tells
-            files[text] = size
-    check_digests(list(files.items()), digests, progress, refuse=level is not Level.SALVAGE)
+            files[text] = lay_out([(text, size)])[0]
+    check_digests(list(files.values()), digests, progress, refuse=level is not Level.SALVAGE)

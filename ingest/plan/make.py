@@ -27,7 +27,7 @@ from postmill.shards.run.chosen import Accounts
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level, Options, TypedOptions, differences
 from postmill.shards.run.pinned import Pinned
-from postmill.shards.run.sources import NONE, Locations, Sources, difference
+from postmill.shards.run.sources import NONE, Locations, Place, Sources, difference
 from postmill.shards.runtime.cores import cores
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.shards.runtime.progress import Progress, Silent
@@ -183,7 +183,7 @@ def _made_where_absent(folder: Path) -> Iterator[None]:
         raise
 
 
-def _remembering(location: str, level: Level, await_parts: bool) -> RememberingSpace:
+def _remembering(location: Place, level: Level, await_parts: bool) -> RememberingSpace:
     if location == NONE:
         return RememberingSpace(())
     if is_tree(location):

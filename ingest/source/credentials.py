@@ -8,7 +8,6 @@ next address that is given replaces it. Of a file of headers (:mod:`postmill.ing
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from postmill.ingest.remote import headers
@@ -39,7 +38,7 @@ def keep(fingerprint: str, locations: Locations, progress: Progress) -> None:
             raise PostmillError("there is no home")
         _make_private(path.parent)
         named = {} if headers_file is None else {_HEADERS: str(headers_file.absolute())}
-        publish.put_bytes(path, json_bytes({**asdict(locations), **named}), private=True)
+        publish.put_bytes(path, json_bytes({**locations.stated(), **named}), private=True)
     except PostmillError as error:
         progress.note(f"what gives the right to read the sources is not kept, and ingest will ask for it: {error}")
         return

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from postmill.ingest.source.checksums import Digest
-from postmill.ingest.zipformat.part_names import file_name
-from postmill.ingest.zipformat.space import AddressSpace, lay_out
-from postmill.shards.runtime.addresses import plain
+from postmill.ingest.zipformat.space import AddressSpace, Part, lay_out
 from postmill.shards.runtime.errors import DamagedSource, UsageError
 from postmill.shards.runtime.progress import Advance, Progress
 
@@ -20,7 +18,7 @@ _UNIT = 1 << 20  # bytes of one step of progress
 
 
 def check_digests(
-    files: Sequence[tuple[str, int]],
+    files: Sequence[Part],
     digests: Mapping[str, Sequence[Digest]],
     progress: Progress,
     *,
@@ -29,7 +27,7 @@ def check_digests(
     """Read every file that is listed and compare. What is listed and not there, and the other way round, is noted.
 
     Args:
-        files: Path or address, and size in bytes, of each source.
+        files: The parts of the archives, and the text files as if they were parts.
         digests: Of :func:`.checksums.read_checksums`, by file name. Of several of one algorithm any may be right, for a
             list may know files of one name in several folders.
         progress: Told of the MiB read.
@@ -40,7 +38,7 @@ def check_digests(
         UsageError: No file is listed.
         PartError: A file cannot be read.
     """
-    listed = [(path, size) for path, size in files if _name(path) in digests]
+    listed = [file for file in files if file.name in digests]
     if not listed:
         source = next(iter(digests.values()))[0].source
         raise UsageError(
@@ -48,10 +46,10 @@ def check_digests(
             place=source,
             hint="check that the list is of this dataset; names are compared without their folders",
         )
-    others = len(digests.keys() - {_name(path) for path, _ in files})
+    others = len(digests.keys() - {file.name for file in files})
     if others:
         progress.note(f"checksums: {others:,} names of the lists are no source of this dataset")
-    unlisted = [_name(path) for path, _ in files if _name(path) not in digests]
+    unlisted = [file.name for file in files if file.name not in digests]
     if unlisted:
         more = f" and {len(unlisted) - _NAMED:,} more" if len(unlisted) > _NAMED else ""
         progress.note(f"checksums: not listed, so not checked: {', '.join(unlisted[:_NAMED])}{more}")
@@ -62,18 +60,18 @@ def check_digests(
     if not refuse:
         progress.note(f"checksums: {cause}")
         return
-    names = ", ".join(_name(path) for path, _ in wrong[:_NAMED])
-    raise DamagedSource(cause, place=wrong[0][0], hint=f"fetch {names} again, then run the same command")
+    names = ", ".join(file.name for file, _ in wrong[:_NAMED])
+    raise DamagedSource(cause, place=wrong[0][0].place, hint=f"fetch {names} again, then run the same command")
 
 
 def _differing(
-    files: Sequence[tuple[str, int]], digests: Mapping[str, Sequence[Digest]], progress: Progress
-) -> list[tuple[str, str]]:
+    files: Sequence[Part], digests: Mapping[str, Sequence[Digest]], progress: Progress
+) -> list[tuple[Part, str]]:
     """Return each file that differs with what it should be and what it is."""
     stopped = threading.Event()
     lock = threading.Lock()
-    wrong: list[tuple[str, str]] = []
-    with progress.track("plan: checksums", sum(_units(size) for _, size in files), "MiB") as advance:
+    wrong: list[tuple[Part, str]] = []
+    with progress.track("plan: checksums", sum(_units(file.size) for file in files), "MiB") as advance:
 
         def told(units: int) -> None:
             with lock:
@@ -81,24 +79,22 @@ def _differing(
 
         pool = ThreadPoolExecutor(_AT_ONCE)
         try:
-            work = [pool.submit(_difference, *file, digests[_name(file[0])], told, stopped.is_set) for file in files]
-            for (path, _), future in zip(files, work, strict=True):
+            work = [pool.submit(_difference, file, digests[file.name], told, stopped.is_set) for file in files]
+            for file, future in zip(files, work, strict=True):
                 difference = future.result()
                 if difference is not None:
-                    wrong.append((path, difference))
+                    wrong.append((file, difference))
         finally:  # a file is long, and who interrupts does not wait for its end
             stopped.set()
             pool.shutdown(cancel_futures=True)
     return wrong
 
 
-def _difference(
-    path: str, size: int, stated: Sequence[Digest], advance: Advance, stopped: Callable[[], bool]
-) -> str | None:
+def _difference(file: Part, stated: Sequence[Digest], advance: Advance, stopped: Callable[[], bool]) -> str | None:
     """Read one file; return in a sentence how it differs from what is ``stated`` of it, None where it does not."""
     hashes = {digest.algorithm: hashlib.new(digest.algorithm, usedforsecurity=False) for digest in stated}
     read = 0
-    with AddressSpace(lay_out([(path, size)])) as space:
+    with AddressSpace(lay_out([(file.path, file.size)], names=[file.name])) as space:
         for block in space.stream():
             if stopped():
                 return None
@@ -109,13 +105,9 @@ def _difference(
     for algorithm, made in hashes.items():
         right = [digest for digest in stated if digest.algorithm == algorithm]
         if made.hexdigest() not in {digest.value for digest in right}:
-            found = f"the {algorithm} of {_name(path)} is {made.hexdigest()}"
+            found = f"the {algorithm} of {file.name} is {made.hexdigest()}"
             return f"{found}, and {right[0].source} has {right[0].value}"
     return None
-
-
-def _name(path: str) -> str:
-    return file_name(plain(path))
 
 
 def _units(size: int) -> int:

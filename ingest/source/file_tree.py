@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ from postmill.ingest.zipformat.space import AddressSpace, Part, PartError
 from postmill.shards.formats.places import offset_of
 from postmill.shards.formats.reasons import Reason
 from postmill.shards.formats.spool import PLAIN_FILE
-from postmill.shards.run.sources import PinnedArchive
+from postmill.shards.run.sources import PinnedArchive, Place
 from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import PostmillError
 
@@ -193,9 +194,9 @@ class PlannedFiles(AddressSpace):
             raise PartError(f"cannot be read: {error.strerror}", part=shown, hint=hint, errno=error.errno) from error
 
 
-def is_tree(location: str) -> bool:
-    """Say whether ``location`` is a folder of files and not one with an archive in it."""
-    if is_url(location) or not Path(location).is_dir():
+def is_tree(location: Place) -> TypeGuard[str]:
+    """Say whether ``location`` is a folder of files and not one with an archive in it, nor several places."""
+    if not isinstance(location, str) or is_url(location) or not Path(location).is_dir():
         return False
     with os.scandir(location) as entries:
         return not any(parse_name(entry.name) is not None for entry in entries if entry.is_file())

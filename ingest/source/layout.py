@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from postmill.ingest.remote.files import Forbidden, SizeUnknown
 from postmill.ingest.source.file_tree import is_tree
 from postmill.ingest.zipformat.part_names import parse_name
 from postmill.ingest.zipformat.parts import measure
-from postmill.shards.run.sources import NONE, Locations
+from postmill.shards.run.sources import NONE, Locations, Place, places_of
 from postmill.shards.runtime.addresses import is_url, split
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.file_names import check_text
@@ -39,6 +40,11 @@ class ArchiveFiles:
     stem: str
     files: str
     suffixes: tuple[str, ...]
+
+    def is_found(self, root: Path, path: Path) -> bool:
+        """Say whether ``path`` is what is found of it in the folder ``root``: a part, or the folder of its files."""
+        part = path.parent in (root, root / self.folder) and path.name.startswith(f"{self.stem}.")
+        return part or path in (root / self.folder, root / self.files)
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class DatasetLayout:
         archives += [] if locations.text_only else [(locations.images, self.images)]
         texts = [place for place in (locations.mapping, locations.influencers) if place != NONE]
         return all(Path(path).parent == root for path in texts) and all(
-            Path(path).parent in (root, root / files.folder) for path, files in archives
+            isinstance(path, str) and files.is_found(root, Path(path)) for path, files in archives
         )
 
 
@@ -103,8 +109,8 @@ def picture_entry(influencer: str, picture: str) -> str:
 
 def discover(
     folder: str | None,
-    metadata: str | None = None,
-    images: str | None = None,
+    metadata: Place | None = None,
+    images: Place | None = None,
     mapping: str | None = None,
     influencers: str | None = None,
     known: Locations | None = None,
@@ -113,7 +119,7 @@ def discover(
 
     Args:
         folder: A folder or an address, if one was named.
-        metadata: Any part of the metadata archive, if it was named.
+        metadata: The metadata archive, if it was named.
         images: Likewise of the picture archive; NONE for text alone.
         mapping: The mapping file, likewise.
         influencers: The influencers file, likewise; NONE to do without.
@@ -134,7 +140,7 @@ def discover(
             )
         layout, paths = max(((each, each.look(folder)) for each in LAYOUTS), key=lambda pair: _count(pair[1]))
     named = {"metadata": metadata, "images": images, "mapping": mapping, "influencers": influencers}
-    sources = {name: path or paths.get(name) for name, path in named.items()}
+    sources: dict[str, Any] = {name: path or paths.get(name) for name, path in named.items()}
     if known is not None and (folder is None or _count(paths)):  # a folder with nothing in it is another one
         sources = {name: path or asdict(known)[name] for name, path in sources.items()}
     missing = {name: layout.names()[name] for name, path in sources.items() if path is None}
@@ -160,7 +166,8 @@ def source_words(locations: Locations) -> str:
     """Return what names ``locations`` in a command: their folder, or else an option for each, without secrets."""
     root = root_of(locations)
     if root is None:
-        return " ".join(f"--{name} {quote(place)}" for name, place in locations.to_json().items())
+        places = asdict(locations.plain())
+        return " ".join(f"--{name} {quote(place)}" for name in places for place in places_of(places[name]))
     return quote(str(root)) + "".join(f" --{name} {NONE}" for name, place in asdict(locations).items() if place == NONE)
 
 
@@ -170,7 +177,7 @@ def absolute(locations: Locations) -> Locations:
     Raises:
         UsageError: A path is not UTF-8.
     """
-    return Locations(**{name: _absolute(path) for name, path in asdict(locations).items()})
+    return locations.mapped(_absolute)
 
 
 def _where_they_may_be(root: Path | None, missing: Mapping[str, str]) -> str:

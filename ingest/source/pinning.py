@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from postmill.ingest.remote.files import Forbidden
@@ -11,15 +12,25 @@ from postmill.ingest.source import credentials, textfile
 from postmill.ingest.source.file_tree import PlannedFiles, TreeSpace, scan
 from postmill.ingest.source.layout import root_of
 from postmill.ingest.zipformat.directory import read_directory
-from postmill.ingest.zipformat.part_names import folder_of
+from postmill.ingest.zipformat.part_names import shown
 from postmill.ingest.zipformat.parts import lay_out_holes, measure, there
+from postmill.ingest.zipformat.places.search import is_list, paths_of
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.shards.formats import plan
 from postmill.shards.formats.plan import ARCHIVES, Window
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level
-from postmill.shards.run.sources import NO_ARCHIVE, NONE, Locations, PinnedArchive, PinnedText, Sources
-from postmill.shards.runtime.addresses import is_url, split
+from postmill.shards.run.sources import (
+    NO_ARCHIVE,
+    NONE,
+    Locations,
+    PinnedArchive,
+    PinnedText,
+    Place,
+    Sources,
+    places_of,
+)
+from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.runtime.progress import Progress
 
@@ -88,7 +99,7 @@ def sources_now(
         return seen is not None and getattr(locations, name) == getattr(seen, name)
 
     places = {name: getattr(locations, name) for name in (*ARCHIVES, *_TEXTS)}
-    gone = [name for name, place in places.items() if place != NONE and may_be_gone(name) and there(place) is None]
+    gone = [name for name, place in places.items() if place != NONE and may_be_gone(name) and not _there(place)]
     if gone:
         progress.note(
             f"not where the run last saw it: {', '.join(gone)}; what has moved is found by postmill plan NEW_PLACE RUN"
@@ -105,9 +116,13 @@ def sources_now(
 
 
 def part_paths(run: Run, archive: int) -> list[str]:
-    """Return where the parts of the metadata or the picture archive (METADATA or IMAGES) are, or will be."""
+    """Return where the parts of the metadata or the picture archive (METADATA or IMAGES) are, or will be.
+
+    Raises:
+        UsageError: A list of them is wrong.
+    """
     name = ARCHIVES[archive]
-    return _paths(getattr(run.sources, name), getattr(credentials.recall(run.fingerprint, run.locations), name))
+    return paths_now(getattr(run.sources, name), getattr(credentials.recall(run.fingerprint, run.locations), name))
 
 
 def open_window(run: Run, window: Window, *, lazily: bool = False) -> AddressSpace:
@@ -134,17 +149,16 @@ def open_archive(run: Run, archive: int, first: int, last: int, *, lazily: bool 
     """
     name = ARCHIVES[archive]
     pinned: PinnedArchive = getattr(run.sources, name)
-    location = getattr(run.locations, name)
     paths = part_paths(run, archive)
     sizes = {path: size for path, (_, size) in zip(paths, pinned.parts, strict=True) if size is not None}
     awaits = run.options.level is not Level.SALVAGE
     for path, (part, planned) in list(zip(paths, pinned.parts, strict=True))[first : last + 1]:
-        if lazily and is_http(location) and planned is not None:
+        if lazily and is_http(path) and planned is not None:
             continue
         try:
             size = measure(path)
         except Forbidden as error:  # of what is not there, too, if an object store says so
-            raise PostmillError(error.cause, place=path, hint=_elsewhere(run, name)) from error
+            raise PostmillError(error.cause, place=shown(part, path), hint=_elsewhere(run, name)) from error
         if planned is None and awaits and size:
             sizes[path] = size
         elif size != planned or (planned is None and awaits):
@@ -152,15 +166,21 @@ def open_archive(run: Run, archive: int, first: int, last: int, *, lazily: bool 
             raise PostmillError(
                 f"{gone if size is None else f'has {size:,} bytes'}; the run was planned with {part}"
                 f" {without if planned is None else f'of {planned:,} bytes'}",
-                place=path,
+                place=shown(part, path),
                 hint=_elsewhere(run, name),
             )
-    return AddressSpace(lay_out_holes(paths, sizes), _elsewhere(run, name))
+    names = [part for part, _ in pinned.parts]
+    return AddressSpace(lay_out_holes(paths, sizes, names), _elsewhere(run, name))
 
 
 def _elsewhere(run: Run, name: str) -> str:
     """Say how a run is told where its archive ``name`` lies now; nothing has to be planned again for that."""
     location = getattr(run.locations, name)
+    names = [part for part, _ in getattr(run.sources, name).parts]
+    lists = [place for place in places_of(location) if is_list(place, names)]
+    if lists or not isinstance(location, str):
+        fresh = f"write into {lists[-1]} where it lies now, or " if lists else ""
+        return f"{fresh}name its place, or a list, anew: postmill ingest {run.word} --{name} NEW_PLACE"
     if is_url(location):
         return (
             "no signature and no password stands in a run; give the address anew, with what it takes to read it: "
@@ -170,39 +190,57 @@ def _elsewhere(run: Run, name: str) -> str:
     return f"bring it back, or say where it lies now: {place or f'postmill plan NEW_PLACE {run.word}'}"
 
 
-def _paths(pinned: PinnedArchive, location: str) -> list[str]:
-    """Return where the parts of an archive lie of which ``location`` is one, or is the folder."""
+def _there(place: Place) -> bool:
+    return any(there(each) is not None or Path(each).is_dir() for each in places_of(place))
+
+
+def paths_now(pinned: PinnedArchive, place: Place) -> list[str]:
+    """Return where the parts of an archive are, or will be, that lies at ``place``.
+
+    Raises:
+        UsageError: A list of them is wrong.
+    """
     if not pinned.parts or pinned.files is not None:
-        return [location for _ in pinned.parts]
-    folder = f"{location}/" if not is_url(location) and Path(location).is_dir() else folder_of(location)
-    return [f"{folder}{name}{split(location)[1]}" for name, _ in pinned.parts]
+        return [str(place) for _ in pinned.parts]
+    return paths_of([name for name, _ in pinned.parts], places_of(place))
 
 
-def _space(pinned: PinnedArchive, location: str, elsewhere: str | None = None) -> AddressSpace:
-    paths = _paths(pinned, location)
-    sizes = {path: size for path, (_, size) in zip(paths, pinned.parts, strict=True) if size is not None}
-    return AddressSpace(lay_out_holes(paths, sizes), elsewhere)
-
-
-def _archive_now(pinned: PinnedArchive, level: Level, location: str, may_be_gone: bool) -> PinnedArchive | None:
-    if location == NONE:
+def _archive_now(pinned: PinnedArchive, level: Level, place: Place, may_be_gone: bool) -> PinnedArchive | None:
+    if place == NONE:
         return NO_ARCHIVE
     if not pinned.parts:
         return None
     if pinned.files is not None:
-        if not Path(location).is_dir():
+        if not isinstance(place, str) or not Path(place).is_dir():
             return pinned if may_be_gone else None
-        return scan(Path(location)).pinned()
-    sizes = [there(path) for path in _paths(pinned, location)]
-    if sizes and all(size is None for size in sizes):
+        return scan(Path(place)).pinned()
+    paths = paths_now(pinned, place)
+    sizes = [there(path) for path in paths]
+    if all(size is None for size in sizes):
         return pinned if may_be_gone else None
+    return archive_of(pinned, level, paths, sizes)
+
+
+def archive_of(pinned: PinnedArchive, level: Level, paths: Sequence[str], sizes: Sequence[int | None]) -> PinnedArchive:
+    """Return an archive as it is now.
+
+    Args:
+        pinned: As it was planned.
+        level: Of the run.
+        paths: Where its parts are.
+        sizes: Of the parts that are there, in bytes; None for others, which are taken to be what they were.
+
+    Raises:
+        PostmillError: Its end is there and cannot be read.
+    """
     parts = tuple(
         (name, planned if size is None or (planned is None and level is not Level.SALVAGE) else size)
         for (name, planned), size in zip(pinned.parts, sizes, strict=True)
     )
     if parts != pinned.parts:
         return PinnedArchive(parts, pinned.end_sha256)
-    with _space(pinned, location) as space:
+    known = {path: size for path, (_, size) in zip(paths, parts, strict=True) if size is not None}
+    with AddressSpace(lay_out_holes(paths, known, [name for name, _ in parts])) as space:
         if sizes[-1] is None and level is not Level.SALVAGE:
             return pinned  # the end was read when it was there
         directory = directory_start(space, level)

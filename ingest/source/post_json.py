@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from postmill.ingest.source.text_encoding import encoding_of
+from postmill.ingest.text.encoding import encoding_of
 
 # The escapes of JSON, of which a surrogate pair is two; `half` is one that lacks its other.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL)

@@ -14,7 +14,7 @@ from typing import IO, Protocol, cast
 import zstandard
 
 from postmill.ingest.remote import files
-from postmill.ingest.source.text_encoding import utf8_lines, without_marks
+from postmill.ingest.text.encoding import utf8_lines, without_marks
 from postmill.shards.run.sources import PinnedText
 from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import PostmillError

@@ -76,7 +76,7 @@ def _left_out(space: AddressSpace, end: EndRecord) -> str:
 def _joined_starts(space: AddressSpace, end: EndRecord) -> tuple[int, ...]:
     """Return where in one file the parts begin that were joined in it; nothing where it is not such a file."""
     start = end.limit - end.directory_size
-    last = parse_name(space.parts[-1].path)
+    last = parse_name(space.parts[-1].name)
     if end.broken or end.disk == 0 or end.directory_size == 0 or start < 0 or space.holes:
         return ()
     if len(space.parts) > 1 and last is not None and last.number == LAST:

@@ -99,6 +99,11 @@ def file_name(path: str) -> str:
     return plain(path).rstrip("/").rpartition("/")[2]
 
 
+def shown(name: str, path: str) -> str:
+    """Return how a message names the part ``name``: by its path or URL, which need not end with the name."""
+    return path if file_name(path) == name else f"{name} at {path}"
+
+
 def folder_of(path: str) -> str:
     """Return the folder of a path or URL, with its slash, and what gives the right to read; empty for a bare name."""
     whole = path.removesuffix(split(path)[1])
@@ -118,37 +123,39 @@ def parse_name(path: str) -> NumberedName | None:
     return None
 
 
-def order(paths: Sequence[str], *, gaps: bool = False) -> list[str]:
-    """Return the paths of one archive in order; where names follow no scheme, as they came.
+def order(names: Sequence[str], *, gaps: bool = False, place: str = ".", bring: str = "fetch it") -> list[str]:
+    """Return the names of the parts of one archive in order; where they follow no scheme, as they came.
 
-    With ``gaps`` the result includes the paths that missing parts would have.
+    Args:
+        names: The names.
+        gaps: Whether the result includes the names that missing parts would have.
+        place: Where the parts lie, for messages.
+        bring: What to do about parts that are missing, for messages.
 
     Raises:
         UsageError: They are of different archives.
         PostmillError: A part is missing or there twice; all such parts are named.
     """
-    names = [name for name in map(parse_name, paths) if name is not None]
-    if len(names) < len(paths):
-        return list(paths)
-    first = names[0]
-    if len(names) > 1 and all(name.number == LAST for name in names) and len({name.stem for name in names}) > 1:
-        return list(paths)  # whole zips by their names, so these tell nothing of an order: `a.part1.zip`, `a.part2.zip`
-    if not all(name.same_set(first) for name in names):
-        stems = ", ".join(sorted({name.stem for name in names}))
-        raise UsageError(f"parts of different archives: {stems}", place=first.folder, hint="name those of one")
-    if len(paths) == 1 and first.scheme.last is None and ".zip" not in first.stem.lower():
-        return list(paths)  # a whole archive with a number for a suffix, such as a year
-    names.sort(key=lambda name: (name.number, name.path))
-    twice = [f"{file_name(a.path)} and {file_name(b.path)}" for a, b in pairwise(names) if a.number == b.number]
+    known = [name for name in map(parse_name, names) if name is not None]
+    if len(known) < len(names):
+        return list(names)
+    first = known[0]
+    if len(known) > 1 and all(name.number == LAST for name in known) and len({name.stem for name in known}) > 1:
+        return list(names)  # whole zips by their names, so these tell nothing of an order: `a.part1.zip`, `a.part2.zip`
+    if not all(name.same_set(first) for name in known):
+        stems = ", ".join(sorted({name.stem for name in known}))
+        raise UsageError(f"parts of different archives: {stems}", place=place, hint="name those of one")
+    if len(names) == 1 and first.scheme.last is None and ".zip" not in first.stem.lower():
+        return list(names)  # a whole archive with a number for a suffix, such as a year
+    known.sort(key=lambda name: (name.number, name.path))
+    twice = [f"{a.path} and {b.path}" for a, b in pairwise(known) if a.number == b.number]
     if twice:
-        raise PostmillError(
-            f"the same part twice: {'; '.join(twice)}", place=first.folder or ".", hint="move one of each away"
-        )
-    absent = _absent([name.number for name in names if name.number != LAST])
+        raise PostmillError(f"the same part twice: {'; '.join(twice)}", place=place, hint="move one of each away")
+    absent = _absent([name.number for name in known if name.number != LAST])
     if absent and not gaps:
-        raise _gaps(absent, names)
-    spelled = [(number, names[0].spelled(number)) for number in absent]
-    return [path for _, path in sorted([*((name.number, name.path) for name in names), *spelled])]
+        raise _gaps(absent, known, place, bring)
+    spelled = [(number, known[0].spelled(number)) for number in absent]
+    return [name for _, name in sorted([*((name.number, name.path) for name in known), *spelled])]
 
 
 def _absent(numbers: list[int]) -> list[int]:
@@ -158,17 +165,16 @@ def _absent(numbers: list[int]) -> list[int]:
     return sorted(set(range(min(1, numbers[0]), min(numbers[-1], numbers[0] + MOST_PARTS))) - set(numbers))
 
 
-def _gaps(absent: list[int], names: list[NumberedName]) -> DamagedSource:
+def _gaps(absent: list[int], names: list[NumberedName], place: str, bring: str) -> DamagedSource:
     """Name the parts with the numbers ``absent``, and say what to do."""
-    missing = [file_name(names[0].spelled(number)) for number in absent]
+    missing = [names[0].spelled(number) for number in absent]
     present = sum(name.number != LAST for name in names)
-    folder = names[0].folder or "."
     more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
     return DamagedSource(
         f"{len(missing)} part{'s' if len(missing) > 1 else ''} missing: {', '.join(missing[:8])}{more}",
-        place=folder,
-        hint=f"fetch what is missing into {folder}, then run the same command; the {present} numbered parts there can "
-        "stay as they are. To begin before they come, plan with --await-parts",
+        place=place,
+        hint=f"{bring}, then run the same command; the {present} numbered parts there can stay as they are. To begin "
+        "before they come, plan with --await-parts",
     )
 
 

@@ -30,7 +30,7 @@ from typing import Self
 
 from postmill.ingest.remote import files, stores
 from postmill.ingest.remote.read_ahead import AT_ONCE, RANGE, Range, ReadAhead
-from postmill.ingest.zipformat.part_names import file_name
+from postmill.ingest.zipformat.part_names import file_name, shown
 from postmill.shards.formats.places import offset_of, part_of, place
 from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import PostmillError
@@ -44,7 +44,7 @@ _PREADV_MOST = 1 << 30  # bytes; Linux moves at most 2 GiB - 4 KiB in one call
 class Part:
     """One file of an archive, at ``start`` of its address space (bytes)."""
 
-    name: str  # for messages: the last component of the path
+    name: str  # by which it is known: mostly the last component of the path
     path: str  # local path or URL
     start: int
     size: int
@@ -55,19 +55,28 @@ class Part:
         """The first offset after the part."""
         return self.start + self.size
 
+    @property
+    def place(self) -> str:
+        """Its path, for messages, with its name where that is not the end of it."""
+        return shown(self.name, self.path)
+
 
 AWAITED_SIZE = 1 << 40  # bytes that a part may have of which nothing is known; all that were met are shorter
 
 
-def lay_out(files: Iterable[tuple[str, int]], missing: Container[str] = ()) -> tuple[Part, ...]:
+def lay_out(
+    files: Iterable[tuple[str, int]], missing: Container[str] = (), names: Sequence[str] = ()
+) -> tuple[Part, ...]:
     """Return the parts for ``files``, (path or URL, size in bytes) in order; those of ``missing`` are holes.
 
-    Nothing is looked at, so this also serves where a listing is all one has.
+    They are called ``names``, or else as their paths end. Nothing is looked at, so this also serves where a listing is
+    all one has.
     """
     parts: list[Part] = []
     start = 0
-    for path, size in files:
-        parts.append(Part(file_name(path), path, start, size, path in missing))
+    for number, (path, size) in enumerate(files):
+        name = names[number] if names else file_name(path)
+        parts.append(Part(name, path, start, size, path in missing))
         start += size
     return tuple(parts)
 
@@ -170,7 +179,7 @@ class AddressSpace:
             take = min(left, part.end - offset)
             into = buffer[done : done + take]
             if part.missing:
-                raise PartError("the part is missing", part=part.path, hint="fetch it")
+                raise PartError("the part is missing", part=part.place, hint="fetch it")
             if self._remote[index]:
                 _fetch(part, self._elsewhere, offset - part.start, into)
             else:
@@ -228,7 +237,7 @@ class AddressSpace:
         except OSError as error:
             hint = "is it still being transferred, or was it removed?" if isinstance(error, FileNotFoundError) else None
             raise PartError(
-                f"cannot be read at byte {position}: {error.strerror}", part=part.path, hint=hint, errno=error.errno
+                f"cannot be read at byte {position}: {error.strerror}", part=part.place, hint=hint, errno=error.errno
             ) from error
 
     def _open_part(self, index: int) -> int:
@@ -252,7 +261,7 @@ def _fetch(
         got = files.read_into(part.path, position, into, arrived, stop, part.size)
     except files.RequestError as error:
         hint = elsewhere if elsewhere is not None and error.errno in (ENOENT, EACCES) else error.hint
-        raise PartError(error.cause, part=part.path, hint=hint, errno=error.errno) from error
+        raise PartError(error.cause, part=part.place, hint=hint, errno=error.errno) from error
     if got < len(into):
         raise _ends_early(part, position + got, len(into) - got)
 
@@ -260,6 +269,6 @@ def _fetch(
 def _ends_early(part: Part, end: int, missing: int) -> PartError:
     return PartError(
         f"ends at byte {end}, {missing} bytes early: it had {part.size} bytes when it was found",
-        part=part.path,
+        part=part.place,
         hint="the file changed or was cut short; fetch it again",
     )

@@ -32,9 +32,14 @@ def stand_in(space: AddressSpace, part: Part) -> str | None:
     Raises:
         PartError: It cannot be read.
     """
-    head = space.read(part.start, min(part.size, _LOOKED_AT)).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    what = next((what for beginning, what in _BEGINNINGS if head.startswith(beginning)), None)
+    what = what_stands_in(space.read(part.start, min(part.size, _LOOKED_AT)))
     return None if what is None else f"{part.name}, of {part.size:,} bytes, is {what}"
+
+
+def what_stands_in(head: bytes) -> str | None:
+    """Say what a file is that begins with ``head`` and is no part of a zip; None if these bytes do not show that."""
+    head = head[:_LOOKED_AT].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return next((what for beginning, what in _BEGINNINGS if head.startswith(beginning)), None)
 
 
 def stand_ins(space: AddressSpace) -> list[tuple[Part, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -47,6 +47,14 @@ NO_ARCHIVE = PinnedArchive((), "")
 
 NONE = "none"
 """The location of pictures, or of an influencers file, that are not asked for."""
+
+Place = str | tuple[str, ...]
+"""Where an archive lies: a path, an address or a list of these; several of them where its parts lie apart."""
+
+
+def places_of(place: Place) -> tuple[str, ...]:
+    """Return the places of an archive, each by itself."""
+    return (place,) if isinstance(place, str) else place
 
 
 @dataclass(frozen=True)
@@ -100,14 +108,15 @@ class Sources:
 
 @dataclass(frozen=True)
 class Locations:
-    """Where each source was last seen: a path or an address. Not pinned, for a dataset may move.
+    """Where each source was last seen: a path or an address; of an archive, :data:`Place`. Not pinned, for a dataset
+    may move.
 
     An address may hold what gives the right to read, as long as it is not written down. ``images`` and
     ``influencers`` may be NONE.
     """
 
-    metadata: str
-    images: str
+    metadata: Place
+    images: Place
     mapping: str
     influencers: str
 
@@ -118,11 +127,24 @@ class Locations:
 
     def to_json(self) -> dict[str, Any]:
         """Return the places as ``run.json`` has them: without what is secret in an address."""
-        return asdict(self.plain())
+        return self.plain().stated()
+
+    def stated(self) -> dict[str, Any]:
+        """Return the places as JSON has them, as they are."""
+        places = asdict(self)
+        return {name: list(place) if isinstance(place, tuple) else place for name, place in places.items()}
 
     def plain(self) -> Locations:
         """Return the places without what is secret in an address."""
-        return Locations(**{name: plain(place) for name, place in asdict(self).items()})
+        return self.mapped(plain)
+
+    def mapped(self, change: Callable[[str], str]) -> Locations:
+        """Return the places with ``change`` done to each path and address."""
+
+        def changed(place: Place) -> Place:
+            return change(place) if isinstance(place, str) else tuple(map(change, place))
+
+        return Locations(changed(self.metadata), changed(self.images), change(self.mapping), change(self.influencers))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Locations:
@@ -131,10 +153,19 @@ class Locations:
         Raises:
             KeyError, TypeError: It does not state them.
         """
-        locations = [value[name] for name in ("metadata", "images", "mapping", "influencers")]
-        if not all(isinstance(location, str) for location in locations):
+        metadata, images = (_place(value[name]) for name in ("metadata", "images"))
+        texts = [value[name] for name in ("mapping", "influencers")]
+        if not all(isinstance(text, str) for text in texts):
             raise TypeError("a location that is no text")
-        return cls(*locations)
+        return cls(metadata, images, *texts)
+
+
+def _place(value: object) -> Place:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not value or not all(isinstance(place, str) for place in value):
+        raise TypeError("a location that is no text")
+    return tuple(value)
 
 
 def difference(old: Sources, new: Sources, level: Level) -> str | None:

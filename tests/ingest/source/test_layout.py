@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from postmill.ingest.source import layout
-from postmill.ingest.source.layout import INSTAGRAM_INFLUENCERS, ArchiveFiles, DatasetLayout, discover
+from postmill.ingest.source.layout import INSTAGRAM_INFLUENCERS, ArchiveFiles, DatasetLayout, discover, source_words
 from postmill.shards.run.sources import Locations
 from postmill.shards.runtime.errors import UsageError
 
@@ -55,6 +55,19 @@ def test_what_is_named_is_taken_as_it_is(tmp_path: Path) -> None:
     assert (locations.images, locations.mapping) == ("https://pictures.example/a.zip", "elsewhere.txt")
     assert locations.influencers == str(root / "influencers.txt")
     assert discover(None, "a", "b", "c", "d") == Locations("a", "b", "c", "d")
+
+
+def test_what_lies_apart_is_named_in_commands_place_by_place(tmp_path: Path) -> None:
+    root = lay(tmp_path / "a b", *INSTAGRAM_INFLUENCERS.names().values(), "links.txt", "Post_images/other.zip")
+    assert source_words(discover(str(root))) == shlex.quote(str(root))
+    for place in (
+        str(root / "links.txt"),
+        str(root / "Post_images" / "other.zip"),
+        ("/disk 1", "https://host/a?sig=1"),
+    ):
+        words = shlex.split(source_words(discover(str(root), images=place)))
+        named = [words[number + 1] for number, word in enumerate(words) if word == "--images"]
+        assert named == (["/disk 1", "https://host/a"] if isinstance(place, tuple) else [place])
 
 
 def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:

@@ -57,6 +57,10 @@ def test_what_is_secret_in_an_address_is_not_written(tmp_path: Path) -> None:
     runs.put(runs.new(tmp_path, SOURCES, OPTIONS, locations))
     assert "s3cr3t" not in (tmp_path / "run.json").read_text()
     assert runs.open_run(tmp_path).locations.images == "https://host/a.zip"
+    several = ("/disk/a", "https://bob:s3cr3t@host/a.zip?sig=s3cr3t")
+    runs.put(runs.new(tmp_path, SOURCES, OPTIONS, replace(LOCATIONS, images=several)))
+    assert b"s3cr3t" not in (tmp_path / "run.json").read_bytes()
+    assert runs.open_run(tmp_path).locations.images == ("/disk/a", "https://host/a.zip")
 
 
 @pytest.mark.parametrize(
@@ -69,6 +73,9 @@ def test_what_is_secret_in_an_address_is_not_written(tmp_path: Path) -> None:
         ("sources", {"mapping": {"bytes": 7}}),
         ("sources", {"images": {"parts": [["a.zip"]], "end_sha256": ""}}),
         ("locations", {"images": None}),
+        ("locations", {**LOCATIONS.to_json(), "images": []}),
+        ("locations", {**LOCATIONS.to_json(), "images": ["/a.zip", 1]}),
+        ("locations", {**LOCATIONS.to_json(), "mapping": ["/a", "/b"]}),
     ],
 )
 def test_a_sealed_run_json_that_states_something_else_is_said(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from postmill.ingest.source.arrivals import AwaitedPart, awaited_parts
 from postmill.ingest.source.pinning import part_paths
+from postmill.ingest.source.places.arrivals import AwaitedPart, awaited_parts
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.progress import Progress
@@ -27,7 +27,8 @@ def until_more_come(run: Run, awaited: Sequence[AwaitedPart], progress: Progress
         Interrupted: A signal came.
     """
     wanted = {archive: [part.part for part in awaited if part.archive == archive] for archive in (0, 1)}
-    remote = any(is_url(part_paths(run, archive)[0]) for archive, numbers in wanted.items() if numbers)
+    paths = {archive: part_paths(run, archive) for archive in wanted}
+    remote = any(is_url(paths[part.archive][part.part]) for part in awaited)
     left = len(awaited_parts(run, wanted))
     if left < len(awaited):
         return

@@ -78,15 +78,13 @@ def awaited_parts(run: Run, wanted: Mapping[int, Iterable[int]] | None = None) -
 
 def _not_yet(run: Run, archive: int, numbers: Sequence[int]) -> list[AwaitedPart]:
     planned, paths = plan.parts(run, archive), part_paths(run, archive)
-    if is_url(paths[0]):
-        reasons = {number: _lacking(planned[number], there(paths[number])) for number in numbers}
-    else:
-        reasons = _local_reasons(planned, paths, numbers)
-        for number in [number for number in numbers if reasons[number] is None]:
-            reasons[number] = _unlike_a_part(run, paths[number], planned[number])
-    return [
-        AwaitedPart(archive, number, planned[number].name, why) for number, why in reasons.items() if why is not None
-    ]
+    remote = [number for number in numbers if is_url(paths[number])]
+    reasons = {number: _lacking(planned[number], there(paths[number])) for number in remote}
+    local = _local_reasons(planned, paths, [number for number in numbers if not is_url(paths[number])])
+    for number in [number for number, why in local.items() if why is None]:
+        local[number] = _unlike_a_part(run, paths[number], planned[number])
+    found = sorted({**reasons, **local}.items())
+    return [AwaitedPart(archive, number, planned[number].name, why) for number, why in found if why is not None]
 
 
 def _local_reasons(
@@ -144,6 +142,6 @@ def _unlike_a_part(run: Run, path: str, part: PlannedPart) -> str | None:
 def _state(path: str) -> _State | None:
     try:
         state = Path(path).stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # below the name of a list lies nothing
         return None
     return _State(state.st_size, state.st_mtime)
