@@ -66,6 +66,7 @@ def run_all(
     source: options.SourceArgument,
     folder: options.RunArgument,
     images: options.ImagesOption = None,
+    mapping: options.MappingOption = None,
     influencers: options.InfluencersOption = None,
     models: options.ModelsOption = ModelSet.PAPER,
     model: options.ModelOption = None,
@@ -97,7 +98,7 @@ def run_all(
     from postmill.encode.stage import find_models
 
     models_by_encoder = options.overrides(model)
-    locations = sources.locate(source, folder, images=images, influencers=influencers, headers=header_file)
+    locations = sources.locate(source, folder, None, images, mapping, influencers, header_file)
     find_models(usual(text_only=locations.text_only), models, models_by_encoder, device, precision)
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)

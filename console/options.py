@@ -158,7 +158,9 @@ OutputOption = Annotated[
 ]
 MetadataOption = Annotated[str | None, typer.Option("--metadata", help="Any part of the metadata archive.")]
 ImagesOption = Annotated[str | None, typer.Option("--images", help="Any part of the picture archive; none: text only.")]
-MappingOption = Annotated[str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst.")]
+MappingOption = Annotated[
+    str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst; none: names.")
+]
 InfluencersOption = Annotated[str | None, typer.Option("--influencers", help="The influencers file; none: without.")]
 HeaderFileOption = Annotated[
     Path | None,

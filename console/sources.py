@@ -64,6 +64,8 @@ def locate(
         seen = credentials.recall(there.fingerprint, seen)
     if images is None and there is not None and not there.sources.images.parts:
         images = NONE
+    if mapping is None and there is not None and not there.sources.mapping.bytes:
+        mapping = NONE
     if influencers is None and there is not None and not there.sources.influencers.bytes:
         influencers = NONE
     return discover(source, metadata, images, mapping, influencers, seen)
@@ -91,6 +93,7 @@ def plan(
     """
     from postmill.ingest.plan.copies import check_copies
     from postmill.ingest.plan.make import make_plan
+    from postmill.shards.run.sources import NONE
 
     chosen, names = choosing.looked_up(options.chosen, accounts)
     options = replace(options, chosen=chosen)
@@ -98,9 +101,10 @@ def plan(
         check_copies(locations, checksums, options.level or Level.DEFAULT, shown)
     run, counts = make_plan(locations, folder, options, shown, await_parts=await_parts, accounts=names)
     pictures = "without pictures" if locations.text_only else f"with {counts.planned_images:,} pictures"
+    posts = "posts, by their names," if locations.mapping == NONE else "mapped posts"
     left_out = f"{counts.not_chosen:,} not chosen, " if counts.not_chosen else ""
     out.print(
-        f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} mapped posts {pictures} "
+        f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} {posts} {pictures} "
         f"in {counts.shards:,} shards; {counts.lost:,} lost, "
         f"{left_out}{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"

@@ -14,6 +14,7 @@ from postmill.ingest.archive.levels import open_directory
 from postmill.ingest.plan import joins
 from postmill.ingest.plan.accounts import chosen_accounts
 from postmill.ingest.plan.entries import place_entries, placed_entries
+from postmill.ingest.plan.names import map_by_names
 from postmill.ingest.source.confirm import RememberingSpace, confirm_archive, confirm_text
 from postmill.ingest.source.file_tree import TreeSpace
 from postmill.ingest.source.influencers import read_influencers
@@ -90,8 +91,11 @@ def load_sources(
     if options.chosen.by_account:
         _insert_names(db, "chosen_accounts", chosen_accounts(options.chosen, listed, accounts))
     _insert_malformed(db, malformed)
-    mapping_rows = _load_mapping(db, locations.mapping, mapping, progress, salvage)
+    named = locations.mapping == NONE
+    mapping_rows = 0 if named else _load_mapping(db, locations.mapping, mapping, progress, salvage)
     loaded = [_load_entries(db, options, archive, spaces[archive], scratch, progress) for archive in (METADATA, IMAGES)]
+    if named:
+        map_by_names(db)
     (metadata_files, metadata, metadata_parts), (image_files, images, image_parts) = loaded
     sources = Sources(metadata, images, mapping.pinned(), influencers.pinned())
     confirm_text(locations.influencers, sources.influencers, progress, "plan: influencers, read once more")

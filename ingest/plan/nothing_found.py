@@ -15,6 +15,10 @@ _NAMED = 3  # reasons of an archive that are told
 _BELONG = (
     "check that mapping and archives belong together: entries are named info/USER-POST.info and image/USER-IMAGE.jpg"
 )
+_NAMED_SO = (
+    "name the mapping with --mapping, for these names do not tell; posts without pictures are kept with --pictureless, "
+    "and --images none does without pictures at all"
+)
 _REPACK = "pack the archive anew: with plain names, deflated or stored, and without a password"
 _HINTS = {
     Reason.TOO_LARGE: "allow larger entries with --max-entry",
@@ -35,22 +39,28 @@ class _LeftOut(NamedTuple):
     detail: str | None
 
 
-def nothing_found(db: duckdb.DuckDBPyConnection, mapped_posts: int) -> PostmillError:
+def nothing_found(db: duckdb.DuckDBPyConnection, mapped_posts: int, *, named: bool) -> PostmillError:
     """Return the error for a mapping of which no post can be had.
 
     Args:
         db: A connection in which all steps of :data:`.joins.JOIN_STEPS` are done.
         mapped_posts: How many the mapping has.
+        named: Whether there is none, and names stand in its place.
     """
     rows = [_LeftOut(*row) for row in joins.query(db, "select_left_out").fetchall()]
     posts = ", ".join(f"{row.number:,} {row.reason}" for row in rows if row.archive is None)
     entries = "; ".join(_entries(archive, [row for row in rows if row.archive == archive]) for archive in ARCHIVES)
     left_out = sorted((row.number, Reason(row.reason)) for row in rows if row.archive and row.reason)
+    what = f"{mapped_posts:,} posts that the names tell of" if named else f"{mapped_posts:,} mapped posts"
     return PostmillError(
-        f"none of the {mapped_posts:,} mapped posts has its metadata and a picture in the archives"
+        f"none of the {what} has its metadata and a picture in the archives"
         + (f" ({posts}); {entries}" if posts else f"; {entries}"),
-        place="mapping and archives",
-        hint=_HINTS.get(left_out[-1][1], "fetch what is damaged again") if left_out else _BELONG,
+        place="archives" if named else "mapping and archives",
+        hint=_HINTS.get(left_out[-1][1], "fetch what is damaged again")
+        if left_out
+        else _NAMED_SO
+        if named
+        else _BELONG,
     )
 
 

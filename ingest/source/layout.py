@@ -115,7 +115,7 @@ def discover(
         folder: A folder or an address, if one was named.
         metadata: Any part of the metadata archive, if it was named.
         images: Likewise of the picture archive; NONE for text alone.
-        mapping: The mapping file, likewise.
+        mapping: The mapping file, likewise; NONE to go by the names of the entries.
         influencers: The influencers file, likewise; NONE to do without.
         known: Where a run last saw its sources: what is neither named nor in ``folder`` is still there.
 
@@ -150,10 +150,12 @@ def discover(
 
 def root_of(locations: Locations) -> Path | None:
     """Return the folder in which :func:`discover` finds all of ``locations``; None: they lie apart, or at addresses."""
-    if is_url(locations.mapping):
+    if any(map(is_url, asdict(locations).values())):
         return None
-    root = Path(locations.mapping).parent
-    return root if any(layout.holds(root, locations) for layout in LAYOUTS) else None
+    texts = [place for place in (locations.mapping, locations.influencers) if place != NONE]
+    metadata = Path(locations.metadata)
+    roots = [Path(texts[0]).parent] if texts else [metadata.parent.parent, metadata.parent]
+    return next((root for root in roots for layout in LAYOUTS if layout.holds(root, locations)), None)
 
 
 def source_words(locations: Locations) -> str:
@@ -178,6 +180,8 @@ def _where_they_may_be(root: Path | None, missing: Mapping[str, str]) -> str:
     hint = "SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown"
     if "images" in missing:
         hint += f"; for text alone: --images {NONE}"
+    if "mapping" in missing:
+        hint += f"; to go by the names of the files: --mapping {NONE}"
     if "influencers" in missing:
         hint += f"; to do without followers and categories: --influencers {NONE}"
     if root is None:
