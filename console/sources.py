@@ -53,7 +53,7 @@ def locate(
     """
     from postmill.ingest.remote.headers import use
     from postmill.ingest.source import credentials
-    from postmill.ingest.source.layout import discover
+    from postmill.ingest.source.shapes.finding import find_sources
     from postmill.shards.run import pinned
     from postmill.shards.run.sources import NONE
 
@@ -68,7 +68,7 @@ def locate(
         mapping = NONE
     if influencers is None and there is not None and not there.sources.influencers.bytes:
         influencers = NONE
-    return discover(source, metadata, images, mapping, influencers, seen)
+    return find_sources(source, metadata, images, mapping, influencers, seen)
 
 
 def plan(
@@ -112,7 +112,12 @@ def plan(
     if run.options.chosen.by_time:
         out.print("plan: which posts are of that span of time their metadata tell, when they are read", soft_wrap=True)
     if unlisted := counts.reasons.get(Reason.INFLUENCER_MISSING):
-        out.print(f"plan: influencers.txt lacks {unlisted:,} accounts: their posts have no category and no followers")
+        lacks = (
+            "of {} accounts no profile is there"
+            if locations.influencers == NONE
+            else "influencers.txt lacks {} accounts"
+        )
+        out.print(f"plan: {lacks.format(f'{unlisted:,}')}: their posts have no category and no followers")
     if await_parts:
         with interruptible():
             say_what_is_awaited(run)

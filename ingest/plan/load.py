@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 from postmill.ingest.archive.levels import open_directory
 from postmill.ingest.plan import joins
 from postmill.ingest.plan.accounts import chosen_accounts
+from postmill.ingest.plan.collected import is_collected, map_collected
 from postmill.ingest.plan.entries import place_entries, placed_entries
 from postmill.ingest.plan.names import map_by_names
 from postmill.ingest.source.confirm import RememberingSpace, confirm_archive, confirm_text
@@ -94,7 +96,9 @@ def load_sources(
     named = locations.mapping == NONE
     mapping_rows = 0 if named else _load_mapping(db, locations.mapping, mapping, progress, salvage)
     loaded = [_load_entries(db, options, archive, spaces[archive], scratch, progress) for archive in (METADATA, IMAGES)]
-    if named:
+    if named and is_collected(db):
+        map_collected(db, partial(_insert, db), options, spaces[METADATA], locations, progress)
+    elif named:
         map_by_names(db)
     (metadata_files, metadata, metadata_parts), (image_files, images, image_parts) = loaded
     sources = Sources(metadata, images, mapping.pinned(), influencers.pinned())

@@ -27,8 +27,9 @@ def say_what_is_left(db: duckdb.DuckDBPyConnection, unmapped: int, progress: Pro
         unmapped: Pictures that are named after no post.
         progress: Told of it.
     """
-    ((pictureless,),) = joins.query(db, "select_pictureless").fetchall()
-    if pictureless or unmapped:
+    rows = joins.query(db, "select_pictureless").fetchall()
+    pictureless = sum(count for (count,) in rows)
+    if rows and (pictureless or unmapped):
         progress.note(
             f"without a mapping: {pictureless:,} posts have no picture that is named after them, and {unmapped:,} "
             "pictures are named after no post; to which posts those belong, as in carousels, only the mapping says"

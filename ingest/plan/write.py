@@ -74,7 +74,7 @@ def write_tables(
             hint="accounts are named as the mapping names them; choose others, or everything",
         )
     if not totals.planned_posts:
-        raise nothing_found(db, totals.mapped_posts, named=run.locations.mapping == NONE)
+        raise nothing_found(db, totals.mapped_posts, run.locations)
     for archive, companions in joins.query(db, "select_companions").fetchall():
         progress.note(
             f"{archive} archive: {companions:,} files that macOS put beside others (__MACOSX, ._NAME) are left out"
