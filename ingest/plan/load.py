@@ -159,11 +159,12 @@ def _load_entries(
     directory = None if options.level is Level.SALVAGE else listing.directory.start
     archive_pin = pinned_archive(space, directory)
     confirm_archive(space, listing.directory.start, progress, f"plan: {name} directory, read once more")
+    needs = placed.needs.tolist()
+    if listing.directory.kind == "bytes":  # an entry that goes on in the next slice needs this one to its end
+        needs = [*(part.size for part in space.parts[:-1]), needs[-1]]
     parts = [
-        {"archive": archive, "part": number, "name": part.name, "needs": needs, "last": last if last >= 0 else None}
-        for number, (part, needs, last) in enumerate(
-            zip(space.parts, placed.needs.tolist(), placed.last.tolist(), strict=True)
-        )
+        {"archive": archive, "part": number, "name": part.name, "needs": need, "last": last if last >= 0 else None}
+        for number, (part, need, last) in enumerate(zip(space.parts, needs, placed.last.tolist(), strict=True))
     ]
     return files, archive_pin, pa.Table.from_pylist(parts, schema=PARTS)
 

@@ -11,6 +11,7 @@ from postmill.ingest.source import credentials, textfile
 from postmill.ingest.source.file_tree import PlannedFiles, TreeSpace, scan
 from postmill.ingest.source.layout import root_of
 from postmill.ingest.zipformat.directory import read_directory
+from postmill.ingest.zipformat.end_choice import lay_out_slices
 from postmill.ingest.zipformat.part_names import folder_of
 from postmill.ingest.zipformat.parts import lay_out_holes, measure, there
 from postmill.ingest.zipformat.space import AddressSpace
@@ -181,7 +182,8 @@ def _paths(pinned: PinnedArchive, location: str) -> list[str]:
 def _space(pinned: PinnedArchive, location: str, elsewhere: str | None = None) -> AddressSpace:
     paths = _paths(pinned, location)
     sizes = {path: size for path, (_, size) in zip(paths, pinned.parts, strict=True) if size is not None}
-    return AddressSpace(lay_out_holes(paths, sizes), elsewhere)
+    slices = lay_out_slices(paths, sizes) if len(sizes) < len(paths) and there(paths[-1]) is not None else None
+    return AddressSpace(lay_out_holes(paths, sizes) if slices is None else slices.parts, elsewhere)
 
 
 def _archive_now(pinned: PinnedArchive, level: Level, location: str, may_be_gone: bool) -> PinnedArchive | None:
