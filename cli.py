@@ -353,14 +353,16 @@ def faults(
     epilog="Example: `postmill inspect posts_image.z07`, or `postmill inspect a.zip --digest > a.jsonl`",
 )
 def inspect(
-    archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, or all parts.")],
+    archive: Annotated[
+        list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, all parts, a URL; a folder.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
     strict: options.StrictOption = False,
     salvage: options.SalvageOption = False,
     header_file: options.HeaderFileOption = None,
 ) -> None:
-    """Show what a zip is, split or not: parts, entries, methods, faults. Exits with 3 if there are faults."""
+    """Show what a zip is, split or not, or what a folder holds and what to type then. Exits with 3 on faults."""
     options.level_of(strict, salvage)
     checks.inspect(archive, as_json, digest, strict, salvage, header_file)
 

@@ -124,6 +124,12 @@ def _awaiting_slices(
     name = parse_name(paths[-1])
     if len(paths) == 1 and name is not None and name.scheme.last is None and 1 < name.number < MOST_PARTS:
         paths[:0] = [name.spelled(number) for number in range(1, name.number)]  # or a whole one that is called so
+    if name is not None and name.scheme.last is not None and name.number != LAST:
+        raise DamagedSource(
+            f"the directory of the archive is on its last part, {name.stem}{name.scheme.last}, which is not here",
+            place=paths[-1],
+            hint="bring that first, then run the same command; all other parts may come later",
+        )
     slices = lay_out_slices(paths, sizes)
     if slices is not None:
         awaited = slices.parts[: slices.directory_part]

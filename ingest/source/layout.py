@@ -194,9 +194,6 @@ def _where_they_may_be(root: Path | None, missing: Mapping[str, str]) -> str:
         if alike and place.endswith(".zip"):
             what = f"{alike[0]} to {alike[-1]}" if len(alike) > 1 else alike[0]
             return f"{hint}; if {what} are its parts, --{name} takes a pattern in quotes: --{name} {quote(f'{stem}*')}"
-    packed = sorted(path.name for path in root.glob("*.zip"))
-    if packed and len(missing) == len(LAYOUTS[0].names()):
-        return f"{hint}; if {packed[0]} is how it was downloaded, unpack that first: the parts lie within it"
     return hint
 
 

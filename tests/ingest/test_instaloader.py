@@ -62,10 +62,12 @@ def test_posts_pictures_and_profiles(folder: Path, tmp_path: Path, packed: bool)
     assert counts.mapped_posts == counts.planned_posts == len(found)
 
 
-def test_the_whole_job(tmp_path: Path) -> None:
-    folder = put(tmp_path / "insta", files(60))
-    assert postmill("run", folder, tmp_path / "run", "--models", "light") == 0
-    assert (tmp_path / "run" / "report" / "index.html").is_file()
+def test_models_are_trained_on_it(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", put(tmp_path / "insta", files(30)))
+    assert postmill("encode", run, "--models", "light") == 0
+    assert postmill("train", run, "--model", "history", "--model", "boosting", "--seeds", "1") == 0
+    assert postmill("report", run) == 0
+    assert postmill("verify", run) == 0
 
 
 def test_text_alone_a_list_of_accounts_and_the_same_command_again(folder: Path, tmp_path: Path) -> None:
