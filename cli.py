@@ -67,6 +67,7 @@ def run_all(
     folder: options.RunArgument,
     metadata: options.MetadataOption = None,
     images: options.ImagesOption = None,
+    mapping: options.MappingOption = None,
     influencers: options.InfluencersOption = None,
     models: options.ModelsOption = ModelSet.PAPER,
     model: options.ModelOption = None,
@@ -103,7 +104,7 @@ def run_all(
     from postmill.encode.request import find_models
 
     named, spare = options.overrides(model), options.evict_of(evict, yes)
-    locations = sources.locate(source, folder, metadata, images, influencers=influencers, headers=header_file)
+    locations = sources.locate(source, folder, metadata, images, mapping, influencers, header_file)
     encoders = find_models(usual(text_only=locations.text_only), models, named, device, precision)
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
@@ -358,14 +359,16 @@ def faults(
     epilog="Example: `postmill inspect posts_image.z07`, or `postmill inspect a.zip --digest > a.jsonl`",
 )
 def inspect(
-    archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, a list, or all.")],
+    archive: Annotated[
+        list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, a list, or all; a folder.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
     strict: options.StrictOption = False,
     salvage: options.SalvageOption = False,
     header_file: options.HeaderFileOption = None,
 ) -> None:
-    """Show what a zip is, split or not: parts, entries, methods, faults. Exits with 3 if there are faults."""
+    """Show what a zip is, split or not, or what a folder holds and what to type then. Exits with 3 on faults."""
     options.level_of(strict, salvage)
     checks.inspect(archive, as_json, digest, strict, salvage, header_file)
 

@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from postmill.console import folders
 from postmill.console.output import err, out, progress
 from postmill.console.streams import emit
 from postmill.console.waiting import say_what_is_awaited, say_what_is_dropped
@@ -138,12 +139,15 @@ def faults_csv(run: Run) -> None:
 def inspect(
     source: list[str], as_json: bool, digest: bool, strict: bool, salvage: bool, headers: Path | None = None
 ) -> None:
-    """Show what a zip is, or what each of its entries holds; exit with 3 if there are faults."""
+    """Show what a zip is, what each of its entries holds, or what a folder is of; exit with 3 if there are faults."""
     from postmill.ingest.archive.inspect import describe, digests
     from postmill.ingest.archive.reader import Archive
     from postmill.ingest.remote.headers import use
 
     use(headers)
+    if len(source) == 1 and not (digest or strict or salvage) and folders.is_looked_into(source[0]):
+        folders.inspect_folder(source[0], as_json)
+        return
     parts = source if len(source) > 1 else source[0]
     with progress() as shown, Archive.open(parts, strict=strict, salvage=salvage) as archive:
         if digest:

@@ -169,7 +169,9 @@ ImagesOption = Annotated[
         "Repeatable, where parts lie apart.",
     ),
 ]
-MappingOption = Annotated[str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst.")]
+MappingOption = Annotated[
+    str | None, typer.Option("--mapping", help="The mapping file, plain, .gz or .zst; none: names.")
+]
 InfluencersOption = Annotated[str | None, typer.Option("--influencers", help="The influencers file; none: without.")]
 HeaderFileOption = Annotated[
     Path | None,

@@ -79,7 +79,7 @@ def locate(
     """
     from postmill.ingest.remote.headers import use
     from postmill.ingest.source import credentials
-    from postmill.ingest.source.layout import discover
+    from postmill.ingest.source.shapes.finding import find_sources
     from postmill.shards.run import pinned
     from postmill.shards.run.sources import NONE
 
@@ -91,9 +91,11 @@ def locate(
     metadata_place, images_place = place_of(metadata, "--metadata"), place_of(images, "--images")
     if images_place is None and there is not None and not there.sources.images.parts:
         images_place = NONE
+    if mapping is None and there is not None and not there.sources.mapping.bytes:
+        mapping = NONE
     if influencers is None and there is not None and not there.sources.influencers.bytes:
         influencers = NONE
-    return discover(source, metadata_place, images_place, mapping, influencers, seen)
+    return find_sources(source, metadata_place, images_place, mapping, influencers, seen)
 
 
 def plan(
@@ -118,6 +120,7 @@ def plan(
     """
     from postmill.ingest.plan.copies import check_copies
     from postmill.ingest.plan.make import make_plan
+    from postmill.shards.run.sources import NONE
 
     chosen, names = choosing.looked_up(options.chosen, accounts)
     options = replace(options, chosen=chosen)
@@ -125,9 +128,10 @@ def plan(
         check_copies(locations, checksums, options.level or Level.DEFAULT, shown)
     run, counts = make_plan(locations, folder, options, shown, await_parts=await_parts, accounts=names)
     pictures = "without pictures" if locations.text_only else f"with {counts.planned_images:,} pictures"
+    posts = "posts, by their names," if locations.mapping == NONE else "mapped posts"
     left_out = f"{counts.not_chosen:,} not chosen, " if counts.not_chosen else ""
     out.print(
-        f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} mapped posts {pictures} "
+        f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} {posts} {pictures} "
         f"in {counts.shards:,} shards; {counts.lost:,} lost, "
         f"{left_out}{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
@@ -135,7 +139,12 @@ def plan(
     if run.options.chosen.by_time:
         out.print("plan: which posts are of that span of time their metadata tell, when they are read", soft_wrap=True)
     if unlisted := counts.reasons.get(Reason.INFLUENCER_MISSING):
-        out.print(f"plan: influencers.txt lacks {unlisted:,} accounts: their posts have no category and no followers")
+        lacks = (
+            "of {} accounts no profile is there"
+            if locations.influencers == NONE
+            else "influencers.txt lacks {} accounts"
+        )
+        out.print(f"plan: {lacks.format(f'{unlisted:,}')}: their posts have no category and no followers")
     if await_parts:
         with interruptible():
             say_what_is_awaited(run)

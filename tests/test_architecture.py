@@ -35,6 +35,10 @@ ARROWS: dict[str, set[str]] = {
         *("ingest.source", "ingest.zipformat"),
         *("shards.formats", "shards.run", "shards.runtime", "shards.state"),
     },
+    "ingest.survey": {
+        *("ingest.archive", "ingest.remote", "ingest.source", "ingest.text", "ingest.zipformat"),
+        *("shards.formats", "shards.run", "shards.runtime"),
+    },
     "ingest.sample": {"ingest.source", "ingest.zipformat", "shards.run", "shards.runtime"},
     "encode.options": set(),
     "encode.speed": {"shards.runtime"},

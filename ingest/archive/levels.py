@@ -19,8 +19,8 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -30,6 +30,7 @@ from postmill.ingest.archive.holes import first_entries, mark_holes
 from postmill.ingest.archive.salvage_walk import Walk
 from postmill.ingest.zipformat import directory_records
 from postmill.ingest.zipformat.directory import Directory, Kind, read_directory
+from postmill.ingest.zipformat.end_choice import lay_out_slices
 from postmill.ingest.zipformat.end_record import EndRecord, end_records
 from postmill.ingest.zipformat.part_names import LAST, MOST_PARTS, parse_name
 from postmill.ingest.zipformat.parts import PathOrUrl, find_parts, lay_out_holes
@@ -103,9 +104,9 @@ def _awaiting(source: PathOrUrl | Sequence[PathOrUrl]) -> AddressSpace:
         if space.parts[-1].missing:
             raise _directory_missing(space.parts[-1:])
         end = _end_of_disks(space)
-        if end is None:  # one file, or slices of one, whose offsets count from its beginning
-            return AddressSpace(find_parts(source))
         sizes = {part.path: part.size for part in space.parts if not part.missing}
+        if end is None:
+            return _awaiting_slices(source, space, sizes)
         paths, names = _all_parts(space, end.disk + 1)
     awaited = paths[: end.directory_disk]
     files = [(path, AWAITED_SIZE) for path in awaited]
@@ -115,6 +116,39 @@ def _awaiting(source: PathOrUrl | Sequence[PathOrUrl]) -> AddressSpace:
     if lacking:
         raise _directory_missing(lacking)
     return AddressSpace(parts)
+
+
+def _awaiting_slices(
+    source: PathOrUrl | Sequence[PathOrUrl], space: AddressSpace, sizes: Mapping[str, int]
+) -> AddressSpace:
+    """Return one file, or slices of one, of which all that the directory does not need may come later."""
+    paths, names = [part.path for part in space.parts], [part.name for part in space.parts]
+    name = parse_name(names[-1])
+    if len(paths) == 1 and name is not None and name.scheme.last is None and 1 < name.number < MOST_PARTS:
+        names[:0] = [name.spelled(number) for number in range(1, name.number)]  # or a whole one that is called so
+        paths[:0] = paths_of(names[:-1], paths)
+    if name is not None and name.scheme.last is not None and name.number != LAST:
+        raise DamagedSource(
+            f"the directory of the archive is on its last part, {name.stem}{name.scheme.last}, which is not here",
+            place=paths[-1],
+            hint="bring that first, then run the same command; all other parts may come later",
+        )
+    slices = lay_out_slices(paths, sizes, names)
+    if slices is not None:
+        awaited = slices.parts[: slices.directory_part]
+        lacking = [part for part in slices.parts[slices.directory_part :] if part.missing]
+        if lacking:
+            raise _directory_missing(lacking)
+        awaited = tuple(replace(part, missing=True) for part in awaited)
+        return AddressSpace((*awaited, *slices.parts[slices.directory_part :]))
+    if len(sizes) == len(space.parts) and end_records(space):
+        return AddressSpace(find_parts(source))
+    raise DamagedSource(
+        f"the directory is at the end of the last slice, and {space.parts[-1].name} does not end with one, or the"
+        " slices are not of one length, by which those that are not here could be counted",
+        place=space.parts[-1].path,
+        hint="bring the last slice first; where slices are of many lengths, bring them all",
+    )
 
 
 def _end_of_disks(space: AddressSpace) -> EndRecord | None:

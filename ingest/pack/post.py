@@ -17,7 +17,7 @@ from postmill.ingest.pack.second_look import LookAgain
 from postmill.ingest.source.influencers import Influencer
 from postmill.ingest.source.layout import metadata_entry, picture_entry
 from postmill.ingest.source.post_fields import complete_record, parse_info
-from postmill.ingest.source.post_json import NotAPost
+from postmill.ingest.source.post_json import NotAPost, plain_json
 from postmill.ingest.zipformat.faults import EntryFault
 from postmill.ingest.zipformat.methods.inflate import inflate
 from postmill.ingest.zipformat.signatures import DEFLATE
@@ -121,6 +121,7 @@ def pack_post(run: Run, post: PlannedPost, entries: list[SpoolEntry], look: Look
     metadata = entries[0]
     try:
         metadata, info = _plain(metadata, options.max_entry, look)
+        metadata, info = _without_xz(metadata, info, options.max_entry)
         fields, field_faults = parse_info(info)
     except _Unusable as error:
         name = metadata_entry(post.influencer, post.post_id)
@@ -202,6 +203,16 @@ def _plain(entry: SpoolEntry, max_entry: int, look: LookAgain) -> tuple[SpoolEnt
     return again, inflate(again.method, again.data, again.size, again.crc32, max_entry)
 
 
+def _without_xz(entry: SpoolEntry, info: Buffer, max_entry: int) -> tuple[SpoolEntry, Buffer]:
+    """Return metadata that a collector compressed as a file that it did not.
+
+    Raises:
+        NotAPost: It cannot be decompressed.
+    """
+    plain = plain_json(info, max_entry)
+    return (entry, info) if plain is info else (entry._replace(method=PLAIN_FILE, size=len(plain)), plain)
+
+
 def _of_entry(post: PlannedPost, archive: str, name: str, error: _Unusable, *, decisive: bool) -> Fault:
     """Return the fault of an entry; a ``decisive`` one is why the post is not there, yet or for ever."""
     fault, seen = error.fault, error.seen
@@ -236,7 +247,8 @@ def _account(
     influencer: str, category: str | None, followers: int | None, followees: int | None, influencer_posts: int | None
 ) -> Influencer | None:
     """Return the account of a row of the plan, whose columns are null where the influencers file has no such row."""
-    return None if category is None else Influencer(influencer, category, followers, followees, influencer_posts)
+    columns = category, followers, followees, influencer_posts
+    return None if columns == (None,) * len(columns) else Influencer(influencer, *columns)
 
 
 def _python_values(column: pa.Array) -> list[Any]:

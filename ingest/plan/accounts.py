@@ -88,7 +88,8 @@ def chosen_accounts(chosen: Chosen, listed: Sequence[str] | None, accounts: Iter
         return set(listed or ())
     of_category: dict[str, set[str]] = {}
     for account in accounts:
-        of_category.setdefault(account.category, set()).add(account.influencer)
+        if account.category is not None:
+            of_category.setdefault(account.category, set()).add(account.influencer)
     for category in chosen.categories:
         if category not in of_category:
             raise unknown(category, sorted(of_category), place="--category", what="the categories of influencers.txt")

@@ -11,7 +11,7 @@ from postmill.ingest.source.file_tree import is_tree
 from postmill.ingest.zipformat.parts import measure
 from postmill.ingest.zipformat.space import Part, lay_out
 from postmill.shards.run.options import Level
-from postmill.shards.run.sources import Locations
+from postmill.shards.run.sources import NONE, Locations
 from postmill.shards.runtime.progress import Progress
 
 
@@ -37,7 +37,7 @@ def check_copies(locations: Locations, lists: Sequence[str], level: Level | None
         with open_space(archive, level or Level.DEFAULT) as space:
             files.update((part.path, part) for part in space.parts if not part.missing)
     for text in (locations.mapping, locations.influencers):
-        size = measure(text)
+        size = None if text == NONE else measure(text)
         if size is not None:  # what is not there, the plan tells
             files[text] = lay_out([(text, size)])[0]
     check_digests(list(files.values()), digests, progress, refuse=level is not Level.SALVAGE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pyarrow as pa
 from postmill.ingest.archive.levels import open_directory
 from postmill.ingest.plan import joins
 from postmill.ingest.plan.accounts import chosen_accounts
+from postmill.ingest.plan.collected import is_collected, map_collected
 from postmill.ingest.plan.entries import place_entries, placed_entries
+from postmill.ingest.plan.names import map_by_names
 from postmill.ingest.source.confirm import RememberingSpace, confirm_archive, confirm_text
 from postmill.ingest.source.file_tree import TreeSpace
 from postmill.ingest.source.influencers import read_influencers
@@ -90,8 +93,13 @@ def load_sources(
     if options.chosen.by_account:
         _insert_names(db, "chosen_accounts", chosen_accounts(options.chosen, listed, accounts))
     _insert_malformed(db, malformed)
-    mapping_rows = _load_mapping(db, locations.mapping, mapping, progress, salvage)
+    named = locations.mapping == NONE
+    mapping_rows = 0 if named else _load_mapping(db, locations.mapping, mapping, progress, salvage)
     loaded = [_load_entries(db, options, archive, spaces[archive], scratch, progress) for archive in (METADATA, IMAGES)]
+    if named and is_collected(db):
+        map_collected(db, partial(_insert, db), options, spaces[METADATA], locations, progress)
+    elif named:
+        map_by_names(db)
     (metadata_files, metadata, metadata_parts), (image_files, images, image_parts) = loaded
     sources = Sources(metadata, images, mapping.pinned(), influencers.pinned())
     confirm_text(locations.influencers, sources.influencers, progress, "plan: influencers, read once more")
@@ -151,11 +159,12 @@ def _load_entries(
     directory = None if options.level is Level.SALVAGE else listing.directory.start
     archive_pin = pinned_archive(space, directory)
     confirm_archive(space, listing.directory.start, progress, f"plan: {name} directory, read once more")
+    needs = placed.needs.tolist()
+    if listing.directory.kind == "bytes":  # an entry that goes on in the next slice needs this one to its end
+        needs = [*(part.size for part in space.parts[:-1]), needs[-1]]
     parts = [
-        {"archive": archive, "part": number, "name": part.name, "needs": needs, "last": last if last >= 0 else None}
-        for number, (part, needs, last) in enumerate(
-            zip(space.parts, placed.needs.tolist(), placed.last.tolist(), strict=True)
-        )
+        {"archive": archive, "part": number, "name": part.name, "needs": need, "last": last if last >= 0 else None}
+        for number, (part, need, last) in enumerate(zip(space.parts, needs, placed.last.tolist(), strict=True))
     ]
     return files, archive_pin, pa.Table.from_pylist(parts, schema=PARTS)
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import NamedTuple
 
 import duckdb
 
 from postmill.ingest.plan import joins
+from postmill.ingest.zipformat.part_names import folder_of, parse_name
 from postmill.shards.formats.plan import ARCHIVES
 from postmill.shards.formats.reasons import MEANING, Reason
+from postmill.shards.run.sources import NONE, Locations
+from postmill.shards.runtime.addresses import plain
 from postmill.shards.runtime.errors import PostmillError
 
 _NAMED = 3  # reasons of an archive that are told
 _BELONG = (
     "check that mapping and archives belong together: entries are named info/USER-POST.info and image/USER-IMAGE.jpg"
+)
+_NAMED_SO = (
+    "name the mapping with --mapping, for these names do not tell; posts without pictures are kept with --pictureless, "
+    "and --images none does without pictures at all"
 )
 _REPACK = "pack the archive anew: with plain names, deflated or stored, and without a password"
 _HINTS = {
@@ -35,23 +43,41 @@ class _LeftOut(NamedTuple):
     detail: str | None
 
 
-def nothing_found(db: duckdb.DuckDBPyConnection, mapped_posts: int) -> PostmillError:
+def nothing_found(db: duckdb.DuckDBPyConnection, mapped_posts: int, locations: Locations) -> PostmillError:
     """Return the error for a mapping of which no post can be had.
 
     Args:
         db: A connection in which all steps of :data:`.joins.JOIN_STEPS` are done.
         mapped_posts: How many the mapping has.
+        locations: Where the sources lie; of a run without a mapping names stand in its place.
     """
+    named = locations.mapping == NONE
     rows = [_LeftOut(*row) for row in joins.query(db, "select_left_out").fetchall()]
     posts = ", ".join(f"{row.number:,} {row.reason}" for row in rows if row.archive is None)
     entries = "; ".join(_entries(archive, [row for row in rows if row.archive == archive]) for archive in ARCHIVES)
     left_out = sorted((row.number, Reason(row.reason)) for row in rows if row.archive and row.reason)
+    if left_out:
+        hint = _HINTS.get(left_out[-1][1], "fetch what is damaged again")
+    else:
+        hint = _packed_once_more(rows, locations) or (_NAMED_SO if named else _BELONG)
+    what = f"{mapped_posts:,} posts that the names tell of" if named else f"{mapped_posts:,} mapped posts"
     return PostmillError(
-        f"none of the {mapped_posts:,} mapped posts has its metadata and a picture in the archives"
+        f"none of the {what} has its metadata and a picture in the archives"
         + (f" ({posts}); {entries}" if posts else f"; {entries}"),
-        place="mapping and archives",
-        hint=_HINTS.get(left_out[-1][1], "fetch what is damaged again") if left_out else _BELONG,
+        place="archives" if named else "mapping and archives",
+        hint=hint,
     )
+
+
+def _packed_once_more(rows: list[_LeftOut], locations: Locations) -> str | None:
+    """Say what unpacks an archive that holds parts of one; None where no name shows that."""
+    for row in rows:
+        name = None if row.example is None or row.reason is not None else parse_name(row.example)
+        if row.archive is not None and name is not None and name.scheme.last is not None:
+            place = plain(getattr(locations, row.archive))
+            folder = quote(folder_of(place) or ".")
+            return f"it holds parts of an archive: unpack it, and no more: unzip -n {quote(place)} -d {folder}"
+    return None
 
 
 def _entries(archive: str, rows: list[_LeftOut]) -> str:

@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 from postmill.ingest.plan import joins
 from postmill.ingest.plan.accounts import say_which_are_unmapped
 from postmill.ingest.plan.load import SourceCounts
+from postmill.ingest.plan.names import say_what_is_left
 from postmill.ingest.plan.nothing_found import nothing_found
 from postmill.ingest.plan.window_table import WindowTable
+from postmill.ingest.source.layout import metadata_entry
 from postmill.shards.formats import faults, plan
 from postmill.shards.formats.counts import PlanCounts
 from postmill.shards.formats.places import part_of
@@ -27,6 +29,7 @@ from postmill.shards.run import pinned, publish
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Level
 from postmill.shards.run.publish import Unit
+from postmill.shards.run.sources import NONE
 from postmill.shards.runtime.errors import DamagedSource, UsageError
 from postmill.shards.runtime.progress import Progress
 
@@ -71,7 +74,7 @@ def write_tables(
             hint="accounts are named as the mapping names them; choose others, or everything",
         )
     if not totals.planned_posts:
-        raise nothing_found(db, totals.mapped_posts)
+        raise nothing_found(db, totals.mapped_posts, run.locations)
     for archive, companions in joins.query(db, "select_companions").fetchall():
         progress.note(
             f"{archive} archive: {companions:,} files that macOS put beside others (__MACOSX, ._NAME) are left out"
@@ -101,6 +104,8 @@ def write_tables(
             if run.options.level is not Level.SALVAGE:
                 raise error
             progress.note(error.cause)
+        if run.locations.mapping == NONE and not run.locations.text_only:
+            say_what_is_left(db, reasons[Reason.UNMAPPED_IMAGE], progress)
         window_table = windows.table()
         unit.table("windows.parquet", window_table)
         unit.table("shards.parquet", shards)
@@ -132,6 +137,13 @@ def write_tables(
 
 
 def _short_mapping(run: Run, unmapped: int, sources: SourceCounts) -> DamagedSource:
+    if run.locations.mapping == NONE:
+        return DamagedSource(
+            f"{unmapped:,} of {sources.metadata_entries:,} metadata entries are not named"
+            f" {metadata_entry('USER', 'POST')}: without a mapping nothing else says of which post they are",
+            place=run.locations.plain().metadata,
+            hint="name the mapping with --mapping",
+        )
     return DamagedSource(
         f"{unmapped:,} of {sources.metadata_entries:,} metadata entries are in no row of the mapping, which has"
         f" {sources.mapping_rows:,} rows: unless it was trimmed on purpose, it was cut short",

@@ -67,6 +67,21 @@ def size(url: str) -> int | None:
             return stated
 
 
+def listed(url: str) -> list[tuple[str, int | None]]:
+    """Return the addresses of what lies in the folder at ``url``, with the bytes of each where that is said.
+
+    Raises:
+        UsageError: A package is missing that the protocol takes, or nobody knows the protocol.
+        RequestError: It cannot be listed, as most folders of HTTP servers cannot.
+    """
+    try:
+        return stores.names(url)
+    except PostmillError:
+        raise
+    except request_errors() as error:
+        raise _error(url, answer(error), "cannot be listed") from error
+
+
 def read_into(
     url: str,
     position: int,

@@ -95,6 +95,15 @@ def size(url: str) -> int | None:
     return None if stated is None else int(stated)
 
 
+def names(url: str) -> list[tuple[str, int | None]]:
+    """Return the addresses of what lies in the folder at ``url``, with the bytes of each where the store says.
+
+    Raises:
+        UsageError, OSError and others: As :func:`size`.
+    """
+    return _within(partial(_names, url))
+
+
 def read(url: str, position: int, length: int, stop: threading.Event | None = None) -> bytes:
     """Return the ``length`` bytes from ``position`` on, or fewer.
 
@@ -112,6 +121,18 @@ def _info(url: str) -> Mapping[str, Any]:
         if info.get("type") == "directory":
             raise FileNotFoundError(errno.ENOENT, "is a folder")
         return info
+
+
+def _names(url: str) -> list[tuple[str, int | None]]:
+    with _opened(url) as (system, path):
+        system.invalidate_cache()
+        entries = cast(list[Mapping[str, Any]], system.ls(path, detail=True))
+        protocol = f"{url.partition('://')[0]}://"
+        listed = ((str(entry["name"]), entry.get("size")) for entry in entries)
+        return [
+            (name if "://" in name else protocol + name.lstrip("/"), None if size is None else int(size))
+            for name, size in listed
+        ]
 
 
 def _range(url: str, position: int, length: int) -> bytes:

@@ -24,10 +24,13 @@ _RULE = re.compile(r"[\s='_-]*|#NAME\?")  # the line below the header, as it is 
 
 @dataclass(frozen=True)
 class Influencer:
-    """One account: its name as in the archives, and its numbers when the list was crawled, None where out of range."""
+    """One account: its name as in the archives, and its numbers when the list was crawled.
+
+    None stands for a number out of range, and for what a profile, where there is no list, does not say.
+    """
 
     influencer: str
-    category: str
+    category: str | None
     followers: int | None
     followees: int | None
     posts: int | None

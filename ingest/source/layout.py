@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -121,7 +121,7 @@ def discover(
         folder: A folder or an address, if one was named.
         metadata: The metadata archive, if it was named.
         images: Likewise of the picture archive; NONE for text alone.
-        mapping: The mapping file, likewise.
+        mapping: The mapping file, likewise; NONE to go by the names of the entries.
         influencers: The influencers file, likewise; NONE to do without.
         known: Where a run last saw its sources: what is neither named nor in ``folder`` is still there.
 
@@ -156,10 +156,12 @@ def discover(
 
 def root_of(locations: Locations) -> Path | None:
     """Return the folder in which :func:`discover` finds all of ``locations``; None: they lie apart, or at addresses."""
-    if is_url(locations.mapping):
+    if any(map(is_url, chain.from_iterable(map(places_of, asdict(locations).values())))):
         return None
-    root = Path(locations.mapping).parent
-    return root if any(layout.holds(root, locations) for layout in LAYOUTS) else None
+    texts = [place for place in (locations.mapping, locations.influencers) if place != NONE]
+    metadata = Path(places_of(locations.metadata)[0])
+    roots = [Path(texts[0]).parent] if texts else [metadata.parent.parent, metadata.parent]
+    return next((root for root in roots for layout in LAYOUTS if layout.holds(root, locations)), None)
 
 
 def source_words(locations: Locations) -> str:
@@ -185,6 +187,8 @@ def _where_they_may_be(root: Path | None, missing: Mapping[str, str]) -> str:
     hint = "SOURCE is the dataset's folder; or name each source that lies elsewhere with the option shown"
     if "images" in missing:
         hint += f"; for text alone: --images {NONE}"
+    if "mapping" in missing:
+        hint += f"; to go by the names of the files: --mapping {NONE}"
     if "influencers" in missing:
         hint += f"; to do without followers and categories: --influencers {NONE}"
     if root is None:
@@ -197,9 +201,6 @@ def _where_they_may_be(root: Path | None, missing: Mapping[str, str]) -> str:
         if alike and place.endswith(".zip"):
             what = f"{alike[0]} to {alike[-1]}" if len(alike) > 1 else alike[0]
             return f"{hint}; if {what} are its parts, --{name} takes a pattern in quotes: --{name} {quote(f'{stem}*')}"
-    packed = sorted(path.name for path in root.glob("*.zip"))
-    if packed and len(missing) == len(LAYOUTS[0].names()):
-        return f"{hint}; if {packed[0]} is how it was downloaded, unpack that first: the parts lie within it"
     return hint
 
 

@@ -86,5 +86,6 @@ def _no_mapping(path: str, which: str, first: str) -> PostmillError:
     return PostmillError(
         f"is not a mapping file: {which} account, name.info and a list of pictures{first}",
         place=path,
-        hint="the dataset's file is JSON-Image_files_mapping.txt; name it with --mapping",
+        hint="the dataset's file is JSON-Image_files_mapping.txt; name it with --mapping. One with other columns, or"
+        f" another order of them, is read by a first line that names them: {', '.join(COLUMNS)}",
     )

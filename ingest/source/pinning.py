@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from postmill.ingest.remote.files import Forbidden
@@ -12,6 +12,7 @@ from postmill.ingest.source import credentials, textfile
 from postmill.ingest.source.file_tree import PlannedFiles, TreeSpace, scan
 from postmill.ingest.source.layout import root_of
 from postmill.ingest.zipformat.directory import read_directory
+from postmill.ingest.zipformat.end_choice import lay_out_slices
 from postmill.ingest.zipformat.part_names import shown
 from postmill.ingest.zipformat.parts import lay_out_holes, measure, there
 from postmill.ingest.zipformat.places.search import is_list, paths_of
@@ -240,7 +241,7 @@ def archive_of(pinned: PinnedArchive, level: Level, paths: Sequence[str], sizes:
     if parts != pinned.parts:
         return PinnedArchive(parts, pinned.end_sha256)
     known = {path: size for path, (_, size) in zip(paths, parts, strict=True) if size is not None}
-    with AddressSpace(lay_out_holes(paths, known, [name for name, _ in parts])) as space:
+    with _space(paths, known, [name for name, _ in parts]) as space:
         if sizes[-1] is None and level is not Level.SALVAGE:
             return pinned  # the end was read when it was there
         directory = directory_start(space, level)
@@ -248,6 +249,13 @@ def archive_of(pinned: PinnedArchive, level: Level, paths: Sequence[str], sizes:
         if None in sizes[space.part_at(start) : space.part_at(end - 1) + 1]:
             return pinned
         return pinned_archive(space, directory)
+
+
+def _space(paths: Sequence[str], sizes: Mapping[str, int], names: Sequence[str]) -> AddressSpace:
+    slices = None
+    if len(sizes) < len(paths) and there(paths[-1]) is not None:
+        slices = lay_out_slices(paths, sizes, names)
+    return AddressSpace(lay_out_holes(paths, sizes, names) if slices is None else slices.parts)
 
 
 def _text_now(pinned: PinnedText, location: str, may_be_gone: bool, progress: Progress, name: str) -> PinnedText:

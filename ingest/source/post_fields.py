@@ -32,7 +32,7 @@ from postmill.shards.formats.posts import NAMES
 
 _BLANK: dict[str, Any] = dict.fromkeys(NAMES)  # gives every record the order of the schema
 _LIKES = ("edge_media_preview_like", "edge_liked_by")
-_COMMENTS = ("edge_media_to_parent_comment", "edge_media_preview_comment", "edge_media_to_comment")
+_COMMENTS = ("edge_media_to_parent_comment", "edge_media_preview_comment", "edge_media_to_comment", "comments")
 
 
 def parse_info(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], list[FieldFault]]:
@@ -51,7 +51,9 @@ def parse_info(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], li
     dimensions = _dict(media.get("dimensions"))
     width = side("width", dimensions.get("width"), faults)
     height = side("height", dimensions.get("height"), faults)
-    caption = text_or_none("caption", _first_text(media.get("edge_media_to_caption")), faults)
+    # What stands last in each of these, collectors write who have the post of an app, and not of a web page.
+    written = _first_text(media.get("edge_media_to_caption"))
+    caption = text_or_none("caption", media.get("caption") if written is None else written, faults)
     texts = _comments(media)
     if len(texts) > MAX_COMMENTS or len(data) > MAX_COMMENTS_TEXT:  # a small file has no large text
         texts = first_texts("comments", texts, MAX_COMMENTS, MAX_COMMENTS_TEXT, faults)
@@ -59,9 +61,9 @@ def parse_info(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], li
         "post_hash": hashlib.sha256(canonical).hexdigest(),
         "owner_id": name_or_none("owner_id", owner.get("id"), faults),
         "owner_username": name_or_none("owner_username", owner.get("username"), faults),
-        "shortcode": name_or_none("shortcode", media.get("shortcode"), faults),
+        "shortcode": name_or_none("shortcode", media.get("shortcode", media.get("code")), faults),
         "post_type": name_or_none("post_type", media.get("__typename"), faults),
-        "taken_at": time("taken_at", media.get("taken_at_timestamp"), faults),
+        "taken_at": time("taken_at", media.get("taken_at_timestamp", media.get("date")), faults),
         "caption": caption,
         "comments": "\n".join(texts) if texts else None,
         "comments_read": len(texts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import re
 from contextlib import suppress
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import orjson
 
 from postmill.ingest.text.encoding import encoding_of
+from postmill.shards.formats.tar import Buffer
 
 # The escapes of JSON, of which a surrogate pair is two; `half` is one that lacks its other.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL)
 _WRAPPERS = ("data", "graphql", "shortcode_media", "xdt_shortcode_media", "node")
 _MARKS = {"shortcode", "taken_at_timestamp", "edge_media_to_caption", "edge_media_preview_like", "display_url"}
 _WITHIN = _MARKS.union(_WRAPPERS)
+_XZ = b"\xfd7zXZ\0"
+_XZ_MEMORY = 256 << 20  # bytes: the largest dictionary of the presets takes 65 MiB
 _LARGE = 1 << 20  # bytes; smaller ones are little memory whatever is in them
 _MAX_VALUES = 500_000  # that brackets and commas can hold; each may become 200 bytes of Python objects
 _DIGITS = 19  # which 64 bits may not hold
@@ -32,9 +36,38 @@ def parse_post(data: bytes | bytearray | memoryview) -> dict[str, Any]:
     Raises:
         NotAPost: The file is empty, not JSON, or not a post.
     """
+    return _unwrap(parse_json(data))
+
+
+def parse_json(data: bytes | bytearray | memoryview) -> Any:
+    """Return what the JSON ``data`` holds.
+
+    Raises:
+        NotAPost: It is empty, no JSON, or more values than any post has.
+    """
     if len(data) > _LARGE:
         _check_values(data)
-    return _unwrap(_parse_json(data))
+    return _parsed(data)
+
+
+def plain_json(data: Buffer, most: int) -> Buffer:
+    """Return ``data`` decompressed if it is compressed by xz, as collectors keep their JSON, else as it is.
+
+    Raises:
+        NotAPost: It is cut short or damaged, or becomes more than ``most`` bytes.
+    """
+    if bytes(data[: len(_XZ)]) != _XZ:
+        return data
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY)
+    try:
+        plain = decompressor.decompress(data, most + 1)
+    except (lzma.LZMAError, MemoryError) as error:
+        raise NotAPost(f"compressed by xz, and damaged: {error}") from error
+    if len(plain) > most:
+        raise NotAPost(f"compressed by xz, and more than {most:,} bytes")
+    if not decompressor.eof:
+        raise NotAPost("compressed by xz, and cut short")
+    return plain
 
 
 def _check_values(data: bytes | bytearray | memoryview) -> None:
@@ -48,7 +81,7 @@ def _check_values(data: bytes | bytearray | memoryview) -> None:
         raise NotAPost(f"{len(data):,} bytes of up to {values:,} values, where a post has {_MAX_VALUES:,} at most")
 
 
-def _parse_json(data: bytes | bytearray | memoryview) -> Any:
+def _parsed(data: bytes | bytearray | memoryview) -> Any:
     if not len(data):
         raise NotAPost("the file is empty")
     try:

@@ -128,6 +128,11 @@ def pinned(path: str, progress: Progress, label: str) -> PinnedText:
     return text_hash.pinned()
 
 
+def compression_of(head: bytes) -> str | None:
+    """Return how a file that begins with ``head`` is compressed, in a word; None where it is not."""
+    return "Zstandard" if _ZSTANDARD.match(head) else "gzip" if head.startswith(_GZIP) else None
+
+
 @contextmanager
 def _opened(path: str) -> Iterator[IO[bytes]]:
     """Open ``path`` for the block; what it fails with there becomes what a user can mend."""

@@ -9,16 +9,17 @@ refused, two right ones included.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from postmill.ingest.zipformat.end_record import EndRecord
+from postmill.ingest.zipformat.end_record import EndRecord, end_records
 from postmill.ingest.zipformat.joined import joined_starts
 from postmill.ingest.zipformat.part_names import LAST, parse_name
 from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATURE, RECORD_SIGNATURE, SPLIT_MARKER, WRAP
-from postmill.ingest.zipformat.space import AddressSpace
+from postmill.ingest.zipformat.space import AddressSpace, Part, lay_out
 from postmill.shards.runtime.errors import DamagedSource
 
+_MOST_TAIL = 4  # slices over which the records of an end may lie
 _MOST_TRIED = 4  # end records for whose sake the whole directory is read
 
 
@@ -30,6 +31,49 @@ class EndChoice(NamedTuple):
     starts: tuple[int, ...] = ()
     wrapped: bool = False
     warnings: Sequence[str] = ()
+
+
+class Slices(NamedTuple):
+    """Slices of one zip that may not all be here, and the number of the first one that the directory needs."""
+
+    parts: tuple[Part, ...]
+    directory_part: int
+
+
+def lay_out_slices(paths: Sequence[str], sizes: Mapping[str, int], names: Sequence[str]) -> Slices | None:
+    """Return the slices ``paths`` of a zip; those that are not here, or not whole, are missing parts of the right size.
+
+    Offsets count from the beginning of the file that was cut. How many bytes of it lie before its end, the end record
+    says, and of slices all but the last have one length.
+
+    Args:
+        paths: All of them, in order.
+        sizes: Of those that are here, bytes.
+        names: Of all of them, in order.
+
+    Returns:
+        None where the last slices do not show it: the end is not here, or lengths differ.
+
+    Raises:
+        PartError: A part cannot be read.
+    """
+    for first in reversed(range(max(len(paths) - _MOST_TAIL, 1), len(paths))):
+        if paths[first] not in sizes:
+            return None
+        with AddressSpace(lay_out([(path, sizes[path]) for path in paths[first:]], names=names[first:])) as tail:
+            ends = [end for end in end_records(tail) if end.reaches == tail.size and end.disk == 0 and not end.broken]
+            if len(ends) != 1 or directory_shift(ends[0]) >= 0:
+                continue  # in so short a last slice not all of its records are
+            before, start = -directory_shift(ends[0]), ends[0].directory_offset
+        length, rest = divmod(before, first)
+        tails = [sizes[path] for path in paths[first:]]
+        longer = tails[-1] > length or any(sizes.get(path, 0) > length for path in paths[:first])
+        if rest or longer or any(size != length for size in tails[:-1]):
+            return None
+        files = [(path, length) for path in paths[:first]] + list(zip(paths[first:], tails, strict=True))
+        parts = lay_out(files, {path for path, size in files if sizes.get(path) != size}, names)
+        return Slices(parts, min(start // length, len(paths) - 1))
+    return None
 
 
 def choose_end(space: AddressSpace, ends: list[EndRecord]) -> EndChoice:

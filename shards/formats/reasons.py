@@ -30,6 +30,7 @@ class Reason(StrEnum):
     INFLUENCER_MISSING = "influencer_missing"
     UNMAPPED_METADATA = "unmapped_metadata"
     UNMAPPED_IMAGE = "unmapped_image"
+    VIDEO = "video"
 
     NAME_HOSTILE = "name_hostile"
     NAME_UNDECODABLE = "name_undecodable"
@@ -90,8 +91,9 @@ MEANING: dict[Reason, str] = {
     Reason.MALFORMED_INFLUENCER_ROW: "the row of influencers.txt is not name, category and three numbers",
     Reason.DUPLICATE_INFLUENCER_ROW: "influencers.txt has this account more than once; the first row counts",
     Reason.INFLUENCER_MISSING: "influencers.txt lacks this account of the mapping: category and followers are null",
-    Reason.UNMAPPED_METADATA: "the archive has this metadata entry, the mapping does not list it",
-    Reason.UNMAPPED_IMAGE: "the archive has this picture, the mapping does not list it",
+    Reason.UNMAPPED_METADATA: "the archive has this metadata entry; mapping, or else its name, tells of no post",
+    Reason.UNMAPPED_IMAGE: "the archive has this picture; mapping, or else its name, tells of no post",
+    Reason.VIDEO: "a collector's video: no encoder can use it; the still beside it is a picture of the post",
     Reason.NAME_HOSTILE: "the name could lead out of a folder, has a control byte, or is too long",
     Reason.NAME_UNDECODABLE: "the name is not text in the encoding its record declares",
     Reason.NAME_MISMATCH: "directory and local header give different names",

@@ -46,7 +46,7 @@ NO_ARCHIVE = PinnedArchive((), "")
 """What pins pictures that were not asked for."""
 
 NONE = "none"
-"""The location of pictures, or of an influencers file, that are not asked for."""
+"""The location of pictures, of a mapping or of an influencers file that are not asked for."""
 
 Place = str | tuple[str, ...]
 """Where an archive lies: a path, an address or a list of these; several of them where its parts lie apart."""
@@ -111,8 +111,8 @@ class Locations:
     """Where each source was last seen: a path or an address; of an archive, :data:`Place`. Not pinned, for a dataset
     may move.
 
-    An address may hold what gives the right to read, as long as it is not written down. ``images`` and
-    ``influencers`` may be NONE.
+    An address may hold what gives the right to read, as long as it is not written down. ``images``,
+    ``mapping`` and ``influencers`` may be NONE.
     """
 
     metadata: Place

@@ -30,6 +30,8 @@ CREATE TABLE entries (
     compressed_size BIGINT, size BIGINT, crc32 UINTEGER, method USMALLINT, flags USMALLINT, "window" INTEGER,
     fault VARCHAR, detail VARCHAR
 );
+-- Of a collector's files, which are called otherwise: path of each, and its name as the dataset would have it.
+CREATE TABLE collected (archive VARCHAR, path VARCHAR, name VARCHAR);
 CREATE TABLE faults (
     rank fault_rank, reason VARCHAR, post_lost BOOLEAN, influencer VARCHAR, post_id VARCHAR, archive VARCHAR,
     entry VARCHAR, line BIGINT, detail VARCHAR

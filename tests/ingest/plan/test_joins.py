@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from postmill.ingest.plan import joins, load, make, nothing_found, write
+from postmill.ingest.plan import collected, joins, load, make, names, nothing_found, write
 from postmill.ingest.source.layout import metadata_entry, picture_entry
 from postmill.shards.formats.plan import ARCHIVES, IMAGES, METADATA
 from postmill.shards.formats.reasons import Reason
@@ -84,9 +84,11 @@ def test_entries_are_named_in_the_joins_as_everywhere_else(db: duckdb.DuckDBPyCo
 
 
 def test_every_script_is_used_and_run_in_order_on_empty_tables(db: duckdb.DuckDBPyConnection) -> None:
-    code = "".join(Path(str(module.__file__)).read_text() for module in (joins, load, make, nothing_found, write))
-    named = set(re.findall(r'"((?:join|select|insert|choose|keep)_\w+)"', code))
-    assert named | {joins.TABLES} == set(SCRIPTS)
+    code = "".join(
+        Path(str(module.__file__)).read_text() for module in (collected, joins, load, make, names, nothing_found, write)
+    )
+    asked = set(re.findall(r'"((?:join|select|insert|choose|keep|map|name)_\w+)"', code))
+    assert asked | {joins.TABLES} == set(SCRIPTS)
     options = Options(chosen=Chosen(Accounts.of([]), sample=1 << 70, seed=1 << 70))
     for step in joins.steps(options.chosen):
         joins.execute(db, step, **joins.values(options, text_only=False, one_archive=False))

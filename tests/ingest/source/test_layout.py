@@ -111,13 +111,6 @@ def test_links_to_what_was_not_fetched_are_told_from_what_is_not_there(tmp_path:
     assert "Post_metadata/posts_info.zip is a link to a file that is not here" in (caught.value.hint or "")
 
 
-def test_a_dataset_within_a_zip_is_to_be_unpacked_first(tmp_path: Path) -> None:
-    root = lay(tmp_path, "Instagram influencer dataset-20240101T000000Z-001.zip")
-    with pytest.raises(UsageError) as caught:
-        discover(str(root))
-    assert "20240101T000000Z-001.zip is how it was downloaded, unpack" in (caught.value.hint or "")
-
-
 def test_what_lies_beside_parts_is_not_taken_for_one(tmp_path: Path) -> None:
     root = lay(tmp_path, *INSTAGRAM_INFLUENCERS.names().values())
     (root / "Post_images" / "posts_image.zip").unlink()

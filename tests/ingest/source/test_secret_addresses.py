@@ -161,7 +161,7 @@ def test_a_traceback_does_not_show_it_either(tmp_path: Path) -> None:
         "from postmill.ingest.source import layout\n"
         "from postmill.console.start import main\n"
         "sys.argv[1:] = ['plan', f'http://bob:{sys.argv[1]}@host/a?sig={sys.argv[1]}', 'RUN']\n"
-        "def mistake(source, *_): raise RuntimeError(source)\n"
+        "def mistake(source, *_, **__): raise RuntimeError(source)\n"
         "layout.discover = mistake\n"
         "main()\n"
     )
