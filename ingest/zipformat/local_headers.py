@@ -77,10 +77,12 @@ class Expected(NamedTuple):
 
     def cut(self, block: int) -> Iterator[slice]:
         """Yield the rows in batches that span ``block`` bytes at most; a longer entry is a batch of its own."""
-        ends = np.maximum.accumulate(self.end)
         start = 0
-        while start < len(ends):
-            stop = max(start + 1, int(np.searchsorted(ends, self.offset[start] + block, "right")))
+        while start < len(self.end):
+            limit = self.offset[start] + block
+            begun = int(np.searchsorted(self.offset, limit, "right"))  # what begins behind it does not end before
+            ends = np.maximum.accumulate(self.end[start:begun])  # entries may overlap, in archives that lie
+            stop = start + max(1, int(np.searchsorted(ends, limit, "right")))
             yield slice(start, stop)
             start = stop
 

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postmill.ingest.zipformat.faults import EntryFault
@@ -105,6 +105,7 @@ def test_a_descriptor_is_left_to_the_other_way() -> None:
     overlap=st.lists(st.integers(0, 30), min_size=20, max_size=20),
     block=st.integers(1, 120),
 )
+@example(sizes=[1, 1, 1, 1], overlap=[0, 3, 0, 0], block=2)
 def test_batches_span_a_block_at_most(sizes: list[int], overlap: list[int], block: int) -> None:
     offset = np.cumsum([0, *sizes])[:-1]
     end = offset + np.array(sizes, np.int64) + np.array(overlap[: len(sizes)], np.int64)
