@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from blake3 import blake3
 
+from postmill.shards.formats import plan, posts, shard_lists
+from postmill.shards.run import folder as runs
 from postmill.shards.run import sealed
 from tests.shards.whole_runs import replace
 
@@ -53,6 +55,13 @@ def without(*names: str) -> Callable[[Path], None]:
                 (run / name).unlink()
 
     return spoil
+
+
+def let_go(run: Path) -> None:
+    opened = runs.open_run(run)
+    for shard in posts.with_tar(opened, range(plan.counts(opened).shards)):
+        posts.drop_tar(opened, shard)
+    shard_lists.write(opened)
 
 
 def both(*steps: Callable[[Path], object]) -> Callable[[Path], None]:
@@ -161,6 +170,12 @@ SITUATIONS: dict[str, Situation] = {
         "ingest RUN --stage windows",
     ),
     "a shard that is not there": S(("shards/formats/posts.py:manifest",), without(SHARD), EXPORT),
+    "pictures that were let go": S(
+        ("encode/preparation/reader.py:dropped",),
+        let_go,
+        "encode RUN --encoder image --models light --device cpu",
+        same=False,
+    ),
     "rotten records": S(DAMAGED, flip("posts/posts-000000.parquet"), EXPORT),
     "no shard to train on": S(
         ("train/data/dataset.py:finished",), without("posts", "models", "report"), TRAIN, same=False
