@@ -75,6 +75,7 @@ def ingest(
         if folder.is_dir():
             temporary.sweep(folder)
     stale = stale_pieces(run)
+    left: set[int] = set()  # of the metadata, for parts that had not come: they may have by the time of the next stage
     for stage in stages:
         mine = share(chosen[stage], task)
         if mending:
@@ -82,7 +83,9 @@ def ingest(
         todo = [piece for piece in mine if piece.number in stale[stage] or not _is_done(run, piece)]
         absent = _awaited(run, stage, todo)
         here = _without(todo, absent)
-        ready = _ready(run, stage, here, partly=selection != EVERYTHING or awaits(run))
+        if stage is Stage.METADATA:
+            left = {piece.number for piece in todo} - {piece.number for piece in here}
+        ready = _ready(run, stage, here, left, partly=selection != EVERYTHING or awaits(run))
         with progress.track(f"ingest: {stage.value}", len(mine), "pieces", len(mine) - len(todo)) as advance:
             for _ in perform([partial(_do_piece, run, stage, piece.number) for piece in ready]):
                 advance(1)
@@ -135,8 +138,8 @@ def _without(todo: list[Piece], awaited: Sequence[AwaitedPart]) -> list[Piece]:
     return [piece for piece in todo if numbers.isdisjoint(range(piece.first_part, piece.part + 1))]
 
 
-def _ready(run: Run, stage: Stage, todo: list[Piece], partly: bool) -> list[Piece]:
-    """Return those of ``todo`` for which the earlier stages have done what they need.
+def _ready(run: Run, stage: Stage, todo: list[Piece], left: set[int], partly: bool) -> list[Piece]:
+    """Return those of ``todo`` for which the earlier stages have done what they need; none where metadata was ``left``.
 
     Raises:
         PostmillError: Metadata is not done, though its parts are here; or not all are ready, and that was not asked for
@@ -145,7 +148,7 @@ def _ready(run: Run, stage: Stage, todo: list[Piece], partly: bool) -> list[Piec
     if not todo or stage is Stage.METADATA:
         return todo
     missing = [piece for piece in pieces(run, Stage.METADATA) if not _is_done(run, piece)]
-    if missing and _awaited(run, Stage.METADATA, missing):
+    if missing and (not left.isdisjoint(piece.number for piece in missing) or _awaited(run, Stage.METADATA, missing)):
         return []
     if missing:
         raise _too_early(run, stage, Stage.METADATA, missing)

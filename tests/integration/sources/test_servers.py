@@ -11,7 +11,7 @@ import pytest
 from postmill.ingest.remote import patience
 from postmill.ingest.sample.write import write_sample
 from tests.commands import postmill, refused
-from tests.integration import servers
+from tests.integration.sources import servers
 from tests.web import Request, Trouble, serving
 
 needs_nginx = pytest.mark.skipif(servers.program("nginx") is None, reason="needs nginx")
