@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import threading
@@ -60,26 +61,28 @@ def breaking(address: str, line: Line) -> Iterator[Line]:
 
 
 def _carry(client: socket.socket, server: tuple[str, int], line: Line) -> None:
-    with client, socket.create_connection(server) as far:
-        threading.Thread(target=_pump, args=(client, far), daemon=True).start()
+    """Carry one connection, in one thread: a socket that another one reads is not closed before that has something."""
+    with suppress(OSError), client, socket.create_connection(server) as far:
         sent, began = 0, time.monotonic()
-        with suppress(OSError):  # the client had enough
-            while piece := far.recv(_PIECE):
-                client.sendall(piece[: line.most - sent])
-                sent += len(piece)
-                if line.rate:
-                    time.sleep(max(0.0, began + sent / line.rate - time.monotonic()))
-                if sent >= line.most or time.monotonic() - began > line.lasts:
-                    with line.lock:
-                        line.broken += 1
-                    if line.resets:  # closing then throws away what is under way
-                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    break
-
-
-def _pump(near: socket.socket, far: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := near.recv(_PIECE):
-            far.sendall(piece)
-    with suppress(OSError):
-        far.shutdown(socket.SHUT_WR)
+        while True:
+            readable, _, _ = select.select([client, far], [], [])
+            if client in readable:
+                asked = client.recv(_PIECE)
+                if not asked:
+                    return
+                far.sendall(asked)
+            if far not in readable:
+                continue
+            piece = far.recv(_PIECE)
+            if not piece:
+                return
+            client.sendall(piece[: line.most - sent])
+            sent += len(piece)
+            if line.rate:
+                time.sleep(max(0.0, began + sent / line.rate - time.monotonic()))
+            if sent >= line.most or time.monotonic() - began > line.lasts:
+                with line.lock:
+                    line.broken += 1
+                if line.resets:  # closing then throws away what is under way
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
