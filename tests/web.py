@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -54,6 +54,7 @@ class Trouble:
         headers: Beside those that it has.
         cut: After so many bytes of the body the connection is closed.
         silent: Nothing more is sent after the cut, and the connection stays open.
+        trickling: After the cut a byte comes now and then.
         streamed: The whole file comes without its length, in chunks, whatever range was asked for.
     """
 
@@ -61,6 +62,7 @@ class Trouble:
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     silent: bool = False
+    trickling: bool = False
     streamed: bool = False
 
 
@@ -115,10 +117,20 @@ def serving(
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if body:
-                self.wfile.write(sends(asked.path, content)[: trouble.cut])
+                whole = sends(asked.path, content)
+                self.wfile.write(whole[: trouble.cut])
+                if trouble.trickling and trouble.cut is not None:
+                    self.trickle(whole[trouble.cut :])
             if trouble.silent:
                 over.wait()
             self.close_connection |= trouble.cut is not None
+
+        def trickle(self, content: bytes) -> None:
+            with suppress(OSError):  # whoever asked has had enough
+                for at in range(len(content)):
+                    self.wfile.write(content[at : at + 1])
+                    if over.wait(0.02):
+                        return
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

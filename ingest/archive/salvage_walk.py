@@ -127,6 +127,7 @@ class Walk:
         """Yield the entries that begin between ``position`` and ``end``, between which nothing is missing."""
         cut = self._cut(end)
         sure = self._in_step
+        first = position
         while position < end:
             local = read_local_header(self._lookahead, position, end, searching=not sure)
             if local is not None:
@@ -138,7 +139,7 @@ class Walk:
                 after = self._directory(position, end)
                 if after > position:
                     self.salvaged.directory = self.salvaged.directory or position
-                    if self._in_step:
+                    if self._in_step and position > first:  # one in front of all entries is of parts in another order
                         return
                 position, sure = after, False
             if not sure:

@@ -79,6 +79,7 @@ def ingest(
         if folder.is_dir():
             temporary.sweep(folder)
     stale = stale_pieces(run)
+    left: set[int] = set()  # of the metadata, for parts that had not come: they may have by the time of the next stage
     for stage in stages:
         mine = share(chosen[stage], task)
         if mending:
@@ -90,8 +91,10 @@ def ingest(
         ]
         absent = _awaited(run, stage, todo)
         here = _without(todo, absent)
+        if stage is Stage.METADATA:
+            left = {piece.number for piece in todo} - {piece.number for piece in here}
         partly = selection != EVERYTHING or at_most is not None or awaits(run)
-        ready = _first(_ready(run, stage, here, partly), at_most)
+        ready = _first(_ready(run, stage, here, left, partly), at_most)
         if at_most is not None:
             at_most -= sum(piece.shard is not None for piece in ready)
         with progress.track(f"ingest: {stage.value}", len(mine), "pieces", len(mine) - len(todo)) as advance:
@@ -158,8 +161,8 @@ def _without(todo: list[Piece], awaited: Sequence[AwaitedPart]) -> list[Piece]:
     return [piece for piece in todo if numbers.isdisjoint(range(piece.first_part, piece.part + 1))]
 
 
-def _ready(run: Run, stage: Stage, todo: list[Piece], partly: bool) -> list[Piece]:
-    """Return those of ``todo`` for which the earlier stages have done what they need.
+def _ready(run: Run, stage: Stage, todo: list[Piece], left: set[int], partly: bool) -> list[Piece]:
+    """Return those of ``todo`` for which the earlier stages have done what they need; none where metadata was ``left``.
 
     Raises:
         PostmillError: Metadata is not done, though its parts are here; or not all are ready, and that was not asked for
@@ -168,7 +171,7 @@ def _ready(run: Run, stage: Stage, todo: list[Piece], partly: bool) -> list[Piec
     if not todo or stage is Stage.METADATA:
         return todo
     missing = [piece for piece in pieces(run, Stage.METADATA) if not _is_done(run, piece)]
-    if missing and _awaited(run, Stage.METADATA, missing):
+    if missing and (not left.isdisjoint(piece.number for piece in missing) or _awaited(run, Stage.METADATA, missing)):
         return []
     if missing:
         raise _too_early(run, stage, Stage.METADATA, missing)

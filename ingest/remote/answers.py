@@ -102,6 +102,7 @@ _BROKEN_ERRORS = frozenset(
         *("ServiceRequestError", "ServiceResponseError", "TransportError"),
     }
 )
+_NO_TLS = frozenset({"HTTP_REQUEST", "UNKNOWN_PROTOCOL", "UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER"})  # of OpenSSL
 _UNREACHABLE_NUMBERS = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 _HOPELESS_OS_ERRORS = (IsADirectoryError, NotADirectoryError, FileExistsError)
 _CUT_SHORT = frozenset({"ClientPayloadError", "IncompleteReadError", "ResponseStreamingError"})
@@ -200,6 +201,8 @@ def _of_exception(error: BaseException) -> Meaning | None:
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, Unusable | ssl.SSLCertVerificationError) or names & _HOPELESS_ERRORS:
         return Meaning.HOPELESS
+    if _speaks_no_tls(error):
+        return Meaning.HOPELESS
     said_of_keys = "SSHException" in names and "authentication" in str(error).lower()
     if names & _DENIED_ERRORS or isinstance(error, PermissionError) or said_of_keys:
         return Meaning.DENIED
@@ -220,6 +223,11 @@ def _of_exception(error: BaseException) -> Meaning | None:
     return Meaning.BROKEN if names & _BROKEN_ERRORS else None
 
 
+def _speaks_no_tls(error: BaseException) -> bool:
+    inner = getattr(error, "os_error", error)  # as aiohttp keeps what it wraps
+    return isinstance(inner, ssl.SSLError) and getattr(inner, "reason", None) in _NO_TLS
+
+
 def _status_words(status: int) -> str:
     try:
         return f"{status} {HTTPStatus(status).phrase}"
@@ -231,6 +239,8 @@ def _words(error: BaseException) -> str:
     """Return what an exception says, in one line."""
     if isinstance(error, TimeoutError):
         return "nothing came in time"
+    if _speaks_no_tls(error):
+        return "what is there does not speak TLS as it is known here; perhaps it is http:// and not https://"
     if type(error).__name__ in _CUT_SHORT:
         return "the answer was cut short"
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import wait
 from contextlib import asynccontextmanager
@@ -24,10 +25,10 @@ from postmill.ingest.remote.answers import Refused, Unusable, request_errors
 from postmill.ingest.remote.patience import Stopped
 
 CONNECT_S, READ_S = 30.0, 60.0  # how long a server may take to be connected to, and to send the next byte
+_LEAST = 1 << 10  # bytes within READ_S: a server that sends fewer of a range has stopped but for a sign of life
 _BUFFER = 1 << 20  # bytes that a connection may be ahead of who reads
 _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_NO_HEAD = frozenset({400, 401, 403, 405, 406, 501})  # also for addresses that are signed for GET alone
 _LOOK_S = 0.2  # how often a request looks whether it is still wanted
 _AS_IT_IS = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
 _SPAN = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")  # RFC 9110, section 14.4
@@ -105,9 +106,9 @@ def _run(work: Callable[[], Coroutine[Any, Any, Result]], stop: Event | None = N
 
 
 @asynccontextmanager
-async def _asked(method: str, url: str, **fields: str) -> AsyncIterator[Any]:
-    """Make a request, and follow where it is sent; a status that is an error is raised."""
-    response = await _sent(method, url, **fields)
+async def _asked(url: str, **fields: str) -> AsyncIterator[Any]:
+    """Ask for a file, and follow where it is sent; a status that is an error is raised."""
+    response = await _sent(url, **fields)
     try:
         if response.status >= 300:
             raise Refused(response.status, response.headers)
@@ -116,8 +117,8 @@ async def _asked(method: str, url: str, **fields: str) -> AsyncIterator[Any]:
         response.close() if not response.content.at_eof() else response.release()
 
 
-async def _sent(method: str, url: str, **fields: str) -> Any:
-    from aiohttp import ClientTimeout
+async def _sent(url: str, **fields: str) -> Any:
+    from aiohttp import ClientResponseError, ClientTimeout
     from yarl import URL
 
     limits = ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S)
@@ -131,12 +132,20 @@ async def _sent(method: str, url: str, **fields: str) -> Any:
             target = target.with_user(None)
             options["proxy"] = _proxy(target.scheme, target.host or "")
         session = await _file_system(environment=not named).set_session()
-        response = await session.request(method, target, **options)
+        try:
+            response = await session.get(target, **options)
+        except ClientResponseError as error:  # which has status 400, as if the server had said so
+            raise Unusable(f"the answer is no HTTP that can be read: {error.message}") from None
         if response.status not in _REDIRECTS or "Location" not in response.headers:
             return response
         response.release()
         to = response.headers["Location"]
-        target = target.join(URL(to, encoded=_AS_IT_IS.fullmatch(to) is not None))
+        try:
+            target = target.join(URL(to, encoded=_AS_IT_IS.fullmatch(to) is not None))
+        except ValueError:
+            raise Unusable("is redirected to what is no address") from None
+        if target.scheme not in ("http", "https"):
+            raise Unusable(f"is redirected to an address of {target.scheme}, which is not followed")
         if target.origin() != first.origin():
             own = {}
         elif target.user is None:
@@ -145,16 +154,9 @@ async def _sent(method: str, url: str, **fields: str) -> Any:
 
 
 async def _size(url: str) -> int | None:
+    """Ask for the first byte: what is said to HEAD is another answer at times, or a refusal of HEAD alone."""
     try:
-        async with _asked("HEAD", url) as response:
-            length = _length(response)
-            if length:
-                return length
-    except Refused as refusal:
-        if refusal.status not in _NO_HEAD:
-            raise
-    try:
-        async with _asked("GET", url, Range="bytes=0-0") as response:
+        async with _asked(url, Range="bytes=0-0") as response:
             span = _SPAN.fullmatch(response.headers.get("Content-Range", ""))
             if response.status == 206 and span is not None:
                 return None if span[3] == "*" else int(span[3])
@@ -178,7 +180,7 @@ def _compressed(response: Any) -> bool:
 async def _read(url: str, position: int, into: memoryview, arrived: Arrived, size: int | None) -> None:
     last = position + len(into) - 1
     try:
-        async with _asked("GET", url, Range=f"bytes={position}-{last}") as response:
+        async with _asked(url, Range=f"bytes={position}-{last}") as response:
             _refuse_compressed(response)
             stated: str | None = response.headers.get("Content-Range")
             span = _SPAN.fullmatch(stated or "")
@@ -192,7 +194,7 @@ async def _read(url: str, position: int, into: memoryview, arrived: Arrived, siz
             elif size is not None and span[3] != "*" and int(span[3]) != size:
                 raise Changed(int(span[3]))
             done = 0
-            async for piece in response.content.iter_any():
+            async for piece in _pieces(response):
                 if len(piece) > len(into) - done:
                     raise Unusable(f"{len(into)} bytes were asked for, and more came")
                 into[done : done + len(piece)] = piece
@@ -203,9 +205,25 @@ async def _read(url: str, position: int, into: memoryview, arrived: Arrived, siz
             raise
 
 
+async def _pieces(response: Any) -> AsyncIterator[bytes]:
+    """Yield what comes as it comes.
+
+    Raises:
+        TimeoutError: Hardly anything comes.
+    """
+    came, since = 0, time.monotonic()
+    async for piece in response.content.iter_any():
+        yield piece
+        came += len(piece)
+        if time.monotonic() - since >= READ_S:
+            if came < _LEAST:
+                raise TimeoutError
+            came, since = 0, time.monotonic()
+
+
 async def _begin(url: str, position: int) -> tuple[Any, int | None]:
     """Return an answer whose body begins at byte ``position``, and the length of the whole file if it is known."""
-    response = await _sent("GET", url, **({"Range": f"bytes={position}-"} if position else {}))
+    response = await _sent(url, **({"Range": f"bytes={position}-"} if position else {}))
     try:
         if response.status >= 300:
             raise Refused(response.status, response.headers)

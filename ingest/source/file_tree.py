@@ -7,13 +7,14 @@ headers are made up when they are read. Nothing states a checksum of a file, so 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
+from typing import AnyStr, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -45,16 +46,24 @@ class FileTree:
         folder: Which folder.
         names: Shape (files,). Their paths below it, bytes, with ``/`` between.
         sizes: Shape (files,). Their lengths, bytes.
+        dangling: Paths below it of links that lead to no file.
     """
 
     folder: Path
     names: tuple[bytes, ...]
     sizes: npt.NDArray[np.int64]
+    dangling: tuple[bytes, ...] = ()
 
     @property
     def directory(self) -> Directory:
         """What would be said of its directory, which lies behind the last file."""
-        return Directory("single", self.bytes, self.bytes, len(self.names), False, 0)
+        warnings = []
+        if self.dangling:
+            count, first = len(self.dangling), self.dangling[0].decode("utf-8", "backslashreplace")
+            warnings.append(
+                f"{count:,} links lead to no file and are left out, such as {first!r}: fetch what they stand for"
+            )
+        return Directory("single", self.bytes, self.bytes, len(self.names), False, 0, warnings)
 
     @property
     def bytes(self) -> int:
@@ -199,31 +208,45 @@ def is_tree(location: Place) -> TypeGuard[str]:
     if not isinstance(location, str) or is_url(location) or not Path(location).is_dir():
         return False
     with os.scandir(location) as entries:
-        return not any(parse_name(entry.name) is not None for entry in entries if entry.is_file())
+        return not any(parse_name(entry.name) is not None for entry in entries if _is_file(entry))
 
 
 def scan(folder: Path) -> FileTree:
-    """Return the files below ``folder``; links to files are followed, links to folders are not.
+    """Return the files below ``folder``; links to files are followed, links to folders and to nothing are not.
 
     Raises:
         PostmillError: A folder or a file cannot be looked at.
     """
     names: list[bytes] = []
     sizes: list[int] = []
+    dangling: list[bytes] = []
     try:
         for name, size in _files(os.fsencode(folder), b""):
-            names.append(name)
-            sizes.append(size)
+            if size is None:
+                dangling.append(name)
+            else:
+                names.append(name)
+                sizes.append(size)
     except OSError as error:
         raise PostmillError(
             f"cannot be read: {error.strerror}",
             place=os.fsdecode(error.filename or folder),
             hint="check the disk, and who may read it",
         ) from error
-    return FileTree(folder, tuple(names), np.array(sizes, np.int64))
+    return FileTree(folder, tuple(names), np.array(sizes, np.int64), tuple(dangling))
 
 
-def _files(folder: bytes, below: bytes) -> Iterator[tuple[bytes, int]]:
+def _is_file(entry: os.DirEntry[AnyStr]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link that leads back to itself
+            return False
+        raise
+
+
+def _files(folder: bytes, below: bytes) -> Iterator[tuple[bytes, int | None]]:
+    """Yield the path and the length of each file, and None for that of a link that leads to none."""
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
@@ -232,5 +255,9 @@ def _files(folder: bytes, below: bytes) -> Iterator[tuple[bytes, int]]:
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _files(entry.path, name + b"/")
-        elif entry.is_file() and len(name) <= _MOST_NAME:
+        elif len(name) > _MOST_NAME:
+            continue
+        elif _is_file(entry):
             yield name, entry.stat().st_size
+        elif entry.is_symlink() and not Path(os.fsdecode(entry.path)).is_dir():
+            yield name, None

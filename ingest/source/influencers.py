@@ -68,7 +68,7 @@ def read_influencers(
         if header and account is None and not any(map(is_number, fields)):
             headed = True
             continue
-        if account is None and last and not salvage:
+        if account is None and last and not salvage and (accounts or not faults):
             raise torn(path, line.encode("utf-8", "surrogateescape"), number)
         if account is None:
             first = first or f"; its first row is {line[:80]!r}"

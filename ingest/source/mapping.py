@@ -57,10 +57,11 @@ def read_mapping(
         malformed = batch.filter(batch["malformed"].is_valid())
         details = dict(zip(malformed["line"].to_pylist(), malformed["malformed"].to_pylist(), strict=True))
         details.update((fault.line, fault.detail) for fault in faults)
-        if not whole and not salvage and line in details:
-            raise torn(path, block, line)
         good += batch.num_rows - len(malformed)
         bad += len(details)
+        # Where no row is right, it is another file, wherever that ends.
+        if not whole and not salvage and line in details and (good or bad == 1 < line):
+            raise torn(path, block, line)
         if details and not first:
             first = f"; line {min(details)}: {details[min(details)]}"
         if good == 0 and bad >= _ENOUGH:

@@ -34,11 +34,12 @@ _FIELDS = ["influencer", "info", "images"]
 _PLAIN_NAME = r"[^\x00-\x1f\x7f/\\'\"]+"
 _INFLUENCER = rf"^{_PLAIN_NAME}$"
 INFO = rf"^{_PLAIN_NAME}\.info$"
-_LIST = rf"^\[(?:'{_PLAIN_NAME}'(?:, ?'{_PLAIN_NAME}')*)?\] *$"
+_LIST = rf"^\[ *(?:'{_PLAIN_NAME}'(?: *, *'{_PLAIN_NAME}')*)? *\]$"
 # A field that a spreadsheet put into quotation marks, as it does where the list has a comma; inner ones are doubled.
 _QUOTED = re.compile(rb'(?<![^\t\n])"((?:[^"\t\n]|"")*)"(?= *(?:[\t\n]|$))')
 # A list as JSON writes it.
-_JSON_LIST = re.compile(rb'(?<=\t)\["[^"\'\t\n]+"(?:, ?"[^"\'\t\n]+")*\](?= *$)', re.MULTILINE)
+_JSON_LIST = re.compile(rb'(?<=\t)\[ *"[^"\'\t\n]+"(?: *, *"[^"\'\t\n]+")* *\](?= *$)', re.MULTILINE)
+_OUTER_BLANKS = (b" \t", b"\t ", b" \n", b"\n ")  # at the ends of a field, which no name of the dataset has
 
 
 def parse_rows(block: bytes, first_line: int, columns: Columns) -> tuple[pa.RecordBatch, list[Fault], int]:
@@ -119,10 +120,12 @@ def _usual(block: bytes, columns: Columns) -> Iterator[bytes]:
 
 
 def _readable(block: bytes) -> bytes:
-    """Return ``block`` as Arrow's reader takes it: in UTF-8, no field quoted, and lists as Python writes them.
+    """Return ``block`` as Arrow's reader takes it: in UTF-8, fields bare and trimmed, and lists as Python writes them.
 
     What is no text is replaced by a control character, which no name may have, so that its row is malformed.
     """
+    if any(blank in block for blank in _OUTER_BLANKS) or block.startswith(b" "):
+        block = b"\n".join(b"\t".join(field.strip(b" ") for field in line.split(b"\t")) for line in block.split(b"\n"))
     if b'"' in block:
         block = _QUOTED.sub(lambda field: field[1].replace(b'""', b'"'), block)
         block = _JSON_LIST.sub(lambda pictures: pictures[0].replace(b'"', b"'"), block)
@@ -143,8 +146,8 @@ def _as_utf8(line: bytes) -> bytes:
 
 def _picture_names(images: pa.Array) -> pa.Array:
     """Return the lists that the texts ``['a.jpg', 'b.jpg']`` stand for."""
-    inner = pc.replace_substring_regex(images, r"^\['?|'?\] *$", "")
-    names = pc.split_pattern_regex(inner, "', ?'")
+    inner = pc.replace_substring_regex(images, r"^\[ *'?|'? *\]$", "")
+    names = pc.split_pattern_regex(inner, "' *, *'")
     empty = pc.equal(inner, "")
     return pc.if_else(empty, pa.scalar([], pa.list_(pa.string())), names) if pc.any(empty).as_py() else names
 

@@ -23,5 +23,8 @@ def refuse_hole(path: str, block: bytes, line: int) -> None:
 def torn(path: str, block: bytes, line: int) -> DamagedSource:
     """Return the error for the file ``path`` whose last block ends in the middle of line ``line``."""
     row = block.rpartition(b"\n")[2].decode("utf-8", "replace")
+    if "\0" in row:  # as `>>` of PowerShell 5 appends to what was UTF-8
+        cause = f"goes on in another encoding than it began with: line {line} is {row[:_SHOWN]!r}"
+        return DamagedSource(cause, place=path, hint="write all of it in one encoding, such as UTF-8")
     cause = f"ends in the middle of a row, so that rows are missing: line {line} is {row[:_SHOWN]!r}"
     return DamagedSource(cause, place=path, hint=_AGAIN)

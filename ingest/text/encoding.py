@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from postmill.shards.runtime.errors import PostmillError
 
-_SNIFFED = 64  # bytes of the beginning by which a file is told
+_SNIFFED = 262  # bytes of the beginning by which a file is told
 _MARKS = (  # the longer ones first: that of UTF-32-LE begins with that of UTF-16-LE
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -30,6 +30,8 @@ _FOREIGN = (  # what begins so is none of the dataset's text files
         "name the text in it; save a sheet as tab-delimited",
     ),
     (re.compile(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), "is a spreadsheet", "save it as tab-delimited text"),
+    (re.compile(rb"\x1f\x8b|\x28\xb5\x2f\xfd"), "is compressed twice", "unpack it once, and name what comes out"),
+    (re.compile(rb".{257}ustar", re.DOTALL), "is a tar archive", _UNPACK),
     (re.compile(rb"\xfd7zXZ\0"), "is compressed by xz", _UNPACK),
     (re.compile(rb"BZh[1-9]1AY"), "is compressed by bzip2", _UNPACK),
     (re.compile(rb"7z\xbc\xaf\x27\x1c"), "is a 7z archive", _UNPACK),

@@ -18,13 +18,17 @@ from postmill.ingest.zipformat.end_choice import choose_end, directory_shift
 from postmill.ingest.zipformat.end_record import EndRecord, end_records
 from postmill.ingest.zipformat.part_names import beginning, folder_of
 from postmill.ingest.zipformat.parts import find_parts, strangers
-from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATURE, SPLIT_MARKER
+from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATURE, RECORD_SIGNATURE, SPLIT_MARKER
 from postmill.ingest.zipformat.space import AddressSpace
 from postmill.ingest.zipformat.stand_ins import stand_ins
 from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import DamagedSource, PostmillError
 
 _NAMED = 8  # parts in a message, at most
+_JOIN_ANEW = (
+    "join the parts anew, by number and NAME.zip last: cat NAME.z01 NAME.z02 ... NAME.zip > WHOLE.zip; or read them as "
+    "they are, which needs no joining"
+)
 _ODD_SIZE = 256 << 10  # a writer closes a part early by a header, at most 192 KiB
 
 Kind = Literal["single", "disks", "bytes"]
@@ -60,14 +64,7 @@ def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
     ends = end_records(space)
     last = space.parts[-1].path
     if not ends:
-        raise _stand_ins(space) or _beside(
-            space,
-            DamagedSource(
-                "no end of central directory: this is not a zip, or its end is missing",
-                place=last,
-                hint="check that the last part (usually NAME.zip) is there and was transferred whole",
-            ),
-        )
+        raise _stand_ins(space) or _beside(space, _no_end(space))
     fitting, shift, starts, wrapped, warnings = choose_end(space, ends)
     if len(fitting) > 1:
         where = " and ".join(str(end.position) for end in fitting[:4])
@@ -89,6 +86,19 @@ def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
     if kind == "disks":
         warnings += _odd_sizes(space)  # no contradiction, so not for `strict`; slices have been proved by their sum
     return Directory(kind, start, end.limit, end.entries, end.zip64, shift, warnings, starts=starts, wrapped=wrapped)
+
+
+def _no_end(space: AddressSpace) -> DamagedSource:
+    """Return the error for parts that do not end as an archive does."""
+    last = space.parts[-1].path
+    if len(space.parts) == 1 and space.read(0, min(len(RECORD_SIGNATURE), space.size)) == RECORD_SIGNATURE:
+        cause = "it begins with its central directory, and looks joined of parts in the wrong order"
+        return DamagedSource(cause, place=last, hint=_JOIN_ANEW)
+    return DamagedSource(
+        "no end of central directory: this is not a zip, or its end is missing",
+        place=last,
+        hint="check that the last part (usually NAME.zip) is there and was transferred whole",
+    )
 
 
 def _kind(space: AddressSpace, end: EndRecord, starts: tuple[int, ...]) -> Kind:
@@ -190,8 +200,7 @@ def _joined(space: AddressSpace, end: EndRecord, counted: int) -> PostmillError 
             f"it is the last of {counted} parts with {space.size - end.reaches:,} bytes behind it, and looks joined in "
             "the wrong order",
             place=last,
-            hint="join the parts anew, by number and NAME.zip last: cat NAME.z01 NAME.z02 ... NAME.zip > WHOLE.zip; or "
-            "read them as they are, which needs no joining",
+            hint=_JOIN_ANEW,
         )
     if directory_shift(end) <= 0 or space.read(0, 4) not in (SPLIT_MARKER, LOCAL_SIGNATURE):
         return None

@@ -182,3 +182,34 @@ def test_a_plan_that_names_what_is_not_below_the_folder_is_refused(unpacked: Pat
         hostile = planned.set_column(planned.schema.get_field_index("name"), "name", [names])
         with pytest.raises(PostmillError, match="not below the folder"):
             PlannedFiles(unpacked / "info", hostile)
+
+
+def test_links_that_lead_to_no_file_are_told_and_the_others_are_read(
+    unpacked: Path, expected: Members, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone, loop, *_ = sorted((unpacked / "image").glob("*.jpg"))
+    away = [path.rename(tmp_path / path.name) for path in (gone, loop)]
+    gone.symlink_to(tmp_path / "store" / "blob")
+    loop.symlink_to(loop.name)
+    (unpacked / "image" / "up").symlink_to("..")
+    with caplog.at_level("INFO", "postmill"):
+        assert postmill("plan", unpacked, tmp_path / "run", "--shard-size", "1") == 0
+    assert "2 links lead to no file" in caplog.text and gone.name in caplog.text
+    assert postmill("ingest", tmp_path / "run") == 0
+    found = plain(tmp_path / "run")
+    assert 1 <= sum(found.get(key) != post for key, post in expected.items()) <= 4, "others than theirs changed"
+    for path, target in zip((gone, loop), away, strict=True):
+        path.unlink()
+        path.symlink_to(target)
+    assert plain(made(tmp_path / "whole", unpacked)) == expected
+
+
+def test_a_part_that_is_a_link_to_itself_is_told(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    (last,) = (tmp_path / "data" / "Post_images").glob("*.zip")
+    last.unlink()
+    last.symlink_to(last.name)
+    for part in last.parent.glob("*.z[0-9]*"):
+        part.unlink()
+    said = refused("plan", tmp_path / "data", tmp_path / "run")
+    assert last.name in (said.hint or "") and "link to a file that is not here" in (said.hint or "")

@@ -51,6 +51,26 @@ def test_every_kind_of_set_without_its_last_part(tmp_path: Path, split_set: Spli
         assert "salvaged from local headers" in saved.warnings
 
 
+@needs_zip
+def test_parts_that_were_joined_with_the_directory_in_front(tmp_path: Path) -> None:
+    """As `cat NAME.z*` joins them where the last part was named NAME.z00, or came first: all entries are in it."""
+    (tmp_path / "in").mkdir()
+    for number in range(9):
+        (tmp_path / "in" / f"{number}.jpg").write_bytes(random.Random(number).randbytes(30_000))
+    subprocess.run(["zip", "-q", "-r", "-0", "-s", "64k", "../set.zip", "."], cwd=tmp_path / "in", check=True)
+    last = (tmp_path / "set.zip").read_bytes()
+    directory = last.index(b"PK\1\2")
+    parts = [path.read_bytes() for path in sorted(tmp_path.glob("set.z0*"))]
+    (tmp_path / "joined.zip").write_bytes(b"".join([last[directory:], *parts, last[:directory]]))
+    with pytest.raises(DamagedSource, match="joined of parts in the wrong order") as caught:
+        Archive.open(tmp_path / "joined.zip")
+    assert "cat NAME.z01" in (caught.value.hint or "")
+    saved = rescue(tmp_path / "joined.zip")
+    assert {name: data for name, data in saved.good.items() if data} == {
+        path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()
+    }
+
+
 @pytest.mark.parametrize("split_set", sets(SPLIT))
 def test_every_kind_of_set_without_a_part_in_the_middle(tmp_path: Path, split_set: SplitSet) -> None:
     parts = split_set.put(tmp_path / "set")

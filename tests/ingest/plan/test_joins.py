@@ -55,7 +55,7 @@ def test_every_word_in_the_statements_is_a_reason_a_rank_or_an_archive(db: duckd
             "unmapped_metadata",
             "unmapped_image",
         ),
-        *("metadata_missing", "no_image", "image_missing", "overlap", "too_large"),
+        *("metadata_missing", "no_image", "image_missing", "name_hostile", "overlap", "too_large"),
     }
     assert used | words(joins.TABLES) >= OTHER_WORDS
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,11 @@ REWRITTEN: dict[str, Callable[[], bytes]] = {
     ),
     "lists as JSON": lambda: MAPPING.replace("'", '"').encode(),
     "lists as JSON, quoted": lambda: table([COLUMNS, *([*row[:2], row[2].replace("'", '"')] for row in ROWS)]),
+    "blanks around fields": lambda: MAPPING.replace("\t", " \t  ").replace("\n", "  \n ").rstrip(" ").encode(),
+    "blanks within lists": lambda: re.sub(r"\['(.*)'\]", r"[ '\1' ]", MAPPING).replace("', '", "' ,  '").encode(),
+    "lists as JSON, blanks within": lambda: (
+        re.sub(r"\['(.*)'\]", r"[ '\1' ]", MAPPING).replace("', '", "' , '").replace("'", '"').encode()
+    ),
     "no header": lambda: MAPPING.partition("\n")[2].encode(),
 }
 

@@ -10,6 +10,7 @@ import lzma
 import resource
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,6 +81,26 @@ def zipped(content: bytes) -> bytes:
     return file.getvalue()
 
 
+def tarred(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("mapping.txt"), io.BytesIO(content))
+    return file.getvalue()
+
+
+def test_utf16_behind_utf8_is_told(tmp_path: Path) -> None:
+    """As `>>` of PowerShell 5 appends."""
+    content = MAPPING.encode() + MAPPING.partition("\n")[2].encode("utf-16-le")
+    with pytest.raises(PostmillError, match="goes on in another encoding"):
+        posts(content, tmp_path / "mapping.txt")
+
+
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "|"])
+def test_another_file_is_told_from_one_that_was_cut(tmp_path: Path, end: str) -> None:
+    with pytest.raises(PostmillError, match="is not a mapping file"):
+        posts(MAPPING.replace("\n", end).encode(), tmp_path / "mapping.txt")
+
+
 @pytest.mark.parametrize(
     ("wrap", "cause"),
     [
@@ -87,6 +108,9 @@ def zipped(content: bytes) -> bytes:
         (lzma.compress, "is compressed by xz"),
         (bz2.compress, "is compressed by bzip2"),
         (lambda content: gzip.compress(lzma.compress(content)), "is compressed by xz"),
+        (lambda content: gzip.compress(gzip.compress(content)), "is compressed twice"),
+        (lambda content: gzip.compress(zstandard.compress(content)), "is compressed twice"),
+        (lambda content: gzip.compress(tarred(content)), "is a tar archive"),
         (lambda _: b"<!DOCTYPE html>\n<html><body>Quota exceeded</body></html>\n", "is a web page"),
         (lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS"),
     ],

@@ -23,6 +23,7 @@ http {{
   client_body_temp_path {work}/1; proxy_temp_path {work}/2; fastcgi_temp_path {work}/3; uwsgi_temp_path {work}/4;
   scgi_temp_path {work}/5;
   limit_req_zone $binary_remote_addr zone=few:1m rate=40r/s;
+  limit_conn_zone $binary_remote_addr zone=one:1m;
   split_clients $request_id $hang_up {{ 30% 1; * ""; }}
   server {{
     listen 127.0.0.1:{port};
@@ -62,10 +63,11 @@ def nginx(folder: Path, work: Path, rules: str = "") -> Iterator[str]:
 
 
 @contextmanager
-def rclone(folder: Path) -> Iterator[str]:
-    """Serve `folder` by `rclone serve http`."""
+def rclone(folder: Path, user: str, password: str) -> Iterator[str]:
+    """Serve `folder` by `rclone serve http` to `user`, who says `password`."""
     port = _free_port()
-    with _running([_there("rclone"), "serve", "http", str(folder), "--addr", f"127.0.0.1:{port}"], port):
+    who = ["--user", user, "--pass", password]
+    with _running([_there("rclone"), "serve", "http", str(folder), "--addr", f"127.0.0.1:{port}", *who], port):
         yield f"http://127.0.0.1:{port}"
 
 

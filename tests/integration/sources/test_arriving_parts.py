@@ -10,24 +10,21 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from postmill.ingest.pack.evict import evict, spare_parts
-from postmill.ingest.pack.stages import awaited
+from postmill.ingest.pack.stages import awaited, ingest
 from postmill.ingest.sample.write import write_sample
 from postmill.shards.formats.plan import IMAGES, METADATA
 from postmill.shards.run import folder as runs
-from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.runtime.progress import Silent
 from tests import datasets
 from tests.commands import postmill, refused
-from tests.integration.jobs import PROGRAM, digests, temporaries
-
-STATED = ("run.json", "plan/plan.json")  # what says of a part whether its length was known
-FOLDERS = ("Post_metadata", "Post_images")
+from tests.integration.jobs import PROGRAM, temporaries
+from tests.integration.sources.coming import arrive, begun, in_order, made, pictures_first, shuffled
+from tests.integration.sources.feeding import FOLDERS
 
 
 def undisturbed(folder: Path, given: bool) -> Path:
@@ -54,66 +51,21 @@ def test_real_posts_that_come_one_by_one(tmp_path: Path) -> None:
     )
 
 
-def begun(whole: Path, tmp_path: Path) -> tuple[Path, Path, list[Path]]:
-    """The dataset's place with what must be there first, a run planned on that, and the parts that are to come."""
-    data, run = tmp_path / "data", tmp_path / "run"
-    data.mkdir()
-    later = []
-    for path in sorted((whole / "data").rglob("*")):
-        target = data / path.relative_to(whole / "data")
-        if path.parent.name in FOLDERS and path.suffix != ".zip":
-            later.append(path)
-        elif path.is_file():
-            target.parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, target)
-    with suppress(PostmillError):  # the directory may begin before the last part: those parts are named
-        assert postmill("plan", data, run, "--shard-size", "1", "--await-parts") == 0
-        return data, run, later
-    named = str(refused("plan", data, run, "--await-parts"))
-    first = [part for part in later if part.name in named]
-    for part in first:
-        arrive(data, part)
-    assert first and not run.exists()
-    assert postmill("plan", data, run, "--shard-size", "1", "--await-parts") == 0
-    return data, run, [part for part in later if part not in first]
-
-
-def arrive(data: Path, part: Path) -> None:
-    shutil.copyfile(part, data / part.parent.name / part.name)
-
-
-def made(run: Path) -> dict[str, str]:
-    return {name: digest for name, digest in digests(run).items() if name not in STATED}
-
-
 def times(run: Path) -> dict[str, int]:
     return {str(path): path.stat().st_ino for folder in ("spool", "posts") for path in (run / folder).glob("*-*")}
-
-
-def shuffled(parts: list[Path]) -> list[Path]:
-    return random.Random(3).sample(parts, len(parts))
-
-
-def in_order(parts: list[Path]) -> list[Path]:
-    return sorted(parts, key=lambda path: (path.parent.name == "Post_images", path.name))
-
-
-def pictures_first(parts: list[Path]) -> list[Path]:
-    """Nothing can be done with them before the metadata is there."""
-    return sorted(parts, key=lambda path: (path.parent.name == "Post_metadata", path.name))
 
 
 @pytest.mark.parametrize("order", [in_order, shuffled, pictures_first])
 def test_parts_that_come_one_by_one_make_the_run_of_them_all(
     whole: Path, tmp_path: Path, order: Callable[[list[Path]], list[Path]]
 ) -> None:
-    data, run, later = begun(whole, tmp_path)
+    data, run, later = begun(whole / "data", tmp_path)
     opened = runs.open_run(run)
     assert {part.name for part in awaited(opened)} == {part.name for part in later}
     finished: dict[str, int] = {}
     kept = []
     for part in order(later):
-        arrive(data, part)
+        arrive(whole / "data", data, part)
         assert postmill("ingest", run, "--evict", "--yes") == 0
         now = times(run)
         assert {path: now.get(path) for path in finished} == finished, "a finished window was done again"
@@ -155,7 +107,7 @@ def trickle(data: Path, parts: list[Path], done: threading.Event) -> None:
 
 
 def test_following_ends_with_the_same_run_whatever_is_killed_meanwhile(whole: Path, tmp_path: Path) -> None:
-    data, run, later = begun(whole, tmp_path)
+    data, run, later = begun(whole / "data", tmp_path)
     done = threading.Event()
     bringing = threading.Thread(target=trickle, args=(data, shuffled(later), done))
     bringing.start()
@@ -180,13 +132,27 @@ def test_following_ends_with_the_same_run_whatever_is_killed_meanwhile(whole: Pa
     assert temporaries(run) == []
 
 
+def test_metadata_that_comes_between_two_stages_is_for_the_next_pass(whole: Path, tmp_path: Path) -> None:
+    data, run, later = begun(whole / "data", tmp_path)
+    late = next(part for part in later if part.parent.name == "Post_metadata")
+    for part in later:
+        if part != late:
+            arrive(whole / "data", data, part)
+    stages = ingest(runs.open_run(run))
+    assert [part.name for part in next(stages).awaited] == [late.name]
+    arrive(whole / "data", data, late)
+    assert [(summary.done, summary.waiting > 0) for summary in stages] == [(0, True), (0, True)]
+    assert postmill("ingest", run) == 0
+    assert made(run) == made(whole / "run")
+
+
 @pytest.fixture
 def one_late(whole: Path, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     """Where the last numbered part of the pictures is to come, all others being there, and the run; and the part."""
-    data, _, later = begun(whole, tmp_path)
+    data, _, later = begun(whole / "data", tmp_path)
     late = later.pop(max(n for n, part in enumerate(later) if part.parent.name == "Post_images"))
     for part in later:
-        arrive(data, part)
+        arrive(whole / "data", data, part)
     yield data / late.parent.name / late.name, late
 
 

@@ -12,8 +12,8 @@ import pytest
 from postmill.ingest.sample.write import write_sample
 from postmill.shards.run import folder as runs
 from tests.commands import postmill, refused
-from tests.integration import servers
 from tests.integration.jobs import PROGRAM
+from tests.integration.sources import servers
 
 pytestmark = pytest.mark.skipif(servers.program("nginx") is None, reason="needs nginx")
 FOLDERS = {"--metadata": "Post_metadata", "--images": "Post_images"}

@@ -13,7 +13,8 @@ import pytest
 from postmill.ingest.sample.write import write_sample
 from postmill.shards.runtime.errors import DamagedSource
 from tests.commands import postmill, refused
-from tests.integration.test_arriving_parts import FOLDERS, made
+from tests.integration.sources.coming import made
+from tests.integration.sources.feeding import FOLDERS
 
 Cut = Callable[[Path, Path], None]  # of a whole zip into slices in a folder
 STEMS = {"Post_metadata": "posts_info", "Post_images": "posts_image"}
