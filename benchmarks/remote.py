@@ -71,7 +71,10 @@ def _converse(connection: socket.socket, folder: Path, latency: float, requests:
     received = b""
     while True:
         while b"\r\n\r\n" not in received:
-            more = connection.recv(1 << 16)
+            try:
+                more = connection.recv(1 << 16)
+            except ConnectionResetError:  # of an answer that was not wanted to its end
+                return
             if not more:
                 return
             received += more

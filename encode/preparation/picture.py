@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from postmill.encode.interface import Absence
@@ -28,7 +29,8 @@ def open_picture(data: bytes) -> Image.Image:
 
     The size that the header states is checked before anything is decoded, and a JPEG is decoded at full size: at a
     half or a quarter of it the vectors move (cosine 0.96 to 0.999 on photographs of 1080 pixels). The orientation
-    noted in EXIF is not applied, as in the CLIP processor that the paper used.
+    noted in EXIF is not applied, as in the CLIP processor that the paper used. Grey of 16 bits becomes grey of 8, where
+    Pillow would make nearly all of it white.
 
     Args:
         data: The file.
@@ -50,8 +52,13 @@ def open_picture(data: bytes) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise NotAPicture(Absence.IMAGE_TOO_LARGE)
         try:
-            return image.convert("RGB")
+            return (_of_8_bits(image) if image.mode.startswith("I") else image).convert("RGB")
         except Image.DecompressionBombError as error:
             raise NotAPicture(Absence.IMAGE_TOO_LARGE) from error
         except _DAMAGE as error:
             raise NotAPicture(Absence.IMAGE_DAMAGED) from error
+
+
+def _of_8_bits(grey: Image.Image) -> Image.Image:
+    """Return a picture of 16 bits a pixel, grey, with the same tones in 8 bits."""
+    return Image.fromarray((np.asarray(grey).clip(0, 0xFFFF) // 257).astype(np.uint8))

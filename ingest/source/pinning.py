@@ -37,6 +37,7 @@ from postmill.shards.runtime.progress import Progress
 
 _HASHED_BYTES = 1 << 20  # at the end of an archive
 _TEXTS = ("mapping", "influencers")
+_looked_at: set[tuple[str, int]] = set()  # addresses whose length this process has compared, and the length
 
 
 def pinned_archive(space: AddressSpace, directory: int | None) -> PinnedArchive:
@@ -142,8 +143,9 @@ def open_archive(run: Run, archive: int, first: int, last: int, *, lazily: bool 
     """Open the metadata or the picture archive (METADATA or IMAGES) where the run last saw it, as it was planned.
 
     Only the parts from ``first`` to ``last`` are looked at and may be read: the others need not be there (any more, or
-    yet). ``lazily``, those behind HTTP are looked at when they are read, where every answer states the size: a request
-    less; but not those that were awaited.
+    yet). ``lazily``, those behind HTTP are looked at when they are read, where every answer states the size, and those
+    of other stores once in this process, as reads tell of what has become shorter: a request less; but not those that
+    were awaited.
 
     Raises:
         PostmillError: One of these parts is missing, or is not the one that the run was planned with.
@@ -154,7 +156,7 @@ def open_archive(run: Run, archive: int, first: int, last: int, *, lazily: bool 
     sizes = {path: size for path, (_, size) in zip(paths, pinned.parts, strict=True) if size is not None}
     awaits = run.options.level is not Level.SALVAGE
     for path, (part, planned) in list(zip(paths, pinned.parts, strict=True))[first : last + 1]:
-        if lazily and is_http(path) and planned is not None:
+        if lazily and planned is not None and (is_http(path) or (path, planned) in _looked_at):
             continue
         try:
             size = measure(path)
@@ -162,6 +164,8 @@ def open_archive(run: Run, archive: int, first: int, last: int, *, lazily: bool 
             raise PostmillError(error.cause, place=shown(part, path), hint=_elsewhere(run, name)) from error
         if planned is None and awaits and size:
             sizes[path] = size
+        elif size == planned is not None and is_url(path):
+            _looked_at.add((path, planned))
         elif size != planned or (planned is None and awaits):
             gone, without = "is missing", "awaited" if awaits else "missing"
             raise PostmillError(

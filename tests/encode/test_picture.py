@@ -70,6 +70,13 @@ def test_every_mode_becomes_rgb(mode: str) -> None:
     assert (picture.mode, picture.size) == ("RGB", (12, 8))
 
 
+def test_grey_of_16_bits_keeps_its_tones() -> None:
+    tones = np.linspace(0, 0xFFFF, 64 * 64).reshape(64, 64).astype(np.uint16)
+    pixels = np.asarray(open_picture(encoded(Image.fromarray(tones), "PNG")))
+    assert pixels.shape == (64, 64, 3)
+    assert np.abs(pixels[..., 0] - tones / 257).max() <= 1
+
+
 def test_orientation_stays_as_stored(make_jpeg: Callable[..., bytes]) -> None:
     image = Image.open(io.BytesIO(make_jpeg(3, (32, 64))))
     exif = Image.Exif()
