@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from postmill.shards.formats import posts
 from postmill.shards.run.folder import Run
 from postmill.train.data import dataset
 from postmill.train.evaluation import intervals
-from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.slices import TOO_SMALL
 from postmill.train.stage import train_run
@@ -47,8 +46,10 @@ class Trained:
             mask &= self.predictions["seed"].to_numpy() == seed
         table = self.predictions.filter(mask)
         ids = [self.accounts[key] for key in table["key"].to_pylist()]
-        columns = (table[name].to_numpy() for name in ("true", "predicted"))
-        return judged(*columns, np.array(ids, dtype=np.uint64), table["seed"].to_numpy()), table
+        true, predicted, mean, shuffled = (
+            table[name].to_numpy() for name in ("true", "predicted", "training_mean", "shuffled")
+        )
+        return judged(true, predicted, np.array(ids, np.uint64), table["seed"].to_numpy(), mean, shuffled), table
 
 
 @pytest.fixture(scope="module", params=["boosting", "metadata"])
@@ -88,6 +89,8 @@ def test_the_metrics_of_all_seeds_of_each_and_over_them(trained: Trained) -> Non
         for seed in result["seeds"]:
             part, _ = trained.part(split, seed["seed"])
             assert seed["metrics"] == {name: close(oracle(part)) for name, oracle in ORACLES.items()}
+        shuffled = replace(pooled, predicted=pooled.shuffled)
+        assert result["shuffled"] == {name: close(oracle(shuffled)) for name, oracle in ORACLES.items()}
         for name in ORACLES:
             values = [seed["metrics"][name] for seed in result["seeds"]]
             assert result["mean"][name] == close(None if None in values else statistics.mean(values))
@@ -110,13 +113,14 @@ def test_the_counts(trained: Trained) -> None:
 
 
 def test_the_intervals(trained: Trained) -> None:
-    """Against the same bootstrap; that it is right stands in test_intervals.py."""
+    """Against the same jackknife; that it is right stands in test_intervals.py."""
     for split, result in trained.metrics["splits"].items():
         pooled, _ = trained.part(split)
         assert sorted(result["interval"]) == sorted(INTERVALS)
         for name in INTERVALS:
-            expected = intervals.interval(pooled, name)
-            assert isinstance(expected, Interval)
+            expected = intervals.of_metric(pooled, name).interval
+            assert expected is not None
+            assert expected.low <= result["pooled"][name] <= expected.high
             assert result["interval"][name] == pytest.approx(list(expected), rel=1e-7, abs=1e-9)
         assert result["interval_note"] == {}
 
@@ -153,7 +157,7 @@ def test_errors_by_category(trained: Trained) -> None:
     assert [row["name"] for row in rows] == ["food", "art", TOO_SMALL]
     for row in rows[:-1]:
         alone = category == row["name"]
-        of_category = judged(part.true[alone], part.predicted[alone], part.accounts[alone], part.seeds[alone])
+        of_category = part.of(np.flatnonzero(alone))
         expected = {name: close(ORACLES[name](of_category)) for name in ("mse", "mae", "r2", "spearman")}
         expected["bias"] = close(float(sum(of_category.predicted) - sum(of_category.true)) / row["posts"])
         counts = {"posts": int(alone.sum()), "accounts": len(set(of_category.accounts.tolist()))}
