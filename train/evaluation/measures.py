@@ -159,8 +159,9 @@ def within_accounts(part: Predicted, group: Rows) -> Measure:
     """
     if not len(group):
         return lambda left_out: None
-    _, cell = np.unique(np.column_stack([part.seeds.astype(np.uint64), part.accounts]), axis=0, return_inverse=True)
-    cell = cell.reshape(-1)
+    seeds, seed = np.unique(part.seeds, return_inverse=True)
+    account = np.unique(part.accounts, return_inverse=True)[1]
+    cell = np.unique(account * len(seeds) + seed, return_inverse=True)[1]
     size = np.bincount(cell).astype(np.float64)
     sides = []
     for side in (part.true, part.departures):

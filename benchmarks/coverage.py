@@ -1,0 +1,275 @@
+"""How often 95 % intervals hold the truth, and how often a gain is claimed where there is none.
+
+    python benchmarks/coverage.py [--accounts 25,60,200] [--draws 200] [--seed 0] [--world mixed] [--learner ridge]
+
+Each draw is a dataset of accounts with levels, followers, captions and pictures. It is split, learnt from, judged and
+compared by the functions that `postmill train` calls. The truth of the five models that come of it is what they reach on
+a fresh population of fifteen times as many accounts. In half of the draws content bears on the target, in the other half
+on nothing. A world says how unlike accounts are: in `even` they have about as many posts each, in `uneven` some have
+fifty times as many as others, in `rough` levels and noise have heavy tails too, and content means more to some accounts
+than to others; in `mixed` each draw has a degree of its own of all of these.
+
+Intervals of predictions are not measured here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from postmill.train.data import algebra, history, splits
+from postmill.train.data.arrays import Floats, Ids, Rows, Times
+from postmill.train.data.modality import Modality, in_memory
+from postmill.train.data.target import fit_scale
+from postmill.train.evaluation import comparing, control, intervals, metrics
+from postmill.train.evaluation.intervals import Inference
+from postmill.train.evaluation.measures import Predicted
+from postmill.train.models import ladder, recipes, registry, ridge
+from postmill.train.models.learners import TrainingContext
+from postmill.train.models.problem import Problem, Scores
+from postmill.train.options import ModalityName, Split
+
+WIDTH = 8  # of each embedding; one direction bears on the target
+VARIANCE, FOLLOWERS, LEVEL, CONTENT = 1.44, 0.35, 0.35, 0.12  # of the target, and shares of it; the rest is noise
+POSTS, MOST = 16, 150  # of an account: the median, and at most
+POPULATION = 15  # accounts behind each one that was drawn
+SEEDS = 5
+METRICS = ("mse", "mae", "r2", "spearman", "within_account")
+GAINS = ("r2", "spearman", "within_account")
+COVERED, CLAIMED = (0.92, 0.98), 0.05
+
+
+@dataclass(frozen=True)
+class World:
+    """How unlike accounts are.
+
+    Attributes:
+        spread: Of the logarithm of their numbers of posts.
+        tail: One over the degrees of freedom of Student's t of levels and noise; 0 for normal ones.
+        unlike: Of the logarithm of their noise, and half of how much their slopes on content differ.
+    """
+
+    spread: float
+    tail: float
+    unlike: float
+
+
+WORLDS = {"even": World(0.3, 0.0, 0.0), "uneven": World(1.0, 0.0, 0.0), "rough": World(0.8, 0.2, 0.35)}
+
+
+def world(name: str, random: np.random.Generator) -> World:
+    """Return a named world, or one of its own degree of everything."""
+    if name in WORLDS:
+        return WORLDS[name]
+    return World(random.uniform(0.2, 1.0), random.uniform(0.0, 0.2), random.uniform(0.0, 0.35))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Posts of accounts, and what models are shown of them."""
+
+    target: Floats
+    accounts: Ids
+    taken_at: Times
+    shown: Mapping[str, Modality]
+
+
+def draw(random: np.random.Generator, accounts: int, of: World, share: float) -> Drawn:
+    """Draw posts in which content has ``share`` of the target's variance."""
+
+    def unit(size: int) -> Floats:
+        if not of.tail:
+            return random.normal(size=size)
+        freedom = 1 / of.tail
+        return random.standard_t(freedom, size) * np.sqrt((freedom - 2) / freedom)
+
+    posts = np.clip(np.rint(random.lognormal(np.log(POSTS), of.spread, accounts)), 3, MOST).astype(int)
+    owner = np.repeat(np.arange(accounts), posts)
+    followers = random.normal(size=accounts)
+    level = np.sqrt(FOLLOWERS * VARIANCE) * followers + np.sqrt(LEVEL * VARIANCE) * unit(accounts)
+    noise = np.exp(of.unlike * random.normal(size=accounts) - of.unlike**2)
+    slope = 1 + 2 * of.unlike * random.normal(size=accounts)
+    text, image = random.normal(size=(2, len(owner), WIDTH))
+    content = np.sqrt(share / 2 * VARIANCE) * (text[:, 0] + image[:, 0])
+    rest = 1 - FOLLOWERS - LEVEL - share
+    y = 7 + level[owner] + slope[owner] * content + np.sqrt(rest * VARIANCE) * noise[owner] * unit(len(owner))
+    ids, taken_at = owner.astype(np.uint64), random.uniform(1.5e9, 1.6e9, len(owner))
+    past, has = history.of_posts(ids, taken_at, y)
+    numbers = np.column_stack([followers[owner], np.zeros(len(owner))])
+    everyone = np.ones(len(owner), dtype=bool)
+    names = {"text": text, "image": image, "sentiment": random.normal(size=(len(owner), 1))}
+    shown = {name: _modality(name, values, everyone) for name, values in names.items()}
+    shown["metadata"] = _modality("metadata", numbers, everyone, registry.FOLLOWERS)
+    shown["history"] = _modality("history", past, has, history.COLUMNS)
+    return Drawn(y, ids, taken_at, {name: shown[name] for name in ModalityName if name in shown})
+
+
+def _modality(
+    name: str, values: npt.NDArray[Any], present: npt.NDArray[np.bool_], columns: Sequence[str] = ()
+) -> Modality:
+    named = tuple(columns) or tuple(f"{name}{number}" for number in range(values.shape[1]))
+    return in_memory(name, named, values.astype(np.float32), present, before_publication=True)
+
+
+class Learner:
+    """One training of the model of the past, or of one that is shown content too."""
+
+    def __init__(self, name: str, data: Drawn, train: Rows, seed: int) -> None:
+        self._name, self._context = name, TrainingContext(recipes.recipe_of("postmill", len(train)))
+        target, groups = data.target[train], data.accounts[train]
+        if name in registry.LADDER:
+            problem = Problem(self._modalities(data.shown), train, target, groups, seed)
+            self._weights = ladder.fit(name, problem, self._context).weights
+        else:
+            self._scale = fit_scale(target)
+            shown = list(self._modalities(data.shown).values())
+            self._ridge = ridge.solve(shown, train, self._scale.standardise(target), groups, seed)
+
+    def _modalities(self, shown: Mapping[str, Modality]) -> dict[str, Modality]:
+        rung = registry.LADDER.get(self._name)
+        return {name: shown[name] for name in (rung.modalities if rung else shown)}
+
+    def predict(self, data: Drawn, rows: Rows, seed: int) -> tuple[Floats, Floats]:
+        """Return what it predicts of ``rows``, and of ``rows`` with their content shuffled."""
+
+        def score(shown: Mapping[str, Modality]) -> Scores:
+            if self._name in registry.LADDER:
+                return ladder.apply(self._name, self._weights, shown, rows, self._context)
+            return Scores(ridge.predict(self._ridge, list(shown.values()), rows)).map(self._scale.restore)
+
+        shown = self._modalities(data.shown)
+        complete = score(shown)
+        if self._name == registry.PAST:
+            return complete.predicted, complete.predicted  # it is shown no content
+        partner = control.partners(data.accounts[rows], seed)
+        return complete.predicted, control.shuffled(score, shown, rows, partner, complete)
+
+
+def tested(data: Drawn, population: Drawn, name: str) -> tuple[Predicted, list[Predicted]]:
+    """Return the test posts of all seeds, and the whole population as each seed's model predicts it."""
+    posts = splits.Posts(data.accounts, np.arange(len(data.target)).astype(np.uint64), data.taken_at)
+    parts, wholes = [], []
+    for seed in range(SEEDS):
+        train, test = (np.flatnonzero(part) for part in splits.divide(posts, Split.INFLUENCER, seed))
+        learner = Learner(name, data, train, seed)
+        for of, rows, made in ((data, test, parts), (population, np.arange(len(population.target)), wholes)):
+            predicted, shuffled = learner.predict(of, rows, seed)
+            mean = np.full(len(rows), data.target[train].mean())
+            seeds = np.full(len(rows), seed)
+            made.append(Predicted(of.target[rows], predicted, of.accounts[rows], seeds, mean, shuffled))
+    return metrics.pooled(parts), wholes
+
+
+def measured(random: np.random.Generator, accounts: int, of: World, share: float, learner: str) -> Iterator[Any]:
+    """Yield, of one draw, each quantity, what is inferred of it, and its truth."""
+    data, population = (draw(random, size, of, share) for size in (accounts, POPULATION * accounts))
+    models = {name: tested(data, population, name) for name in (registry.PAST, learner)}
+    for name, (part, wholes) in models.items():
+        for metric in METRICS:
+            truth = _mean([metrics.value(whole, metric) for whole in wholes])
+            yield f"{name}: {metric}", intervals.of_metric(part, metric), truth
+    (past, pasts), (model, wholes) = models.values()
+    for metric in GAINS:
+        pairs = [_value(whole, before, metric) for whole, before in zip(wholes, pasts, strict=True)]
+        yield f"gain: {metric}", comparing.infer(model, past, past, metric)[0], _mean(pairs) if share else None
+
+
+def _value(model: Predicted, past: Predicted, metric: str) -> float | None:
+    """Return the gain of a model over the past in a population."""
+    if metric != metrics.WITHIN:
+        values = [metrics.value(part, metric) for part in (model, past)]
+    else:
+        beyond = [
+            part and replace(part, predicted=part.predicted - past.predicted)
+            for part in (model, metrics.shuffled(model))
+        ]
+        values = [part and metrics.value(part, metric) for part in beyond]
+    return None if values[0] is None or values[1] is None else values[0] - values[1]
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    return float(np.mean([0.0 if value is None else value for value in values]))
+
+
+@dataclass
+class Tally:
+    """Of many draws: numbers, truths, and what intervals said."""
+
+    rows: list[tuple[float, float, float, float]]
+    without: int = 0
+
+    def add(self, inference: Inference, truth: float | None) -> None:
+        """Count one draw."""
+        if inference.interval is None or inference.value is None:
+            self.without += 1
+        else:
+            low, high = inference.interval
+            assert low <= inference.value <= high
+            self.rows.append((inference.value, low, high, 0.0 if truth is None else truth))
+
+
+def table(accounts: int, planted: Mapping[str, Tally], null: Mapping[str, Tally]) -> Iterator[str]:
+    """Yield a line for each quantity."""
+    for name, tally in planted.items():
+        value, low, high, truth = np.array(tally.rows).T
+        covered = np.mean((low <= truth) & (truth <= high))
+        cells = [accounts, name, f"{value.mean():.3f}", f"{truth.mean():.3f}", _flagged(covered, *COVERED)]
+        cells += [f"{np.mean(truth < low):.1%}", f"{np.mean(truth > high):.1%}"]
+        empty = np.array(null[name].rows).T
+        claimed = f"{_flagged(np.mean(empty[1] > 0), 0, CLAIMED)}" if name.startswith("gain") else ""
+        if name.startswith("gain"):
+            cells += [f"{np.mean(low > 0):.0%}", claimed, tally.without + null[name].without]
+        else:
+            covered = np.mean((empty[1] <= empty[3]) & (empty[3] <= empty[2]))
+            cells += ["", _flagged(covered, *COVERED) + " covered", tally.without + null[name].without]
+        yield "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _flagged(share: float, low: float, high: float) -> str:
+    return f"{share:.1%}" if low <= share <= high else f"**{share:.1%}**"
+
+
+@algebra.single_core()
+def main() -> None:
+    """Draw, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--accounts", default="25,60,200")
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--world", default="mixed", choices=[*WORLDS, "mixed"])
+    parser.add_argument("--learner", default="ridge", choices=["ridge", "boosting"])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(
+        "| accounts | quantity | mean | truth | covered | truth below | above | found | with nothing planted | no interval |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for accounts in map(int, options.accounts.split(",")):
+        start = time.process_time()
+        tallies: dict[float, dict[str, Tally]] = {}
+        for share in (CONTENT, 0.0):
+            of = tallies.setdefault(share, defaultdict(lambda: Tally([])))
+            for number in range(options.draws):
+                random = np.random.default_rng([options.seed, accounts, number, int(share > 0)])
+                drawn_world = world(options.world, random)
+                for name, inference, truth in measured(random, accounts, drawn_world, share, options.learner):
+                    of[name].add(inference, truth)
+        for line in table(accounts, tallies[CONTENT], tallies[0.0]):
+            print(line)
+        print(f"{accounts}: {time.process_time() - start:.0f} s of one core", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
