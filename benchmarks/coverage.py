@@ -3,11 +3,11 @@
     python benchmarks/coverage.py [--accounts 25,60,200] [--draws 200] [--seed 0] [--world mixed] [--learner ridge]
 
 Each draw is a dataset of accounts with levels, followers, captions and pictures. It is split, learnt from, judged and
-compared by the functions that `postmill train` calls. The truth of the five models that come of it is what they reach on
-a fresh population of fifteen times as many accounts. In half of the draws content bears on the target, in the other half
-on nothing. A world says how unlike accounts are: in `even` they have about as many posts each, in `uneven` some have
-fifty times as many as others, in `rough` levels and noise have heavy tails too, and content means more to some accounts
-than to others; in `mixed` each draw has a degree of its own of all of these.
+compared by the functions that `postmill train` calls. The truth of the five models that come of it is what they reach
+on a fresh population of fifteen times as many accounts. In half of the draws content bears on the target, in the other
+half on nothing. A world says how unlike accounts are: in `even` they have about as many posts each, in `uneven` some
+have fifty times as many as others, in `rough` levels and noise have heavy tails too, and content means more to some
+accounts than to others; in `mixed` each draw has a degree of its own of all of these. What lies out of bounds is bold.
 
 Intervals of predictions are not measured here.
 """
@@ -19,7 +19,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ VARIANCE, FOLLOWERS, LEVEL, CONTENT = 1.44, 0.35, 0.35, 0.12  # of the target, a
 POSTS, MOST = 16, 150  # of an account: the median, and at most
 POPULATION = 15  # accounts behind each one that was drawn
 SEEDS = 5
-METRICS = ("mse", "mae", "r2", "spearman", "within_account")
+METRICS = ("mse", "mae", "r2", "spearman")
 GAINS = ("r2", "spearman", "within_account")
 COVERED, CLAIMED = (0.92, 0.98), 0.05
 
@@ -172,7 +172,9 @@ def tested(data: Drawn, population: Drawn, name: str) -> tuple[Predicted, list[P
     return metrics.pooled(parts), wholes
 
 
-def measured(random: np.random.Generator, accounts: int, of: World, share: float, learner: str) -> Iterator[Any]:
+def measured(
+    random: np.random.Generator, accounts: int, of: World, share: float, learner: str
+) -> Iterator[tuple[str, Inference, float]]:
     """Yield, of one draw, each quantity, what is inferred of it, and its truth."""
     data, population = (draw(random, size, of, share) for size in (accounts, POPULATION * accounts))
     models = {name: tested(data, population, name) for name in (registry.PAST, learner)}
@@ -183,7 +185,7 @@ def measured(random: np.random.Generator, accounts: int, of: World, share: float
     (past, pasts), (model, wholes) = models.values()
     for metric in GAINS:
         pairs = [_value(whole, before, metric) for whole, before in zip(wholes, pasts, strict=True)]
-        yield f"gain: {metric}", comparing.infer(model, past, past, metric)[0], _mean(pairs) if share else None
+        yield f"gain: {metric}", comparing.infer(model, past, past, metric)[0], _mean(pairs)
 
 
 def _value(model: Predicted, past: Predicted, metric: str) -> float | None:
@@ -191,10 +193,8 @@ def _value(model: Predicted, past: Predicted, metric: str) -> float | None:
     if metric != metrics.WITHIN:
         values = [metrics.value(part, metric) for part in (model, past)]
     else:
-        beyond = [
-            part and replace(part, predicted=part.predicted - past.predicted)
-            for part in (model, metrics.shuffled(model))
-        ]
+        parts = (model, metrics.shuffled(model))
+        beyond = [part and replace(part, predicted=part.predicted - past.predicted) for part in parts]
         values = [part and metrics.value(part, metric) for part in beyond]
     return None if values[0] is None or values[1] is None else values[0] - values[1]
 
@@ -205,36 +205,53 @@ def _mean(values: Sequence[float | None]) -> float:
 
 @dataclass
 class Tally:
-    """Of many draws: numbers, truths, and what intervals said."""
+    """Of many draws of one quantity: what was inferred and what is true, and how often there was no interval."""
 
-    rows: list[tuple[float, float, float, float]]
+    inferred: list[tuple[float, float, float, float]] = field(default_factory=list)
     without: int = 0
 
-    def add(self, inference: Inference, truth: float | None) -> None:
+    def add(self, inference: Inference, truth: float) -> None:
         """Count one draw."""
         if inference.interval is None or inference.value is None:
             self.without += 1
-        else:
-            low, high = inference.interval
-            assert low <= inference.value <= high
-            self.rows.append((inference.value, low, high, 0.0 if truth is None else truth))
+            return
+        low, high = inference.interval
+        if not low <= inference.value <= high:
+            raise AssertionError(f"{inference} does not hold its own point")
+        self.inferred.append((inference.value, low, high, truth))
+
+    @property
+    def columns(self) -> Floats:
+        """Values, lower ends, upper ends and truths, shape (4, draws)."""
+        return np.array(self.inferred).T
+
+    @property
+    def covered(self) -> float:
+        """The share of intervals that hold the truth."""
+        _, low, high, truth = self.columns
+        return float(np.mean((low <= truth) & (truth <= high)))
+
+    @property
+    def claimed(self) -> float:
+        """The share of intervals that lie above 0."""
+        return float(np.mean(self.columns[1] > 0))
 
 
-def table(accounts: int, planted: Mapping[str, Tally], null: Mapping[str, Tally]) -> Iterator[str]:
+COLUMNS = (
+    *("accounts", "quantity", "mean", "truth", "covered", "truth below", "truth above", "covered, nothing planted"),
+    *("claimed", "claimed, nothing planted", "no interval"),
+)
+
+
+def lines(accounts: int, planted: Mapping[str, Tally], null: Mapping[str, Tally]) -> Iterator[str]:
     """Yield a line for each quantity."""
     for name, tally in planted.items():
-        value, low, high, truth = np.array(tally.rows).T
-        covered = np.mean((low <= truth) & (truth <= high))
-        cells = [accounts, name, f"{value.mean():.3f}", f"{truth.mean():.3f}", _flagged(covered, *COVERED)]
-        cells += [f"{np.mean(truth < low):.1%}", f"{np.mean(truth > high):.1%}"]
-        empty = np.array(null[name].rows).T
-        claimed = f"{_flagged(np.mean(empty[1] > 0), 0, CLAIMED)}" if name.startswith("gain") else ""
-        if name.startswith("gain"):
-            cells += [f"{np.mean(low > 0):.0%}", claimed, tally.without + null[name].without]
-        else:
-            covered = np.mean((empty[1] <= empty[3]) & (empty[3] <= empty[2]))
-            cells += ["", _flagged(covered, *COVERED) + " covered", tally.without + null[name].without]
-        yield "| " + " | ".join(map(str, cells)) + " |"
+        value, low, high, truth = tally.columns
+        cells = [f"{accounts}", name, f"{value.mean():.3f}", f"{truth.mean():.3f}", _flagged(tally.covered, *COVERED)]
+        cells += [f"{np.mean(truth < low):.1%}", f"{np.mean(truth > high):.1%}", _flagged(null[name].covered, *COVERED)]
+        is_gain = name.startswith("gain")
+        cells += [f"{tally.claimed:.0%}", _flagged(null[name].claimed, 0, CLAIMED)] if is_gain else ["", ""]
+        yield f"| {' | '.join(cells)} | {tally.without + null[name].without} |"
 
 
 def _flagged(share: float, low: float, high: float) -> str:
@@ -252,23 +269,23 @@ def main() -> None:
     parser.add_argument("--learner", default="ridge", choices=["ridge", "boosting"])
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(
-        "| accounts | quantity | mean | truth | covered | truth below | above | found | with nothing planted | no interval |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
     for accounts in map(int, options.accounts.split(",")):
         start = time.process_time()
-        tallies: dict[float, dict[str, Tally]] = {}
-        for share in (CONTENT, 0.0):
-            of = tallies.setdefault(share, defaultdict(lambda: Tally([])))
-            for number in range(options.draws):
-                random = np.random.default_rng([options.seed, accounts, number, int(share > 0)])
-                drawn_world = world(options.world, random)
-                for name, inference, truth in measured(random, accounts, drawn_world, share, options.learner):
-                    of[name].add(inference, truth)
-        for line in table(accounts, tallies[CONTENT], tallies[0.0]):
-            print(line)
-        print(f"{accounts}: {time.process_time() - start:.0f} s of one core", file=sys.stderr, flush=True)
+        planted, null = (_tallies(options, accounts, share) for share in (CONTENT, 0.0))
+        for line in lines(accounts, planted, null):
+            print(line, flush=True)
+        print(f"{accounts} accounts: {time.process_time() - start:.0f} s of one core", file=sys.stderr, flush=True)
+
+
+def _tallies(options: argparse.Namespace, accounts: int, share: float) -> dict[str, Tally]:
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    for number in range(options.draws):
+        random = np.random.default_rng([options.seed, accounts, number, int(share > 0)])
+        of = world(options.world, random)
+        for name, inference, truth in measured(random, accounts, of, share, options.learner):
+            tallies[name].add(inference, truth)
+    return tallies
 
 
 if __name__ == "__main__":
