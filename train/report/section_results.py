@@ -34,7 +34,8 @@ class SplitWords:
 SPLIT_WORDS: Mapping[Split, SplitWords] = {
     Split.INFLUENCER: SplitWords(
         "New accounts: none of the test posts' accounts was trained on",
-        "The headline. Accounts are kept apart, so a model must do without having met the author.",
+        "The headline. Accounts are kept apart: a model has not been trained on the author, though history and what"
+        " builds on it are shown the author's earlier posts.",
     ),
     Split.RANDOM: SplitWords(
         "Random split: optimistic",

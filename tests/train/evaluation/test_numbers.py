@@ -98,6 +98,12 @@ def test_the_metrics_of_all_seeds_of_each_and_over_them(trained: Trained) -> Non
 
 
 def test_the_counts(trained: Trained) -> None:
+    names = set(trained.accounts.values())
+    assert trained.metrics["counts"] == {
+        **{"posts": POSTS, "with_target": POSTS, "left_out": {}, "accounts": len(names), "shards": 2},
+        **{"planned_shards": 2, "near_duplicate_groups": POSTS},  # each post has a picture and a caption of its own
+    }
+    assert trained.metrics["headline"] == "influencer" and trained.metrics["leak"] is None
     for split, result in trained.metrics["splits"].items():
         pooled, table = trained.part(split)
         assert result["counts"] == {"test_posts": len(pooled.true), "test_accounts": len(set(pooled.accounts.tolist()))}
