@@ -164,7 +164,7 @@ def _over_history(gain: Gain | None) -> Iterator[Finding]:
         yield Finding(NONE, f"What content adds to an account's history cannot be said: {gain.note}.")
         return
     evidence = (
-        f"difference in R² {number(gain.difference)}, paired 95 % interval {span(gain.interval)}{_shuffled(gain)}"
+        f"difference in R² {number(gain.difference, 3)}, paired 95 % interval {span(gain.interval, 3)}{_shuffled(gain)}"
     )
     if gain.interval.low > 0:
         text, strength = "Fusion, shown caption, picture and metadata too, predicts better than history", CLAIM
@@ -178,8 +178,8 @@ def _over_history(gain: Gain | None) -> Iterator[Finding]:
 def _order(gain: Gain | None) -> Iterator[Finding]:
     if gain is None or gain.interval is None:
         return
-    bounds = f"95 % interval {span(gain.interval)}{_shuffled(gain)}"
-    evidence = f"difference in rank correlation {number(gain.difference)}, {bounds}"
+    bounds = f"95 % interval {span(gain.interval, 3)}{_shuffled(gain)}"
+    evidence = f"difference in rank correlation {number(gain.difference, 3)}, {bounds}"
     if not gain.holds:
         text, strength = "Whether content puts the posts of one account in order is not settled", WEAK
     elif gain.difference > 0:
@@ -193,13 +193,15 @@ def _order(gain: Gain | None) -> Iterator[Finding]:
 
 
 def _shuffled(gain: Gain) -> str:
-    return "" if gain.shuffled is None else f"; with content shuffled within accounts {number(gain.shuffled)}"
+    return "" if gain.shuffled is None else f"; with content shuffled within accounts {number(gain.shuffled, 3)}"
 
 
 def _step(comparison: Gain | None) -> Iterator[Finding]:
     if comparison is None or comparison.interval is None:
         return
-    evidence = f"difference in R² {number(comparison.difference)}, paired 95 % interval {span(comparison.interval)}"
+    evidence = (
+        f"difference in R² {number(comparison.difference, 3)}, paired 95 % interval {span(comparison.interval, 3)}"
+    )
     other = f"the best model that is none, {comparison.base}"
     if comparison.interval.low > 0:
         yield Finding(CLAIM, f"Fusion is better than {other}: {evidence}.")
@@ -214,7 +216,7 @@ def _optimism(found: Optimism | None) -> Iterator[Finding]:
     if found is None or found.inference.interval is None:
         return
     interval = found.inference.interval
-    evidence = f"difference {number(found.flattered - found.value)}, paired 95 % interval {span(interval)}"
+    evidence = f"difference {number(found.flattered - found.value, 3)}, paired 95 % interval {span(interval, 3)}"
     if interval.low > 0 and found.flattered > 0:
         yield Finding(
             CLAIM,
@@ -248,7 +250,7 @@ def _leak(
 def _seems_to_add(gain: Gain | None) -> str:
     if gain is None or gain.interval is None:
         return ""
-    evidence = f"difference in R² {number(gain.difference)}, paired 95 % interval {span(gain.interval)}"
+    evidence = f"difference in R² {number(gain.difference, 3)}, paired 95 % interval {span(gain.interval, 3)}"
     if not gain.holds:
         return f" Whether comments would seem to add to {gain.base} is not settled here: {evidence}."
     if gain.difference > 0:

@@ -118,9 +118,16 @@ def closed(ps: list[float]) -> list[bool]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_what_holds_among_all_is_what_holms_procedure_leaves(seed: int) -> None:
-    ps = (np.random.default_rng(seed).uniform(size=6) ** 4).tolist()
+@pytest.mark.parametrize(
+    "ps",
+    [
+        *((np.random.default_rng(seed).uniform(size=6) ** 4).tolist() for seed in range(30)),
+        [0.021, 0.001, 0.022, 0.02],  # the second smallest is above its bound, so those below theirs do not count
+        [0.01, 0.01, 0.01, 0.01, 0.2],
+        [0.0, 1.0],
+    ],
+)
+def test_what_holds_among_all_is_what_holms_procedure_leaves(ps: list[float]) -> None:
     judged_at_once = gains.corrected([gain(None), *map(gain, ps), gain(None)])
     assert [one.holds for one in judged_at_once] == [None, *closed(ps), None]
 

@@ -38,6 +38,7 @@ class Trained:
     predictions: pa.Table
     category: dict[str, str]
     accounts: dict[str, int]
+    target: dict[str, float]
 
     def part(self, split: str, seed: int | None = None) -> tuple[Predicted, pa.Table]:
         """The predictions of a split, of all seeds or of one."""
@@ -73,6 +74,7 @@ def trained(plant_once: Callable[..., Run], request: pytest.FixtureRequest) -> T
         pq.read_table(folder / "predictions.parquet"),
         dict(zip(records["key"].to_pylist(), records["category"].to_pylist(), strict=True)),
         dict(zip(data.keys.to_pylist(), data.accounts.tolist(), strict=True)),
+        dict(zip(data.keys.to_pylist(), data.target.tolist(), strict=True)),
     )
 
 
@@ -116,6 +118,16 @@ def test_the_counts(trained: Trained) -> None:
             if split == "influencer":
                 names = set(trained.accounts.values())
                 assert counts["train_accounts"] == len(names) - counts["test_accounts"] and counts["neither"] == 0
+
+
+def test_the_predictions_state_the_targets_and_the_mean_of_what_was_trained_on(trained: Trained) -> None:
+    for split in SPLITS:
+        for seed in range(3):
+            part, table = trained.part(split, seed)
+            tested = table["key"].to_pylist()
+            assert part.true.tolist() == [trained.target[key] for key in tested]
+            others = [value for key, value in trained.target.items() if key not in set(tested)]
+            assert part.training_mean == pytest.approx(np.full(len(tested), statistics.mean(others)))
 
 
 def test_the_intervals(trained: Trained) -> None:

@@ -91,7 +91,7 @@ def test_what_content_adds_follows_its_interval(interval: Interval | None, stren
     sentences = findings.findings([row()], None, [], [gain(interval, holds=None if interval is None else False)])
     (finding,) = said(sentences, text)
     assert finding.strength == strength
-    assert interval is None or "with content shuffled within accounts −0.05" in finding.text  # noqa: RUF001
+    assert interval is None or "with content shuffled within accounts −0.050" in finding.text  # noqa: RUF001
 
 
 @pytest.mark.parametrize(
