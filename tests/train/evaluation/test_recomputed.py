@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,14 @@ def test_metrics_and_their_intervals(run: Run, model: str, split: str) -> None:
             assert stated["interval"][name] == pytest.approx(list(inference.interval), rel=1e-9)
     summary = json.loads((run.report / "metrics.json").read_bytes())["models"][model][split]
     assert summary == {key: stated[key] for key in summary} and {"shuffled", "interval_note"} <= set(summary)
+
+
+def test_posts_of_two_models_pair_whatever_the_order_of_the_file(run: Run) -> None:
+    table = pq.read_table(run.models / "history" / "predictions.parquet")
+    mixed = table.take(np.random.default_rng(0).permutation(table.num_rows))
+    again, part = results.of_predictions(mixed, "random"), results.of_predictions(table, "random")
+    for field in fields(part):
+        assert getattr(again, field.name).tolist() == getattr(part, field.name).tolist()
 
 
 def by_hand(ours: Predicted, theirs: Predicted, past: Predicted | None, name: str) -> tuple[float, float]:
