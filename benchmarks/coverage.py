@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,8 @@ from postmill.train.data import algebra, history, splits
 from postmill.train.data.arrays import Floats, Ids, Rows, Times
 from postmill.train.data.modality import Modality, in_memory
 from postmill.train.data.target import fit_scale
-from postmill.train.evaluation import comparing, control, intervals, metrics
+from postmill.train.evaluation import comparing, control, gains, intervals, metrics
+from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.intervals import Inference
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.models import ladder, recipes, registry, ridge
@@ -173,20 +174,40 @@ def tested(data: Drawn, population: Drawn, name: str) -> tuple[Predicted, list[P
     return metrics.pooled(parts), wholes
 
 
-def measured(
-    random: np.random.Generator, accounts: int, of: World, share: float, learner: str
-) -> Iterator[tuple[str, Inference, float]]:
-    """Yield, of one draw, each quantity, what is inferred of it, and its truth."""
+class Said(NamedTuple):
+    """What a draw says of a quantity, what is true, and whether more than 0 is claimed.
+
+    As in the report: the headline metric's gain is judged by its own interval, another by whether it holds among all.
+    """
+
+    name: str
+    inference: Inference
+    truth: float
+    claimed: bool = False
+
+
+def measured(random: np.random.Generator, accounts: int, of: World, share: float, learner: str) -> Iterator[Said]:
+    """Yield what one draw says of each quantity."""
     data, population = (draw(random, size, of, share) for size in (accounts, POPULATION * accounts))
     models = {name: tested(data, population, name) for name in (registry.PAST, learner)}
     for name, (part, wholes) in models.items():
         for metric in METRICS:
             truth = _mean([metrics.value(whole, metric) for whole in wholes])
-            yield f"{name}: {metric}", intervals.of_metric(part, metric), truth
+            yield Said(f"{name}: {metric}", intervals.of_metric(part, metric), truth)
     (past, pasts), (model, wholes) = models.values()
-    for metric in GAINS:
-        pairs = [_value(whole, before, metric) for whole, before in zip(wholes, pasts, strict=True)]
-        yield f"gain: {metric}", comparing.infer(model, past, past, metric)[0], _mean(pairs)
+    inferred = {metric: comparing.infer(model, past, past, metric)[0] for metric in GAINS}
+    holding = gains.corrected([_gain(learner, metric, inference) for metric, inference in inferred.items()])
+    for gain, (metric, inference) in zip(holding, inferred.items(), strict=True):
+        truth = _mean([_value(whole, before, metric) for whole, before in zip(wholes, pasts, strict=True)])
+        is_above = inference.interval is not None and inference.interval.low > 0
+        claimed = is_above if metric == metrics.HEADLINE else bool(gain.holds) and gain.difference > 0
+        yield Said(f"gain: {metric}", inference, truth, claimed)
+
+
+def _gain(learner: str, metric: str, inference: Inference) -> Gain:
+    value = 0.0 if inference.value is None else inference.value
+    step = (learner, registry.PAST, Split.INFLUENCER.value, metric)
+    return Gain(*step, value, None, inference.interval, inference.p, None, inference.note)
 
 
 def _value(model: Predicted, past: Predicted, metric: str) -> float | None:
@@ -201,7 +222,7 @@ def _value(model: Predicted, past: Predicted, metric: str) -> float | None:
 
 
 def _mean(values: Sequence[float | None]) -> float:
-    return float(np.mean([0.0 if value is None else value for value in values]))
+    return float(np.mean([value or 0.0 for value in values]))
 
 
 @dataclass
@@ -209,17 +230,20 @@ class Tally:
     """Of many draws of one quantity: what was inferred and what is true, and how often there was no interval."""
 
     inferred: list[tuple[float, float, float, float]] = field(default_factory=list)
+    claims: int = 0
     without: int = 0
 
-    def add(self, inference: Inference, truth: float) -> None:
+    def add(self, said: Said) -> None:
         """Count one draw."""
+        inference = said.inference
         if inference.interval is None or inference.value is None:
             self.without += 1
             return
         low, high = inference.interval
         if not low <= inference.value <= high:
             raise AssertionError(f"{inference} does not hold its own point")
-        self.inferred.append((inference.value, low, high, truth))
+        self.inferred.append((inference.value, low, high, said.truth))
+        self.claims += said.claimed
 
     @property
     def columns(self) -> Floats:
@@ -234,8 +258,8 @@ class Tally:
 
     @property
     def claimed(self) -> float:
-        """The share of intervals that lie above 0."""
-        return float(np.mean(self.columns[1] > 0))
+        """The share of draws with an interval in which more than 0 is claimed."""
+        return self.claims / len(self.inferred)
 
 
 COLUMNS = (
@@ -284,8 +308,8 @@ def _tallies(options: argparse.Namespace, accounts: int, share: float) -> dict[s
     for number in range(options.draws):
         random = np.random.default_rng([options.seed, accounts, number, int(share > 0)])
         of = world(options.world, random)
-        for name, inference, truth in measured(random, accounts, of, share, options.learner):
-            tallies[name].add(inference, truth)
+        for said in measured(random, accounts, of, share, options.learner):
+            tallies[said.name].add(said)
     return tallies
 
 
