@@ -168,6 +168,13 @@ class _Work:
         return slices.slices(self.run, self.data.finished, self.data.rows)
 
     @cached_property
+    def accounts(self) -> Ids:
+        """A keyed hash for the account of each post, so that predictions can be handed on without names."""
+        distinct, inverse = np.unique(self.data.accounts, return_inverse=True)
+        hashed = [hashing.hash64("account", self.run.fingerprint, str(account)) for account in distinct]
+        return np.array(hashed, dtype=np.uint64)[inverse]
+
+    @cached_property
     def recipe(self) -> Recipe:
         """How networks are trained."""
         return recipes.recipe_of(self.asked.recipe, splits.training_posts(len(self.data.rows)))
@@ -226,9 +233,7 @@ def _train_model(work: _Work, model: str, modalities: Mapping[str, Modality], pr
             progress.note(f"{what}: {unit_name} is trained anew")
     plan = TrainingPlan(model, work.recipe, work.splits, work.seeds, work.asked.device)
     with progress.track(f"train {unit_name}", len(work.splits) * work.seeds, "trainings") as advance:
-        evaluation = evaluate.evaluate(
-            plan, work.data, modalities, work.slices, checkpoints, lambda ids: _account_names(run, ids), advance
-        )
+        evaluation = evaluate.evaluate(plan, work.data, modalities, work.slices, checkpoints, work.accounts, advance)
     metrics = provenance.model_metrics(settings, work.data, evaluation.splits)
     _publish(work, model, metrics, evaluation)
     checkpoints.clear()
@@ -267,13 +272,6 @@ def _possible(run: Run, asked: Request, progress: Progress) -> list[str]:
         else:
             installed.append(model)
     return installed
-
-
-def _account_names(run: Run, accounts: Ids) -> list[str]:
-    """Return a keyed hash for each account, so that predictions can be handed on without names."""
-    distinct, inverse = np.unique(accounts, return_inverse=True)
-    names = [f"{hashing.hash64('account', run.fingerprint, str(account)):016x}" for account in distinct]
-    return [names[number] for number in inverse]
 
 
 def _publish(work: _Work, model: str, metrics: ModelMetrics, evaluation: Evaluation) -> None:

@@ -40,8 +40,15 @@ PREDICTIONS = pa.schema(
         ("predicted", pa.float64()),
         ("low", pa.float64()),  # ends of the interval that should hold 90 % of posts; null where the model has none
         ("high", pa.float64()),
+        ("training_mean", pa.float64()),  # of "true", over the posts that this seed's model was trained on
+        ("shuffled", pa.float64()),  # predicted when all but the history is that of another post of the account
     ]
 )
+
+
+def account_name(account: int) -> str:
+    """Return how an account's hash is written in the predictions."""
+    return f"{account:016x}"
 
 
 def folder(run: Run, name: str) -> Path:

@@ -23,7 +23,7 @@ from postmill.train.stage import train_run
 
 MakeRun = Callable[..., Run]
 QUICK: dict[str, Any] = dict(seeds=1, split_names=("influencer",))
-MULTIMODAL = dict(posts=620, accounts=120, text=0.7, image=0.7, metadata=0.5, sentiment=0.4, noise=0.3)
+MULTIMODAL = dict(posts=650, accounts=140, text=0.7, image=0.7, metadata=0.5, sentiment=0.4, noise=0.3)
 
 
 def r2(run: Run) -> dict[tuple[str, str], float | None]:

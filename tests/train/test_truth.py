@@ -16,7 +16,6 @@ from postmill.ingest.sample import truth as sample_truth
 from postmill.train.data import history, splits
 from postmill.train.data.modality import Block, Modality, in_memory
 from postmill.train.evaluation import intervals, metrics
-from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.models import ladder, recipes
 from postmill.train.models.learners import TrainingContext
@@ -121,8 +120,8 @@ def r2(part: Predicted) -> float:
 def test_followers_explain_what_was_planted(judged: Judge) -> None:
     """A third of the variance is the slope on followers; the interval covers it."""
     part = judged("followers", "influencer")
-    bounds = intervals.interval(part, "r2")
-    assert isinstance(bounds, Interval) and bounds.low < sample_truth.FOLLOWER_SHARE < bounds.high
+    bounds = intervals.of_metric(part, "r2").interval
+    assert bounds is not None and bounds.low < sample_truth.FOLLOWER_SHARE < bounds.high
     assert r2(part) == pytest.approx(sample_truth.FOLLOWER_SHARE, abs=0.12)
 
 
@@ -138,9 +137,9 @@ def test_history_finds_the_account_and_no_more(judged: Judge) -> None:
 def test_content_gains_over_history_what_was_planted(judged: Judge, model: str) -> None:
     """Text and picture were planted with six hundredths of the variance each: all in all, twelve."""
     planted = sample_truth.SHARES["text"] + sample_truth.SHARES["image"]
-    gain, bounds = intervals.paired_difference(judged(model, "influencer"), judged("history", "influencer"), "r2")
-    assert isinstance(bounds, Interval) and bounds.low > 0
-    assert gain == pytest.approx(planted, abs=0.04)
+    gain = intervals.of_difference(judged(model, "influencer"), judged("history", "influencer"), "r2")
+    assert gain.interval is not None and gain.interval.low > 0
+    assert gain.value == pytest.approx(planted, abs=0.04)
     assert r2(judged(model, "influencer")) < 1 - sample_truth.SHARES["noise"] + 0.02
 
 

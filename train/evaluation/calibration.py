@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from postmill.train.evaluation import intervals
-from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.schema_splits import Calibration, CalibrationBin, Coverage
 from postmill.train.models.problem import COVERAGE, Scores
@@ -57,10 +56,10 @@ def _coverage(part: Predicted, scores: Scores) -> Coverage | None:
     if scores.low is None or scores.high is None:
         return None
     inside = ((scores.low <= part.true) & (part.true <= scores.high)).astype(np.float64)
-    bounds = intervals.of_mean(inside, part.accounts)
+    inferred = intervals.of_mean(inside, part.accounts)
     return Coverage(
         nominal=COVERAGE,
         share=float(inside.mean()),
-        interval=bounds if isinstance(bounds, Interval) else None,
+        interval=inferred.interval,
         width=float(np.mean(scores.high - scores.low)),
     )

@@ -5,7 +5,7 @@ The headings are those of Mitchell et al., *Model Cards for Model Reporting* (20
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 
 from postmill.shards.run.folder import Run
@@ -14,6 +14,13 @@ from postmill.train.evaluation.results import Estimate
 from postmill.train.evaluation.schema import DataCounts, EncoderUse, ModelMetrics
 from postmill.train.evaluation.schema_splits import SplitResult
 from postmill.train.models import registry
+
+EXPLANATION = (
+    "On test posts of all seeds together, in log space; in brackets 95 % intervals, from a jackknife over accounts."
+    " After a slash stands what is left of the order within accounts when all of a post but its account's history is"
+    " that of another post of the account."
+)
+"""What is said above a table of :func:`estimate`."""
 
 
 def card(run: Run, name: str, model: ModelMetrics) -> str:
@@ -48,8 +55,10 @@ def _lines(run: Run, name: str, model: ModelMetrics) -> Iterator[str]:
     for modality, encoder in settings.encoders.items():
         yield f"- {modality}: {_encoder(encoder)}"
     yield "\n## What it reached\n"
-    yield "On test posts, in log space, with 95 % intervals from a bootstrap over accounts.\n"
+    yield f"{EXPLANATION}\n"
     yield from _table(name, model)
+    for split, result in model.splits.items():
+        yield from missing_intervals(split, result.notes)
     for split, result in model.splits.items():
         yield from _coverage(split, result)
     yield "\n## Use\n"
@@ -94,8 +103,16 @@ def _coverage(split: str, result: SplitResult) -> Iterator[str]:
         )
 
 
+def missing_intervals(split: str, notes: Mapping[str, str]) -> Iterator[str]:
+    """Yield the reasons, if there are any, why metrics of a split have no interval, as paragraphs."""
+    for reason in dict.fromkeys(notes.values()):
+        named = ", ".join(metrics.METRICS[name].short for name, why in notes.items() if why == reason)
+        yield f"\nNo interval in the split {split} for {named}: {reason}."
+
+
 def estimate(of: Estimate) -> str:
     """Return a metric with its interval, as ``0.51 [0.42, 0.58]``; a dash where it is undefined."""
     if of.value is None:
         return "-"
-    return f"{of.value:.3f}" + (f" [{of.interval.low:.3f}, {of.interval.high:.3f}]" if of.interval else "")
+    interval = f" [{of.interval.low:.3f}, {of.interval.high:.3f}]" if of.interval else ""
+    return f"{of.value:.3f}{interval}" + ("" if of.shuffled is None else f" / {of.shuffled:.3f}")

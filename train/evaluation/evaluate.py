@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from postmill.shards.formats import models
-from postmill.train.data import splits
-from postmill.train.data.arrays import Arrays, Ids, Mask, Rows
+from postmill.train.data import splits, target
+from postmill.train.data.arrays import Arrays, Floats, Ids, Mask, Rows
 from postmill.train.data.dataset import Dataset
 from postmill.train.data.modality import Modality
-from postmill.train.evaluation import calibration, metrics, missing, slices
+from postmill.train.evaluation import calibration, control, metrics, missing, slices
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.missing import Without
 from postmill.train.evaluation.schema_splits import SeedCounts, SeedRun, SplitResult
@@ -27,9 +27,6 @@ from postmill.train.models.checkpoint import Checkpoints
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.problem import Problem, Scores
 from postmill.train.models.recipes import Recipe
-
-AccountNames = Callable[[Ids], list[str]]
-"""From ids of accounts to what stands for them in the predictions."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ def evaluate(
     modalities: Mapping[str, Modality],
     post_slices: Slices,
     checkpoints: Checkpoints,
-    account_names: AccountNames,
+    accounts: Ids,
     advance: Callable[[int], None],
 ) -> Evaluation:
     """Train a model once for each split and seed and judge it on the test parts.
@@ -104,7 +101,8 @@ def evaluate(
         modalities: What the model is shown.
         post_slices: The slices of the same posts as ``data``.
         checkpoints: Where long trainings are kept.
-        account_names: From account ids to what stands for them in the predictions.
+        accounts: Shape (N,): what stands for the account of each post in the predictions. Intervals are over these, so
+            that whoever has the predictions can compute them again.
         advance: Called with 1 after each training.
     """
     results: dict[str, SplitResult] = {}
@@ -112,17 +110,22 @@ def evaluate(
     tables = []
     for split in training.splits:
         trials = []
-        for trial in _trials(training, split, data, modalities, checkpoints):
+        for trial in _trials(training, split, data, modalities, checkpoints, accounts):
             trials.append(trial)
             weights.update((f"{split}/{trial.run.seed}/{name}", value) for name, value in trial.weights.items())
-            tables.append(_predictions(split, data, trial, account_names))
+            tables.append(_predictions(split, data, trial))
             advance(1)
         results[split] = _result(split, trials, post_slices)
     return Evaluation(results, pa.concat_tables(tables), weights)
 
 
 def _trials(
-    training: TrainingPlan, split: str, data: Dataset, modalities: Mapping[str, Modality], checkpoints: Checkpoints
+    training: TrainingPlan,
+    split: str,
+    data: Dataset,
+    modalities: Mapping[str, Modality],
+    checkpoints: Checkpoints,
+    accounts: Ids,
 ) -> Iterator[_Trial]:
     """Train once for each seed; each seed is another split."""
     groups = data.split_by.groups(split)
@@ -134,7 +137,15 @@ def _trials(
         rows = data.rows[test]
         score = partial(_score, training.name, fitted.weights, rows, context)
         scores = score(modalities)
-        part = Predicted(data.target[test], scores.predicted, data.accounts[test], np.full(int(test.sum()), seed))
+        partner = control.partners(accounts[test], seed)
+        part = Predicted(
+            true=data.target[test],
+            predicted=scores.predicted,
+            accounts=accounts[test],
+            seeds=np.full(len(rows), seed),
+            training_mean=np.full(len(rows), target.fit_scale(problem.target).mean),
+            shuffled=control.shuffled(score, modalities, rows, partner, scores),
+        )
         without: list[Without] = []
         if split == splits.HEADLINE_SPLIT and len(modalities) >= missing.LEAST_MODALITIES:
             without += missing.without(score, modalities, rows, scores)
@@ -172,16 +183,24 @@ def _counts(data: Dataset, train: Mask, test: Mask) -> SeedCounts:
     )
 
 
-def _predictions(split: str, data: Dataset, trial: _Trial, account_names: AccountNames) -> pa.Table:
+def _predictions(split: str, data: Dataset, trial: _Trial) -> pa.Table:
     part, rows = trial.part, len(trial.part.true)
-    ends = (trial.scores.low, trial.scores.high)
-    columns = [
-        pa.array([split] * rows, pa.string()),
-        pa.array(np.full(rows, trial.run.seed, dtype=np.int32)),
-        data.keys.filter(pa.array(trial.test)),
-        pa.array(account_names(part.accounts), pa.string()),
-        pa.array(part.true),
-        pa.array(part.predicted),
-        *(pa.nulls(rows, pa.float64()) if end is None else pa.array(end) for end in ends),
-    ]
-    return pa.Table.from_arrays(columns, schema=models.PREDICTIONS)
+    distinct, account = np.unique(part.accounts, return_inverse=True)
+    names = pa.array([models.account_name(of) for of in distinct.tolist()], pa.string())
+    columns = {
+        "split": pa.array([split] * rows, pa.string()),
+        "seed": pa.array(np.full(rows, trial.run.seed, dtype=np.int32)),
+        "key": data.keys.filter(pa.array(trial.test)),
+        "account": names.take(pa.array(account)),
+        "true": pa.array(part.true),
+        "predicted": pa.array(part.predicted),
+        "low": _or_null(trial.scores.low, rows),
+        "high": _or_null(trial.scores.high, rows),
+        "training_mean": _or_null(part.training_mean, rows),
+        "shuffled": _or_null(part.shuffled, rows),
+    }
+    return pa.table(columns, schema=models.PREDICTIONS)
+
+
+def _or_null(values: Floats | None, rows: int) -> pa.Array:
+    return pa.nulls(rows, pa.float64()) if values is None else pa.array(values)

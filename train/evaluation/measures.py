@@ -1,13 +1,13 @@
-"""How metrics are computed, so that a resample of accounts costs little: what can be summed over posts is, once.
+"""How metrics are computed, so that leaving out accounts costs little: what can be summed over posts is, once.
 
-scikit-learn's take whole columns with a weight a post, and in a bootstrap a thousand times as long.
+scikit-learn's take whole columns, and a jackknife leaves out one account after another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,27 +23,42 @@ class Predicted:
         predicted: Predicted targets.
         accounts: Ids of accounts.
         seeds: Which seed's model predicted the post.
+        training_mean: The mean target of the posts which that model was trained on; None counts as 0 for all.
+        shuffled: What it predicts of the post's account and history when all else is that of another test post of the
+            same account (:mod:`.control`); None where that was not asked.
     """
 
     true: Floats
     predicted: Floats
     accounts: Ids
     seeds: Rows
+    training_mean: Floats | None = None
+    shuffled: Floats | None = None
+
+    def of(self, rows: Rows) -> Predicted:
+        """Return the posts at ``rows`` alone."""
+        kept: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        kept = {name: None if column is None else column[rows] for name, column in kept.items()}
+        return Predicted(**kept)
+
+    @property
+    def departures(self) -> Floats:
+        """Predictions less the training mean, to nine digits: below that, differences are rounding, and no order."""
+        return np.round(self.predicted - (0.0 if self.training_mean is None else self.training_mean), 9)
 
 
-Measure = Callable[[Floats | None], float | None]
-"""How often each distinct account is drawn (None: once each), in the order of their ids, to a number; None where it is
-undefined."""
+Measure = Callable[[int | None], float | None]
+"""The number that is left without the posts of one group of accounts (None: of all posts); None where undefined."""
 
 Preparation = Callable[[Predicted, Rows], Measure]
-"""N test posts, and the index of each one's account among the distinct ones, shape (N,), to a measure of them."""
+"""N test posts, and the number of each one's group of accounts from 0, shape (N,), to a measure of them."""
 
 WITHIN_POSTS = 3
 """An account counts in :func:`within_accounts` with at least so many test posts of one seed."""
 
 
 class Sums(NamedTuple):
-    """Sums over the posts that were drawn; targets are less their mean over all posts, lest squares lose digits."""
+    """Sums over posts; targets are less their mean over all posts, lest squares lose digits."""
 
     posts: float
     absolute_errors: float
@@ -53,136 +68,103 @@ class Sums(NamedTuple):
 
 
 def of_sums(formula: Callable[[Sums], float | None]) -> Preparation:
-    """Return a metric that is a function of sums over accounts, so that a resample looks at no post."""
+    """Return a metric that is a function of sums over posts, so that leaving out a group looks at no post."""
 
-    def prepare(part: Predicted, account: Rows) -> Measure:
+    def prepare(part: Predicted, group: Rows) -> Measure:
         center = float(part.true.mean()) if len(part.true) else 0.0
         error, target = part.true - part.predicted, part.true - center
         per_post = [np.ones(len(target)), np.abs(error), error**2, target, target**2]
-        sums = np.array([np.bincount(account, values) for values in per_post])
+        sums = np.array([np.bincount(group, values) for values in per_post])
+        total = sums.sum(axis=1)
 
-        def measure(times: Floats | None) -> float | None:
-            drawn = Sums(*(sums.sum(axis=1) if times is None else sums @ times))
-            return None if drawn.posts == 0 else formula(drawn)
+        def measure(left_out: int | None) -> float | None:
+            kept = Sums(*(total if left_out is None else total - sums[:, left_out]))
+            return None if kept.posts == 0 else formula(kept)
 
         return measure
 
     return prepare
 
 
-def mean_squared_error(drawn: Sums) -> float:
+def mean_squared_error(kept: Sums) -> float:
     """Return the mean of the squared errors."""
-    return float(drawn.squared_errors / drawn.posts)
+    return float(kept.squared_errors / kept.posts)
 
 
-def mean_absolute_error(drawn: Sums) -> float:
+def mean_absolute_error(kept: Sums) -> float:
     """Return the mean of the absolute errors."""
-    return float(drawn.absolute_errors / drawn.posts)
+    return float(kept.absolute_errors / kept.posts)
 
 
-def r2(drawn: Sums) -> float | None:
+def r2(kept: Sums) -> float | None:
     """Return R² = 1 - sum (y - ŷ)² / sum (y - ȳ)², with ȳ the mean of the *test* part.
 
     Predicting the training mean thus gives 0 or less. None where all true values are equal.
     """
-    variance = drawn.squared_targets / drawn.posts - (drawn.targets / drawn.posts) ** 2
-    return float(1 - drawn.squared_errors / drawn.posts / variance) if variance > 1e-12 else None
+    variance = kept.squared_targets / kept.posts - (kept.targets / kept.posts) ** 2
+    return float(1 - kept.squared_errors / kept.posts / variance) if variance > 1e-12 else None
 
 
-def mean(values: Floats, account: Rows) -> Measure:
-    """Return the mean of ``values``, shape (N,), as a measure; ``account`` is the index of each one's account."""
-    counts, totals = np.bincount(account), np.bincount(account, values)
+def mean(values: Floats, group: Rows) -> Measure:
+    """Return the mean of ``values``, shape (N,), as a measure; ``group`` is the number of each one's group."""
+    counts, totals = np.bincount(group), np.bincount(group, values)
 
-    def measure(times: Floats | None) -> float | None:
-        size = float(counts.sum() if times is None else counts @ times)
-        return float((totals.sum() if times is None else totals @ times) / size) if size else None
+    def measure(left_out: int | None) -> float | None:
+        size, total = counts.sum(), totals.sum()
+        if left_out is not None:
+            size, total = size - counts[left_out], total - totals[left_out]
+        return float(total / size) if size else None
 
     return measure
 
 
-def pearson(true: Floats, predicted: Floats, weights: Floats | None = None) -> float | None:
+def linear_correlation(part: Predicted, group: Rows) -> Measure:
+    """Return Pearson's correlation of targets with :attr:`Predicted.departures`, over the posts of all seeds."""
+    true, predicted = part.true, part.departures
+    return lambda left_out: _correlation(*(side[_kept(group, left_out)] for side in (true, predicted)))
+
+
+def rank_correlation(part: Predicted, group: Rows) -> Measure:
+    """Return Spearman's correlation of targets with :attr:`Predicted.departures`, over the posts of all seeds."""
+    sides = [np.unique(side, return_inverse=True)[1] for side in (part.true, part.departures)]  # sorted but once
+    return lambda left_out: _correlation(*(_ranks(side[_kept(group, left_out)]) for side in sides))
+
+
+def _kept(group: Rows, left_out: int | None) -> slice | Rows:
+    return slice(None) if left_out is None else np.flatnonzero(group != left_out)
+
+
+def _correlation(a: Floats, b: Floats) -> float | None:
     """Return the linear correlation; None where one side is constant."""
-    if len(true) < 2:
+    if len(a) < 2:
         return None
-    a = true - np.average(true, weights=weights)
-    b = predicted - np.average(predicted, weights=weights)
-    variances = np.average(a * a, weights=weights) * np.average(b * b, weights=weights)
     # Rounding gives a constant column a variance of about 1e-32 times its squared value.
-    floor = 1e-24 * max(1.0, float(np.square(true).max()) * float(np.square(predicted).max()))
-    if variances <= floor:
+    if any(side.var() <= 1e-24 * max(1.0, float(np.square(side).max())) for side in (a, b)):
         return None
-    return float(np.clip(np.average(a * b, weights=weights) / np.sqrt(variances), -1, 1))
+    return float(np.clip(np.corrcoef(a, b)[0, 1], -1, 1))
 
 
-def ranks(values: Floats, weights: Floats | None = None) -> Floats:
-    """Return the ranks from 1, equal values sharing their mean rank.
-
-    A whole-number weight counts a value that many times, so this gives the ranks in a resampled data set, which
-    scipy's rankdata does not.
-    """
-    return _ranks_of_levels(_levels(values), weights)
+def _ranks(levels: Rows) -> Floats:
+    """Return the ranks from 1 of whole numbers from 0, equal ones sharing their mean rank."""
+    per_level = np.bincount(levels)
+    ranks: Floats = (np.cumsum(per_level) - (per_level - 1) / 2)[levels]
+    return ranks
 
 
-def _levels(values: Floats) -> Rows:
-    """Return the index of each value among the distinct ones."""
-    return np.unique(values, return_inverse=True)[1]
-
-
-def _ranks_of_levels(levels: Rows, weights: Floats | None) -> Floats:
-    per_level = np.bincount(levels, weights)
-    result: Floats = (np.cumsum(per_level) - per_level + (per_level + 1) / 2)[levels]
-    return result
-
-
-def linear_correlation(part: Predicted, account: Rows) -> Measure:
-    """Return Pearson's correlation among the posts of each seed, averaged by number of posts."""
-
-    def prepare(true: Floats, predicted: Floats) -> Measure:
-        return lambda weights: pearson(true, predicted, weights)
-
-    return _averaged_over_seeds(part, account, prepare)
-
-
-def rank_correlation(part: Predicted, account: Rows) -> Measure:
-    """Return Spearman's correlation among the posts of each seed, averaged by number of posts."""
-
-    def prepare(true: Floats, predicted: Floats) -> Measure:
-        a, b = _levels(true), _levels(predicted)
-        return lambda weights: pearson(_ranks_of_levels(a, weights), _ranks_of_levels(b, weights), weights)
-
-    return _averaged_over_seeds(part, account, prepare)
-
-
-def _averaged_over_seeds(part: Predicted, account: Rows, prepare: Callable[[Floats, Floats], Measure]) -> Measure:
-    rows_of = [np.flatnonzero(part.seeds == seed) for seed in np.unique(part.seeds)]
-    correlations = [prepare(part.true[rows], part.predicted[rows]) for rows in rows_of]
-
-    def measure(times: Floats | None) -> float | None:
-        total, size = 0.0, 0.0
-        for rows, correlation in zip(rows_of, correlations, strict=True):
-            drawn = None if times is None else times[account[rows]]
-            count = float(len(rows) if drawn is None else drawn.sum())
-            value = correlation(drawn) if count else None
-            if value is not None:
-                total, size = total + count * value, size + count
-        return total / size if size else None
-
-    return measure
-
-
-def within_accounts(part: Predicted, account: Rows) -> Measure:
+def within_accounts(part: Predicted, group: Rows) -> Measure:
     """Return Spearman's correlation within each account and seed, averaged with weight n - 1: the inverse variance.
 
     An account whose posts all got one prediction counts as 0: they have not been put in order. Where that is every
     account, or where no account has posts that differ, it is undefined.
     """
-    if not len(account):
-        return lambda times: None
-    _, cell = np.unique(np.column_stack([part.seeds, account]), axis=0, return_inverse=True)
-    cell = cell.reshape(-1)
+    if not len(group):
+        return lambda left_out: None
+    seeds, seed = np.unique(part.seeds, return_inverse=True)
+    account = np.unique(part.accounts, return_inverse=True)[1]
+    cell = np.unique(account * len(seeds) + seed, return_inverse=True)[1]
     size = np.bincount(cell).astype(np.float64)
     sides = []
-    for side in (part.true, part.predicted):
+    for side in (part.true, part.departures):
         ranked = _ranks_within(cell, side)
         sides.append(ranked - (np.bincount(cell, ranked) / size)[cell])
     true, predicted = sides
@@ -194,15 +176,12 @@ def within_accounts(part: Predicted, account: Rows) -> Measure:
     correlation[ordered] = products[ordered] / np.sqrt(squares[0][ordered] * squares[1][ordered])
     weight = np.where(usable, size - 1, 0.0)
     owner = np.zeros(len(size), dtype=np.int64)
-    owner[cell] = account
-    accounts = int(account.max()) + 1 if len(account) else 0
-    top, bottom = np.bincount(owner, weight * correlation, accounts), np.bincount(owner, weight, accounts)
+    owner[cell] = group
+    top, bottom, of_order = (np.bincount(owner, values) for values in (weight * correlation, weight, ordered))
 
-    def measure(times: Floats | None) -> float | None:
-        total = float(bottom.sum() if times is None else bottom @ times)
-        if total == 0 or not ordered.any():
-            return None
-        return float((top.sum() if times is None else top @ times) / total)
+    def measure(left_out: int | None) -> float | None:
+        kept = slice(None) if left_out is None else np.arange(len(top)) != left_out
+        return float(top[kept].sum() / bottom[kept].sum()) if of_order[kept].any() else None
 
     return measure
 

@@ -1,18 +1,19 @@
 """What is measured of predictions, one line a metric, in log space. What is undefined is None, never NaN.
 
-Errors and R² are taken over the posts of all seeds at once. Correlations are taken among the posts of each seed and
-averaged: between seeds, the mean of the training part alone would correlate with what was held out, and negatively.
+All are taken over the posts of all seeds at once, so that none depends on how many posts a seed tests; but within
+accounts. Correlations are of predictions less the mean target of the seed's training part: between seeds, that mean
+alone would correlate with what was held out, and negatively.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from postmill.train.data.arrays import Floats
 from postmill.train.evaluation.measures import (
-    Measure,
     Predicted,
     Preparation,
     linear_correlation,
@@ -43,6 +44,8 @@ class Metric:
         has_interval: Whether it gets an interval, and so a place in every table; else it is in ``metrics.json`` alone.
         in_slices: Whether it is measured in each slice (:mod:`.slices`).
         in_missing: Whether it is measured with modalities taken away (:mod:`.missing`).
+        has_control: Whether it says nothing without what it is when content is shuffled (:mod:`.control`), which then
+            stands beside it.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Metric:
     has_interval: bool = True
     in_slices: bool = True
     in_missing: bool = True
+    has_control: bool = False
 
 
 def registry(*metrics: Metric) -> Mapping[str, Metric]:
@@ -67,7 +71,7 @@ METRICS = registry(
     Metric(R2, "R²", "R²", of_sums(r2)),
     Metric(SPEARMAN, "Spearman", "Spearman", rank_correlation),
     Metric("pearson", "Pearson", "Pearson", linear_correlation, has_interval=False, in_slices=False, in_missing=False),
-    Metric(WITHIN, "Spearman within account", "Within account", within_accounts, in_slices=False),
+    Metric(WITHIN, "Spearman within account", "Within account", within_accounts, in_slices=False, has_control=True),
 )
 """All metrics, in the order of tables."""
 
@@ -77,19 +81,19 @@ def tabulated() -> list[Metric]:
     return [metric for metric in METRICS.values() if metric.has_interval]
 
 
-def prepared(part: Predicted, name: str) -> Measure:
-    """Return one of :data:`METRICS` of the test posts as a function of how often each account is drawn."""
-    return METRICS[name].measure(part, np.unique(part.accounts, return_inverse=True)[1])
-
-
 def value(part: Predicted, name: str) -> float | None:
     """Return one of :data:`METRICS` over the test posts of all seeds; None where it is undefined."""
-    return prepared(part, name)(None)
+    return METRICS[name].measure(part, np.zeros(len(part.true), dtype=np.int64))(None)
 
 
 def all_of(part: Predicted) -> dict[str, float | None]:
     """Return every metric by name."""
     return {name: value(part, name) for name in METRICS}
+
+
+def shuffled(part: Predicted) -> Predicted | None:
+    """Return the test posts with what is predicted of them when their content is shuffled; None where it was not."""
+    return None if part.shuffled is None else replace(part, predicted=part.shuffled)
 
 
 def pooled(parts: Sequence[Predicted]) -> Predicted:
@@ -99,4 +103,11 @@ def pooled(parts: Sequence[Predicted]) -> Predicted:
         np.concatenate([part.predicted for part in parts]),
         np.concatenate([part.accounts for part in parts]),
         np.concatenate([part.seeds for part in parts]),
+        _joined([part.training_mean for part in parts]),
+        _joined([part.shuffled for part in parts]),
     )
+
+
+def _joined(columns: Sequence[Floats | None]) -> Floats | None:
+    known = [column for column in columns if column is not None]
+    return np.concatenate(known) if len(known) == len(columns) else None

@@ -15,7 +15,7 @@ from postmill.train.evaluation.schema import R2_DEFINITION, DataCounts, EncoderU
 from postmill.train.evaluation.schema_splits import SplitResult
 
 LEAK = (
-    "uses comments, which exist only after a post is published and grow with its engagement: an upper bound, not a"
+    "uses comments, which exist only after a post is published and grow with its engagement: whatever it reaches is no"
     " forecast"
 )
 

@@ -15,6 +15,7 @@ from postmill.shards.run.checked import anew
 from postmill.shards.run.folder import Run
 from postmill.shards.run.temporary import TEMPORARY
 from postmill.shards.runtime.errors import PostmillError
+from postmill.train.data.arrays import Floats
 from postmill.train.evaluation import metrics, serialise
 from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
@@ -85,6 +86,7 @@ class Estimate:
         interval: 95 %, over accounts; None where there is none.
         note: Why there is none; empty where there is one.
         mean, std: Over seeds; None where undefined.
+        shuffled: The same when the posts' content is shuffled; None where the metric is not judged by that.
     """
 
     value: float | None
@@ -92,6 +94,7 @@ class Estimate:
     note: str = ""
     mean: float | None = None
     std: float | None = None
+    shuffled: float | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,8 @@ def rows_of(results: Sequence[ModelResult], split: str) -> list[ResultRow]:
 
 def row(model: str, split: str, result: SplitResult) -> ResultRow:
     """Return the line of the table that says what ``model`` reached on ``split``."""
+    shuffled = {} if result.shuffled is None else result.shuffled
+    judged_by_it = {metric.name for metric in metrics.METRICS.values() if metric.has_control}
     return ResultRow(
         model=model,
         split=split,
@@ -174,6 +179,7 @@ def row(model: str, split: str, result: SplitResult) -> ResultRow:
                 note=result.notes.get(name, ""),
                 mean=result.mean.get(name),
                 std=result.std.get(name),
+                shuffled=shuffled.get(name) if name in judged_by_it else None,
             )
             for name, value in result.pooled.items()
         },
@@ -191,16 +197,34 @@ def predictions(run: Run, result: ModelResult, split: str) -> Predicted:
     """
     content = models.read_file(run, result.name, models.PREDICTIONS_FILE)
     try:
-        table = parquet.parsed(content)
-        table = table.filter(pc.equal(table["split"], split))
-    except (KeyError, pa.ArrowException) as error:
+        return of_predictions(parquet.parsed(content), split)
+    except (KeyError, ValueError, pa.ArrowException) as error:
         path = models.folder(run, result.name) / models.PREDICTIONS_FILE
         raise _unreadable(run, result.name, path, error) from error
-    table = table.sort_by([("seed", "ascending"), ("key", "ascending")])
-    accounts = np.array([int(name, 16) for name in table["account"].to_pylist()], dtype=np.uint64)
+
+
+def of_predictions(table: pa.Table, split: str) -> Predicted:
+    """Return the test posts of all seeds of ``split`` from a table of :data:`.formats.models.PREDICTIONS`.
+
+    What ``metrics.json`` states of them can be computed again: :func:`.intervals.of_metric` gives a metric with its
+    interval, :func:`.comparing.infer` a gain. They stand in order of seed and then key, so those of two models pair.
+
+    Raises:
+        KeyError, ValueError, ArrowException: It is no such table.
+    """
+    table = table.filter(pc.equal(table["split"], split)).sort_by([("seed", "ascending"), ("key", "ascending")])
     return Predicted(
-        table["true"].to_numpy(), table["predicted"].to_numpy(), accounts, table["seed"].to_numpy().astype(np.int64)
+        true=table["true"].to_numpy(),
+        predicted=table["predicted"].to_numpy(),
+        accounts=np.array([int(name, 16) for name in table["account"].to_pylist()], dtype=np.uint64),
+        seeds=table["seed"].to_numpy().astype(np.int64),
+        training_mean=_unless_null(table["training_mean"]),
+        shuffled=_unless_null(table["shuffled"]),
     )
+
+
+def _unless_null(column: pa.ChunkedArray) -> Floats | None:
+    return None if column.null_count else column.to_numpy()
 
 
 def _unreadable(run: Run, name: str, path: object, error: Exception) -> PostmillError:

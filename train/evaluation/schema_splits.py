@@ -127,12 +127,17 @@ class SplitMetrics:
     Attributes:
         pooled: Metrics over all of them.
         interval: 95 %, over accounts, by metric; None where there is none.
+        notes: Why a metric has no interval.
+        shuffled: Metrics of what is predicted when the posts' content is shuffled (:mod:`.control`); None where it was
+            not.
         counts: How much they rest on.
         mean, std: Of each metric over seeds; None where one of them, or the only one, does not tell.
     """
 
     pooled: Metrics
     interval: Mapping[str, Interval | None]
+    notes: Annotated[Mapping[str, str], Field(alias="interval_note")]
+    shuffled: Metrics | None
     counts: PooledCounts
     mean: Metrics
     std: Annotated[Metrics, Field(alias="spread")]
@@ -143,14 +148,12 @@ class SplitResult(SplitMetrics):
     """A split in full.
 
     Attributes:
-        notes: Why a metric has no interval.
         seeds: Each seed's own.
         calibration: How predictions lie to what came true.
         slices: In the headline split, errors by division (category, followers, language) and slice.
         missing: In the headline split, what is left without each modality, for models that are shown several.
     """
 
-    notes: Annotated[Mapping[str, str], Field(alias="interval_note")]
     seeds: tuple[SeedRun, ...]
     calibration: Calibration
     slices: Annotated[Mapping[str, tuple[SliceRow, ...]] | None, Field(alias="errors_by_kind")] = None

@@ -22,7 +22,6 @@ from postmill.train.data import target
 from postmill.train.data.arrays import Rows
 from postmill.train.data.dataset import Finished
 from postmill.train.evaluation import metrics
-from postmill.train.evaluation.intervals import MIN_ACCOUNTS, MIN_POSTS
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.schema_splits import SliceErrors
 
@@ -36,6 +35,9 @@ NOT_KNOWN, TOO_SHORT = "not known", "too short to tell"
 TOO_SMALL = "kinds with too few accounts or posts to show"
 LANGUAGE_SAMPLE = 200_000
 """Languages are told for at most so many posts, evenly spread."""
+
+MIN_ACCOUNTS, MIN_POSTS = 20, 100
+"""A slice with fewer is not shown: no number is that of a few people."""
 
 MIN_LETTERS = 20
 
@@ -154,7 +156,7 @@ def _errors_of(part: Predicted, division: Division) -> Iterator[SliceErrors]:
     rows_of = {name: np.flatnonzero(division.codes == code) for code, name in enumerate(division.names)}
     shown = {name: rows for name, rows in rows_of.items() if _large_enough(part, rows)}
     yield from sorted(
-        (_errors(name, _part_of(part, rows)) for name, rows in shown.items()), key=lambda row: (-row.posts, row.name)
+        (_errors(name, part.of(rows)) for name, rows in shown.items()), key=lambda row: (-row.posts, row.name)
     )
     rest = sum(len(rows) for name, rows in rows_of.items() if name not in shown)
     if rest:
@@ -163,10 +165,6 @@ def _errors_of(part: Predicted, division: Division) -> Iterator[SliceErrors]:
 
 def _large_enough(part: Predicted, rows: Rows) -> bool:
     return len(rows) >= MIN_POSTS and len(np.unique(part.accounts[rows])) >= MIN_ACCOUNTS
-
-
-def _part_of(part: Predicted, rows: Rows) -> Predicted:
-    return Predicted(part.true[rows], part.predicted[rows], part.accounts[rows], part.seeds[rows])
 
 
 def _errors(name: str, part: Predicted) -> SliceErrors:

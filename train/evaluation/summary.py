@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from postmill.train.evaluation import intervals, metrics
-from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.schema_splits import Calibration, PooledCounts, SeedRun, SplitResult
 
@@ -20,15 +19,17 @@ def summary(seeds: Sequence[SeedRun], pooled: Predicted, calibration: Calibratio
         pooled: The test posts of all seeds.
         calibration: Of the same posts.
     """
-    bounds = {metric.name: intervals.interval(pooled, metric.name) for metric in metrics.tabulated()}
+    inferred = {metric.name: intervals.of_metric(pooled, metric.name) for metric in metrics.tabulated()}
+    shuffled = metrics.shuffled(pooled)
     by_metric = {name: [run.metrics[name] for run in seeds] for name in metrics.METRICS}
     return SplitResult(
         pooled=metrics.all_of(pooled),
-        interval={name: i if isinstance(i, Interval) else None for name, i in bounds.items()},
+        interval={name: inference.interval for name, inference in inferred.items()},
         counts=PooledCounts(len(pooled.true), len(np.unique(pooled.accounts))),
         mean={name: mean_over_seeds(values) for name, values in by_metric.items()},
         std={name: std_over_seeds(values) for name, values in by_metric.items()},
-        notes={name: i for name, i in bounds.items() if isinstance(i, str)},
+        notes={name: inference.note for name, inference in inferred.items() if inference.note},
+        shuffled=None if shuffled is None else metrics.all_of(shuffled),
         seeds=tuple(seeds),
         calibration=calibration,
     )

@@ -9,7 +9,7 @@ from postmill.shards.formats.counts import ReportCounts
 from postmill.shards.run import publish
 from postmill.shards.run.folder import Run
 from postmill.train.evaluation import gains, metrics, results, serialise
-from postmill.train.evaluation.card import estimate
+from postmill.train.evaluation.card import EXPLANATION, estimate, missing_intervals
 from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.results import ModelResult
 from postmill.train.evaluation.schema_splits import SplitMetrics
@@ -53,10 +53,7 @@ def markdown(models: Sequence[ModelResult], measured: Sequence[Gain]) -> str:
 def _models(models: Sequence[ModelResult]) -> Iterator[str]:
     shown = [split for split in Split if any(split in result.splits for result in models)]
     yield "# Results\n"
-    yield (
-        "Test posts of all seeds together, in log space; in brackets 95 % intervals from a bootstrap over accounts."
-        " `influencer` is the headline: its test accounts were not trained on.\n"
-    )
+    yield f"{EXPLANATION} `influencer` is the headline: its test accounts were not trained on.\n"
     yield "| model | metric | " + " | ".join(shown) + " |"
     yield "|---" * (2 + len(shown)) + "|"
     for result in models:
@@ -66,14 +63,21 @@ def _models(models: Sequence[ModelResult]) -> Iterator[str]:
             cells = [estimate(rows[split][metric.name]) if split in rows else "" for split in shown]
             yield f"| {name} | {metric.heading} | " + " | ".join(cells) + " |"
             name = ""
+    for split in shown:
+        by_model = {result.name: result.splits[split].notes for result in models if split in result.splits}
+        for model, notes in by_model.items():
+            yield from missing_intervals(f"{split} of {model}", notes)
 
 
 def _gains(measured: Sequence[Gain]) -> Iterator[str]:
     if measured:
         yield "\n## Gains on the same test posts\n"
-        yield "| model | over | split | metric | difference | 95 %, paired over accounts |"
-        yield "|---|---|---|---|---|---|"
+        yield f"{gains.explanation(measured)}\n"
+        yield "| model | over | split | metric | difference | 95 %, paired over accounts | shuffled | holds |"
+        yield "|---|---|---|---|---|---|---|---|"
     for gain in measured:
         bounds = gain.note if gain.interval is None else f"{gain.interval.low:.3f} to {gain.interval.high:.3f}"
-        heading = metrics.METRICS[gain.metric].heading
-        yield f"| {gain.model} | {gain.base} | {gain.split} | {heading} | {gain.difference:+.3f} | {bounds} |"
+        shuffled = "-" if gain.shuffled is None else f"{gain.shuffled:+.3f}"
+        holds = "-" if gain.holds is None else "yes" if gain.holds else "no"
+        cells = [gain.model, gain.base, gain.split, metrics.METRICS[gain.metric].heading, f"{gain.difference:+.3f}"]
+        yield "| " + " | ".join([*cells, bounds, shuffled, holds]) + " |"

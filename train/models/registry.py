@@ -99,13 +99,16 @@ class Step(NamedTuple):
     base: str
 
 
-CONTENT_STEP = Step("fusion", "history")
+PAST = "history"
+"""The model of an account's past alone."""
+
+CONTENT_STEP = Step("fusion", PAST)
 """What content adds to an account's past: the question of the study."""
 
 LEAK_STEP = Step("leak", "metadata")
 """What a leak seems to add."""
 
-STEPS = (CONTENT_STEP, Step("boosting", "history"), Step("fusion", "boosting"), LEAK_STEP)
+STEPS = (CONTENT_STEP, Step("boosting", PAST), Step("fusion", "boosting"), LEAK_STEP)
 """The steps of the ladder that are measured."""
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from postmill.train.evaluation.gains import Gain
-from postmill.train.evaluation.metrics import HEADLINE, SPEARMAN
+from postmill.train.evaluation.metrics import HEADLINE, SPEARMAN, WITHIN
+from postmill.train.evaluation.optimism import Optimism
 from postmill.train.evaluation.results import ModelResult, ResultRow
-from postmill.train.models.registry import CONTENT_STEP, LEAK_STEP
-from postmill.train.options import ModalityName, RecipeName, Split
-from postmill.train.report.describe import DataSummary
+from postmill.train.models.registry import CONTENT_STEP, LADDER, LEAK_STEP
+from postmill.train.options import ModalityName, Split
 from postmill.train.report.formatting import number, span
 
 NONE, WEAK, CLAIM = "none", "weak", "claim"
@@ -38,81 +38,87 @@ def findings(
     comparison: Gain | None,
     leaking: Sequence[ModelResult],
     gains: Sequence[Gain] = (),
+    optimism: Optimism | None = None,
 ) -> list[Finding]:
     """Return what can be said, the headline first.
 
+    What content adds by :data:`.metrics.HEADLINE` was asked before anything was measured, and is judged by its own
+    interval; what any other gain says has to hold among all of them.
+
     Args:
         rows: The table of results, all splits.
-        comparison: Fusion against the best single model on the account-disjoint split.
+        comparison: Fusion against the best model that is none, on the account-disjoint split.
         leaking: Models that were shown comments.
         gains: The measured steps of the ladder.
+        optimism: The best model's random split against its headline split.
     """
     leaks = {result.name for result in leaking}
     clean = [row for row in rows if row.model not in leaks]
+    by_key = {(gain.model, gain.base, gain.split, gain.metric): gain for gain in gains}
     return [
         *_headline(clean),
-        *_over_history(gains),
+        *_over_history(by_key.get((*CONTENT_STEP, Split.INFLUENCER, HEADLINE))),
+        *_order(by_key.get((*CONTENT_STEP, Split.INFLUENCER, WITHIN))),
         *_step(comparison),
-        *_optimism(clean),
-        *_leak(rows, leaking),
+        *_optimism(optimism),
+        *_leak(rows, leaking, by_key),
     ]
 
 
-def _best(rows: Sequence[ResultRow], split: str) -> ResultRow | None:
+def best(rows: Sequence[ResultRow], split: str) -> ResultRow | None:
+    """Return the row of ``split`` that the headline is about: that of fusion, or else of the model with the best R²."""
     by_model = {row.model: row for row in rows if row.split == split}
-    best = max(by_model.values(), key=lambda row: row.r2 if row.r2 is not None else -1e9, default=None)
-    return by_model.get(CONTENT_STEP.model, best)
+    highest = max(by_model.values(), key=lambda row: row.r2 if row.r2 is not None else -1e9, default=None)
+    return by_model.get(CONTENT_STEP.model, highest)
 
 
 def _headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
     if not rows:
         yield Finding(NONE, "No model has been trained in this run yet.")
         return
-    best = _best(rows, Split.INFLUENCER)
-    if best is None:
+    row = best(rows, Split.INFLUENCER)
+    if row is None:
         yield Finding(
             NONE,
             "No model was tested on accounts that it had not seen, so nothing can be said about new accounts.",
         )
         return
-    r2, spearman = best[HEADLINE], best[SPEARMAN]
+    r2, spearman = row[HEADLINE], row[SPEARMAN]
     if r2.interval is None:
         yield Finding(
             NONE,
-            f"These data support no claim about engagement: {best.test_posts:,} test posts of {best.test_accounts:,}"
+            f"These data support no claim about engagement: {row.test_posts:,} test posts of {row.test_accounts:,}"
             f" accounts, {r2.note or 'and no interval can be given'}. The numbers below describe these posts alone.",
         )
         if r2.mean is not None and r2.std is not None:
             yield Finding(
                 WEAK,
-                f"How little they settle: over {best.seeds} ways to divide the same accounts, R² of {best.model} is"
+                f"How little they settle: over {row.seeds} ways to divide the same accounts, R² of {row.model} is"
                 f" {number(r2.mean)} on average with a standard deviation of {number(r2.std)}.",
             )
-        yield from _what_few_posts_show(best.test_posts, best.test_accounts)
+        yield from _what_few_posts_show(row.test_posts, row.test_accounts)
         return
-    evidence = f"R² {number(r2.value)}, 95 % interval {span(r2.interval)}, {best.test_accounts:,} accounts"
+    evidence = f"R² {number(r2.value)}, 95 % interval {span(r2.interval)}, {row.test_accounts:,} accounts"
+    tested = f"On accounts it was not trained on{_known_of(row.model)}, {row.model}"
     if r2.interval.low > 0:
-        yield Finding(
-            CLAIM,
-            f"On accounts it was not trained on, {best.model} predicts engagement better than the mean does"
-            f" ({evidence}).",
-        )
+        yield Finding(CLAIM, f"{tested} predicts engagement better than the mean does ({evidence}).")
     elif r2.interval.high < 0:
-        yield Finding(
-            CLAIM,
-            f"On accounts it was not trained on, {best.model} is worse than the mean of the test posts ({evidence}).",
-        )
+        yield Finding(CLAIM, f"{tested} is worse than the mean of the test posts ({evidence}).")
     else:
-        yield Finding(
-            WEAK,
-            f"On accounts it was not trained on, {best.model} cannot be told from predicting the mean ({evidence}).",
-        )
+        yield Finding(WEAK, f"{tested} cannot be told from predicting the mean ({evidence}).")
     if spearman.interval is not None:
-        yield Finding(
-            CLAIM if spearman.interval.low > 0 else WEAK,
-            f"It puts the posts of new accounts in order with a rank correlation of {number(spearman.value)}"
-            f" (95 % interval {span(spearman.interval)}).",
-        )
+        evidence = f"a rank correlation of {number(spearman.value)}, 95 % interval {span(spearman.interval)}"
+        if spearman.interval.low > 0:
+            yield Finding(CLAIM, f"It puts their posts in order with {evidence}.")
+        elif spearman.interval.high < 0:
+            yield Finding(CLAIM, f"It puts their posts in the wrong order, with {evidence}.")
+        else:
+            yield Finding(WEAK, f"Whether it puts their posts in order is not settled: {evidence}.")
+
+
+def _known_of(model: str) -> str:
+    is_shown_past = model in LADDER and ModalityName.HISTORY in LADDER[model].modalities
+    return " but whose earlier posts it is shown" if is_shown_past else ""
 
 
 def detectable(count: int) -> float | None:
@@ -151,98 +157,102 @@ def _what_few_posts_show(posts: int, accounts: int) -> Iterator[Finding]:
     yield Finding(NONE, text)
 
 
-def _over_history(gains: Sequence[Gain]) -> Iterator[Finding]:
-    for gain in gains:
-        if (gain.model, gain.base, gain.split, gain.metric) != (*CONTENT_STEP, Split.INFLUENCER, HEADLINE):
-            continue
-        if gain.interval is None:
-            yield Finding(NONE, f"What content adds to an account's history cannot be said: {gain.note}.")
-            continue
-        evidence = f"difference in R² {number(gain.difference)}, paired 95 % interval {span(gain.interval)}"
-        if gain.interval.low > 0:
-            yield Finding(
-                CLAIM, f"Caption, picture and metadata add to what an account's earlier posts tell: {evidence}."
-            )
-        elif gain.interval.high < 0:
-            yield Finding(CLAIM, f"Fusion is worse than an account's earlier posts and followers alone: {evidence}.")
-        else:
-            yield Finding(
-                WEAK,
-                f"Whether caption, picture and metadata add to an account's earlier posts is not settled: {evidence}.",
-            )
+def _over_history(gain: Gain | None) -> Iterator[Finding]:
+    if gain is None:
+        return
+    if gain.interval is None:
+        yield Finding(NONE, f"What content adds to an account's history cannot be said: {gain.note}.")
+        return
+    evidence = (
+        f"difference in R² {number(gain.difference, 3)}, paired 95 % interval {span(gain.interval, 3)}{_shuffled(gain)}"
+    )
+    if gain.interval.low > 0:
+        text, strength = "Fusion, shown caption, picture and metadata too, predicts better than history", CLAIM
+    elif gain.interval.high < 0:
+        text, strength = "Fusion, shown caption, picture and metadata too, predicts worse than history", CLAIM
+    else:
+        text, strength = "Whether caption, picture and metadata add to an account's earlier posts is not settled", WEAK
+    yield Finding(strength, f"{text}: {evidence}.")
+
+
+def _order(gain: Gain | None) -> Iterator[Finding]:
+    if gain is None or gain.interval is None:
+        return
+    bounds = f"95 % interval {span(gain.interval, 3)}{_shuffled(gain)}"
+    evidence = f"difference in rank correlation {number(gain.difference, 3)}, {bounds}"
+    if not gain.holds:
+        text, strength = "Whether content puts the posts of one account in order is not settled", WEAK
+    elif gain.difference > 0:
+        text, strength = (
+            "Content puts the posts of one account in order beyond what the past and shuffled content do",
+            CLAIM,
+        )
+    else:
+        text, strength = "The posts of one account are in better order when their content is shuffled", CLAIM
+    yield Finding(strength, f"{text}: {evidence}.")
+
+
+def _shuffled(gain: Gain) -> str:
+    return "" if gain.shuffled is None else f"; with content shuffled within accounts {number(gain.shuffled, 3)}"
 
 
 def _step(comparison: Gain | None) -> Iterator[Finding]:
     if comparison is None or comparison.interval is None:
         return
-    evidence = f"difference in R² {number(comparison.difference)}, paired 95 % interval {span(comparison.interval)}"
+    evidence = (
+        f"difference in R² {number(comparison.difference, 3)}, paired 95 % interval {span(comparison.interval, 3)}"
+    )
+    other = f"the best model that is none, {comparison.base}"
     if comparison.interval.low > 0:
-        text, strength = f"Fusion adds to the best single model, {comparison.base}: {evidence}.", CLAIM
+        yield Finding(CLAIM, f"Fusion is better than {other}: {evidence}.")
     elif comparison.interval.high < 0:
-        text, strength = f"Fusion is worse than the best single model, {comparison.base}: {evidence}.", CLAIM
+        yield Finding(CLAIM, f"Fusion is worse than {other}: {evidence}.")
     else:
-        text, strength = f"Fusion cannot be told from the best single model, {comparison.base}: {evidence}.", WEAK
-    yield Finding(strength, text)
+        yield Finding(WEAK, f"Fusion cannot be told from {other}: {evidence}.")
 
 
-def _optimism(rows: Sequence[ResultRow]) -> Iterator[Finding]:
-    known, disjoint = _best(rows, Split.RANDOM), _best(rows, Split.INFLUENCER)
-    if known is None or disjoint is None or known.r2 is None or disjoint.r2 is None or known.model != disjoint.model:
+def _optimism(found: Optimism | None) -> Iterator[Finding]:
+    """Say what a random split would have made believe, where it would have, and where it says anything at all."""
+    if found is None or found.inference.interval is None:
         return
-    if known.r2 > disjoint.r2 + 0.05:
+    interval = found.inference.interval
+    evidence = f"difference {number(found.flattered - found.value, 3)}, paired 95 % interval {span(interval, 3)}"
+    if interval.low > 0 and found.flattered > 0:
         yield Finding(
-            WEAK,
-            f"A random split of the same posts would have said R² {number(known.r2)} instead of {number(disjoint.r2)}."
-            " What it adds is not skill: the model has met the accounts and remembers what they usually get.",
+            CLAIM,
+            f"A random split of the same posts would have said R² {number(found.flattered)} of {found.model} instead of"
+            f" {number(found.value)} ({evidence}). What it adds is not skill on new accounts: the model has met these.",
+        )
+    elif interval.low > 0:
+        yield Finding(
+            CLAIM,
+            f"Even on a random split, which is easier ({evidence}), {found.model} is no better than the mean of the"
+            f" test posts: R² {number(found.flattered)}.",
         )
 
 
-def _leak(rows: Sequence[ResultRow], leaking: Sequence[ModelResult]) -> Iterator[Finding]:
+def _leak(
+    rows: Sequence[ResultRow], leaking: Sequence[ModelResult], gains: Mapping[tuple[str, str, str, str], Gain]
+) -> Iterator[Finding]:
     by_key = {(row.model, row.split): row for row in rows}
     for result in leaking:
         shown = by_key.get((result.name, Split.INFLUENCER)) or by_key.get((result.name, Split.RANDOM))
         if shown is None or shown.r2 is None:
             continue
-        base = LEAK_STEP.base if result.model == LEAK_STEP.model else result.model
-        clean = by_key.get((base, shown.split)) if result.recipe == RecipeName.POSTMILL else None
-        against = f", against {number(clean.r2)} for {clean.model} without them," if clean is not None else ""
+        gain = gains.get((*LEAK_STEP, shown.split, HEADLINE)) if result.name == LEAK_STEP.model else None
         yield Finding(
             WEAK,
             f"{result.name} reads the comments, which are written after publication and are part of what is predicted:"
-            f" its R² of {number(shown.r2)}{against} is no forecast.",
+            f" its R² of {number(shown.r2)} is no forecast.{_seems_to_add(gain)}",
         )
 
 
-def limits(data: DataSummary, rows: Sequence[ResultRow], models: Sequence[ModelResult]) -> list[str]:
-    """Return what this run cannot show, in sentences that apply to it."""
-    sentences = [
-        "Association, not cause: nothing here says what a change of caption or picture would do.",
-        "Public posts of influencers alone. Engagement is not well-being, and no part of this report measures the"
-        " well-being of anyone.",
-    ]
-    if not data.complete:
-        sentences.append(
-            f"{data.planned_shards - data.shards:,} of {data.planned_shards:,} post shards are not done: which posts"
-            " are missing depends on the order of the archive."
-        )
-    if rows and all(row.split != Split.INFLUENCER for row in rows):
-        sentences.append("Every number here is from a random split, which flatters.")
-    stand_ins = sorted({use.stand_in_for for result in models for use in result.encoders.values() if use.stand_in_for})
-    if stand_ins:
-        sentences.append(
-            f"Stand-in encoders were used for {_listed(stand_ins)}: the numbers are not those of the paper's models."
-        )
-    if any(ModalityName.METADATA in result.encoders for result in models):
-        sentences.append(
-            "Counts of followers, followees and posts were taken when the list of accounts was crawled, after most"
-            " posts were published: a small look ahead in the metadata."
-        )
-    if any(ModalityName.SENTIMENT in result.encoders for result in models):
-        sentences.append(
-            "Sentiment models read English; other languages count as what English words in them happen to say."
-        )
-    return sentences
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def _seems_to_add(gain: Gain | None) -> str:
+    if gain is None or gain.interval is None:
+        return ""
+    evidence = f"difference in R² {number(gain.difference, 3)}, paired 95 % interval {span(gain.interval, 3)}"
+    if not gain.holds:
+        return f" Whether comments would seem to add to {gain.base} is not settled here: {evidence}."
+    if gain.difference > 0:
+        return f" So much they would seem to add to {gain.base}: {evidence}."
+    return f" Here it does worse than {gain.base} without them, so these comments tell little: {evidence}."

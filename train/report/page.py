@@ -14,13 +14,14 @@ from postmill.shards.run import publish, temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.progress import Progress, Silent
 from postmill.train.data import algebra
-from postmill.train.evaluation import gains, results, table
+from postmill.train.evaluation import gains, optimism, results, table
 from postmill.train.evaluation.results import ModelResult
 from postmill.train.options import Split
 from postmill.train.report import (
     describe,
     findings,
     html,
+    limits,
     section_data,
     section_models,
     section_results,
@@ -120,14 +121,18 @@ def page(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> Page:
     comparison = gains.compare_fusion(run, models, Split.INFLUENCER)
     measured = gains.gains(run, models)
     leaking = [result for result in models if result.leaks]
+    best = findings.best([row for row in rows if row.model not in {leak.name for leak in leaking}], Split.INFLUENCER)
+    flattered = next((result for result in models if best is not None and result.name == best.model), None)
     return Page(
         version=version("postmill"),
         fingerprint=run.fingerprint,
         dates="" if data.first is None or data.last is None else f"{_day(data.first)} to {_day(data.last)}",
         facts=list(_facts(data, models)),
         notices=list(dict.fromkeys(_notices(data, models))),
-        findings=findings.findings(rows, comparison, leaking, measured),
-        limits=findings.limits(data, rows, models),
+        findings=findings.findings(
+            rows, comparison, leaking, measured, None if flattered is None else optimism.measured(run, flattered)
+        ),
+        limits=limits.limits(data, rows, models),
         results=section_results.section(rows, models) if rows else None,
         steps=list(section_steps.tables(measured, models)),
         figures=list(section_results.figures(run, models)),

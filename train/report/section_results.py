@@ -34,12 +34,13 @@ class SplitWords:
 SPLIT_WORDS: Mapping[Split, SplitWords] = {
     Split.INFLUENCER: SplitWords(
         "New accounts: none of the test posts' accounts was trained on",
-        "The headline. Accounts are kept apart, so a model must do without having met the author.",
+        "The headline. Accounts are kept apart: a model has not been trained on the author, though history and what"
+        " builds on it are shown the author's earlier posts.",
     ),
     Split.RANDOM: SplitWords(
         "Random split: optimistic",
         "The paper's split. The author of almost every test post is in the training part too, so a model can recognise"
-        " accounts and repeat what they usually get: read it as an upper bound.",
+        " accounts and repeat what they usually get: it says nothing about accounts it has not met.",
     ),
     Split.TIME: SplitWords(
         "Later posts: all that was trained on was published before",
@@ -49,8 +50,17 @@ SPLIT_WORDS: Mapping[Split, SplitWords] = {
         "Later posts of new accounts: the hardest", "Neither the account nor the time was trained on." + _TIMES
     ),
 }
+SHUFFLED_COLUMN = TableColumn("shuffled", soft=True)
+"""What the metric before it is when all of a post but its account's history is that of another post of the account."""
+
 _CSS = {Split.INFLUENCER: "disjoint", Split.RANDOM: "mixed"}
 """The splits that are drawn, and the class of their marks."""
+
+
+_CONTROL = (
+    "Order within accounts is to be compared with what is left of it when all of a post but its account's history is"
+    " that of another post of the account (shuffled), not with 0."
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,7 @@ def _table(words: SplitWords, rows: Sequence[ResultRow]) -> Table:
     seeds = max(row.seeds for row in rows)
     over = f"{seeds} splits" if seeds > 1 else "one split"
     tested = f"{rows[0].test_posts:,} test posts of {rows[0].test_accounts:,} accounts over {over}."
-    caption = f"{words.note} {tested}" + (f" No interval: {missing}." if missing else "")
+    caption = f"{words.note} {tested} {_CONTROL}" + (f" No interval: {missing}." if missing else "")
     return Table(caption, list(_columns()), [list(_cells(row)) for row in rows], title=words.title, css="wide")
 
 
@@ -128,6 +138,8 @@ def _columns() -> Iterator[TableColumn]:
         yield TableColumn(metric.short)
         if not metric.lower_is_better:
             yield INTERVAL_COLUMN
+        if metric.has_control:
+            yield SHUFFLED_COLUMN
     yield TableColumn(f"{metrics.METRICS[HEADLINE].short} by split, mean ± sd")
 
 
@@ -137,6 +149,8 @@ def _cells(row: ResultRow) -> Iterator[Cell]:
         yield number(row[metric.name].value, metric.digits)
         if not metric.lower_is_better:
             yield span(row[metric.name].interval)
+        if metric.has_control:
+            yield number(row[metric.name].shuffled, metric.digits)
     headline = row[HEADLINE]
     yield number(headline.mean) + (f" ± {number(headline.std)}" if headline.std is not None else "")
 

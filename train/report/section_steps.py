@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from postmill.train.evaluation import gains as evaluation
 from postmill.train.evaluation import metrics
 from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.results import ModelResult
@@ -40,13 +41,21 @@ def _gains(gains: Sequence[Gain]) -> Table:
             metrics.METRICS[gain.metric].heading,
             number(gain.difference, 3),
             gain.note if gain.interval is None else span(gain.interval, 3),
+            number(gain.shuffled, 3),
+            DASH if gain.holds is None else "yes" if gain.holds else "no",
         ]
         for gain in gains
     ]
-    columns = [*text_columns("Step", "Split", "Metric"), *number_columns("Gain"), INTERVAL_COLUMN]
+    columns = [
+        *text_columns("Step", "Split", "Metric"),
+        *number_columns("Gain"),
+        INTERVAL_COLUMN,
+        *number_columns("Shuffled"),
+        *text_columns("Holds"),
+    ]
     caption = (
-        "Gains on the same test posts, with paired 95 % intervals over accounts. The step of leak over metadata is no"
-        " skill: it is what comments, which come after publication, would seem to add."
+        f"{evaluation.explanation(gains)} The step of leak over metadata is no skill: it is what comments, which come"
+        " after publication, would seem to add."
     )
     return Table(caption, columns, rows)
 

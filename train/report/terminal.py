@@ -31,7 +31,9 @@ def results_tables(run: Run) -> Iterator[Table]:
 def _headline(by_split: dict[str, list[ResultRow]]) -> Table:
     title = f"{metrics.METRICS[HEADLINE].short} on held-out posts, 95 % over accounts"
     columns = (split.replace("-", "-\n") for split in by_split)
-    table = Table("model", *columns, title=title, title_justify="left", pad_edge=False)
+    notes = sorted({row[HEADLINE].note for rows in by_split.values() for row in rows if row[HEADLINE].note})
+    caption = f"no interval and no claim: {'; '.join(notes)}" if notes else None
+    table = Table("model", *columns, title=title, title_justify="left", pad_edge=False, caption=caption)
     estimates = {(row.model, split): row[HEADLINE] for split, rows in by_split.items() for row in rows}
     for model in dict.fromkeys(model for model, _ in estimates):
         cells = (estimates.get((model, split)) for split in by_split)
@@ -55,4 +57,4 @@ def _value(cell: Estimate) -> str:
 
 def _estimate(cell: Estimate, between: str = "  ") -> str:
     interval = "" if cell.interval is None else f"{between}{cell.interval.low:.2f} to {cell.interval.high:.2f}"
-    return _value(cell) + interval
+    return _value(cell) + interval + ("" if cell.shuffled is None else f"\nshuffled {cell.shuffled:.3f}")

@@ -1,4 +1,4 @@
-"""What scikit-learn and scipy make of the same posts, written down once more, slowly and without resampling."""
+"""What scikit-learn and scipy make of the same posts."""
 
 from __future__ import annotations
 
@@ -21,16 +21,11 @@ def correlation(measure: Callable[[Column, Column], Any], true: Column, predicte
     return float(measure(true, predicted).statistic)
 
 
-def over_seeds(measure: Callable[[Column, Column], Any], part: Predicted) -> float | None:
-    """A correlation among the posts of each seed, averaged by number of posts."""
-    values, sizes = [], []
-    for seed in sorted(set(part.seeds.tolist())):
-        rows = part.seeds == seed
-        value = correlation(measure, part.true[rows], part.predicted[rows])
-        if value is not None:
-            values.append(value)
-            sizes.append(int(rows.sum()))
-    return float(np.average(values, weights=sizes)) if values else None
+def departures(part: Predicted) -> Column:
+    """Predictions less the mean of the posts trained on, without what is rounding."""
+    return np.array(
+        [float(f"{p:.9f}") for p in part.predicted - (0.0 if part.training_mean is None else part.training_mean)]
+    )
 
 
 def cells(part: Predicted) -> Iterator[Column]:
@@ -42,8 +37,9 @@ def cells(part: Predicted) -> Iterator[Column]:
 def within_account(part: Predicted) -> float | None:
     """Spearman's correlation within accounts, weighted by n - 1; 0 for an account whose predictions are all equal."""
     values, weights, ordered = [], [], False
+    beyond = departures(part)
     for rows in cells(part):
-        true, predicted = part.true[rows], part.predicted[rows]
+        true, predicted = part.true[rows], beyond[rows]
         if len(true) < WITHIN_POSTS or np.ptp(true) == 0:
             continue
         value = correlation(stats.spearmanr, true, predicted)
@@ -63,8 +59,8 @@ ORACLES: Mapping[str, Callable[[Predicted], float | None]] = {
     "mse": lambda part: float(sklearn_metrics.mean_squared_error(part.true, part.predicted)),
     "mae": lambda part: float(sklearn_metrics.mean_absolute_error(part.true, part.predicted)),
     "r2": r2,
-    "spearman": lambda part: over_seeds(stats.spearmanr, part),
-    "pearson": lambda part: over_seeds(stats.pearsonr, part),
+    "spearman": lambda part: correlation(stats.spearmanr, part.true, departures(part)),
+    "pearson": lambda part: correlation(stats.pearsonr, part.true, departures(part)),
     "within_account": within_account,
 }
 """A second opinion on every metric."""

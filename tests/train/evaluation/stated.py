@@ -36,10 +36,11 @@ SETTINGS = ModelSettings(
 SPLIT = SplitResult(
     pooled={"mse": 0.1, "r2": None},
     interval={"mse": Interval(0.05, 1e-17), "r2": None},
+    notes={"r2": "too few"},
+    shuffled={"mse": 0.2, "r2": None},
     counts=PooledCounts(10, 3),
     mean={"mse": 0.1, "r2": None},
     std={"mse": None, "r2": None},
-    notes={"r2": "too few"},
     seeds=(SeedRun(0, SeedCounts(8, 2, 0, 4, 1), {"mse": 0.1, "r2": None}, {"members": [{"epochs": 3}]}),),
     calibration=Calibration(1.5, -0.5, (CalibrationBin(1, 2.0, 3.0),), Coverage(0.9, 0.8, Interval(0.7, 0.9), 1.25)),
 )

@@ -59,7 +59,7 @@ def test_coverage_is_the_share_of_posts_inside_their_interval() -> None:
     assert coverage is not None and 0.5 < coverage.share < 0.9
     assert coverage.share == pytest.approx(sum(inside) / 200) and coverage.nominal == 0.9
     assert coverage.width == pytest.approx(sum(high - low) / 200)
-    assert coverage.interval == intervals.of_mean(np.array(inside), part.accounts)
+    assert coverage.interval == intervals.of_mean(np.array(inside), part.accounts).interval
     assert coverage.interval is not None and coverage.interval.low < coverage.share < coverage.interval.high
 
 

@@ -37,7 +37,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def run(planted_run: MakeRun, registered: None, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(missing, "LEAST_MODALITIES", 2)  # for the sake of models that are quickly trained
-    run = planted_run(posts=300, accounts=60, metadata=0.8, account=0.5)
+    run = planted_run(posts=350, accounts=75, metadata=0.8, account=0.5)
     train_run(run, names=["metadata", "leak"], seeds=2, split_names=("influencer",))
     return run
 

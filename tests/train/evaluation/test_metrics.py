@@ -1,6 +1,8 @@
-"""Every metric, and every resample of it, is what scikit-learn and scipy make of the same posts."""
+"""Every metric, of all posts and without some accounts, is what scikit-learn and scipy make of the same posts."""
 
 from __future__ import annotations
+
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -8,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from postmill.train.evaluation import measures, metrics
-from postmill.train.evaluation.measures import Predicted
-from tests.train.evaluation.drawn import clustered, judged, random_posts, resampled
+from postmill.train.evaluation import metrics
+from postmill.train.evaluation.metrics import METRICS
+from tests.train.evaluation.drawn import clustered, judged, random_posts, without
 from tests.train.evaluation.oracles import ORACLES
 
-VALUES = st.lists(st.integers(-5, 5), min_size=1, max_size=40)
 POSTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 3), st.integers(0, 3)), min_size=1)
 
 
@@ -43,30 +44,19 @@ def test_each_metric_of_few_posts_with_ties_and_constants(posts: list[tuple[int,
 
 @pytest.mark.parametrize("name", ORACLES)
 @given(seed=st.integers(0, 999))
-def test_an_account_drawn_twice_counts_twice(name: str, seed: int) -> None:
+def test_each_metric_without_a_group_of_accounts(name: str, seed: int) -> None:
     part = random_posts(seed, posts=40, accounts=8, seeds=2)
-    times = np.random.default_rng(seed).integers(0, 4, 8).astype(float)
-    again = resampled(part, times)
-    expected = ORACLES[name](again) if len(again.true) else None
-    assert metrics.prepared(part, name)(times) == close(expected)
+    group_of = dict(zip(np.unique(part.accounts).tolist(), (0, 1, 2, 2, 0, 3, 3, 1), strict=True))
+    measure = METRICS[name].measure(part, np.array([group_of[account] for account in part.accounts.tolist()]))
+    assert measure(None) == close(ORACLES[name](part))
+    for group in range(4):
+        left_out = [account for account, of in group_of.items() if of == group]
+        assert measure(group) == close(ORACLES[name](without(part, left_out)))
 
 
-@given(VALUES)
-def test_ranks_are_those_of_scipy(values: list[int]) -> None:
-    np.testing.assert_allclose(measures.ranks(np.array(values, dtype=float)), stats.rankdata(values))
-
-
-@given(VALUES, st.integers(0, 1000))
-def test_a_weight_counts_a_post_that_many_times(values: list[int], seed: int) -> None:
-    random = np.random.default_rng(seed)
-    true, predicted = np.array(values, dtype=float), random.normal(size=len(values)).round(1)
-    times = random.integers(1, 4, len(values))
-    repeated_true, repeated = np.repeat(true, times), np.repeat(predicted, times)
-    weights = times.astype(float)
-    np.testing.assert_allclose(np.repeat(measures.ranks(true, weights), times), measures.ranks(repeated_true))
-    expected = measures.pearson(repeated_true, repeated)
-    if len(values) > 1:
-        assert measures.pearson(true, predicted, weights) == close(expected)
+@pytest.mark.parametrize("name", ORACLES)
+def test_nothing_is_left_without_the_only_group(name: str) -> None:
+    assert METRICS[name].measure(random_posts(1), np.zeros(200, dtype=np.int64))(0) is None
 
 
 def test_constant_predictions_have_no_correlation_and_no_nan() -> None:
@@ -74,7 +64,8 @@ def test_constant_predictions_have_no_correlation_and_no_nan() -> None:
     assert values["spearman"] is None and values["pearson"] is None
     assert values["r2"] == pytest.approx(0)
     # A constant whose mean is off by rounding is constant all the same.
-    assert measures.pearson(np.arange(10.0), np.full(10, 0.1 + 0.2)) is None
+    values = metrics.all_of(judged(np.full(10, 0.1 + 0.2), np.arange(10.0)))
+    assert values["spearman"] is None and values["pearson"] is None and values["r2"] is None
 
 
 def test_one_post_has_errors_alone() -> None:
@@ -86,23 +77,48 @@ def test_no_post_has_no_metric() -> None:
     assert set(metrics.all_of(judged([], [])).values()) == {None}
 
 
-def test_correlations_are_taken_within_each_seed() -> None:
-    """The training mean alone correlates with what was held out, negatively; it must not count."""
+def test_the_training_mean_alone_is_no_order() -> None:
+    """Between seeds it correlates with what was held out, negatively; it must not count."""
     true = np.arange(20.0)
     seeds = np.arange(20) // 4
     means = np.array([true[seeds != seed].mean() for seed in seeds])
     assert stats.spearmanr(true, means).statistic < -0.9
-    assert metrics.value(judged(true, means, seeds=seeds), "spearman") is None
+    for name in ("spearman", "pearson"):
+        assert metrics.value(judged(true, means, seeds=seeds, training_mean=means), name) is None
+        # Nor does what is rounding when the mean is taken off.
+        rounded = means + np.random.default_rng(0).normal(scale=1e-13, size=20)
+        assert metrics.value(judged(true, rounded, seeds=seeds, training_mean=means), name) is None
 
 
-def test_pooled_r2_is_over_all_seeds_at_once() -> None:
+def test_metrics_are_over_all_seeds_at_once() -> None:
     pooled = metrics.pooled([judged([0, 1], [0, 1], seeds=0), judged([10, 11], [11, 10], seeds=1)])
     assert metrics.value(pooled, "r2") == pytest.approx(ORACLES["r2"](judged([0, 1, 10, 11], [0, 1, 11, 10])))
-    assert metrics.value(pooled, "spearman") == pytest.approx(0.0)
+    assert metrics.value(pooled, "spearman") == pytest.approx(0.8)
+
+
+def test_a_rank_correlation_does_not_depend_on_how_many_posts_a_seed_tests() -> None:
+    part = random_posts(3, posts=400, accounts=60, seeds=1)
+    values = []
+    for folds in (1, 5, 20):
+        seeds = np.unique(part.accounts, return_inverse=True)[1] % folds
+        values.append(metrics.value(replace(part, seeds=seeds), "spearman"))
+    assert values[0] == values[1] == values[2] and values[0] is not None
+
+
+def test_what_is_pooled_is_all_of_every_seed() -> None:
+    parts = [random_posts(seed, seeds=1) for seed in (1, 2)]
+    pooled = metrics.pooled(parts)
+    for field in fields(pooled):
+        column = getattr(pooled, field.name)
+        assert column.tolist() == [value for part in parts for value in getattr(part, field.name)]
+    assert metrics.pooled([parts[0], judged([1.0], [2.0])]).shuffled is None
+    shuffled = metrics.shuffled(pooled)
+    assert shuffled is not None and shuffled.predicted is pooled.shuffled
+    assert metrics.shuffled(judged([1.0], [2.0])) is None
 
 
 def test_a_level_per_account_puts_no_account_in_order() -> None:
     part = clustered(4)
     assert metrics.value(part, metrics.WITHIN) is None
-    ordered = Predicted(part.true, part.predicted + 0.01 * part.true, part.accounts, part.seeds)
+    ordered = replace(part, predicted=part.predicted + 0.01 * part.true)
     assert metrics.value(ordered, metrics.WITHIN) == pytest.approx(1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from postmill.shards.formats import posts
 from postmill.shards.run.folder import Run
 from postmill.train.data import dataset
 from postmill.train.evaluation import intervals
-from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.slices import TOO_SMALL
 from postmill.train.stage import train_run
@@ -39,6 +38,7 @@ class Trained:
     predictions: pa.Table
     category: dict[str, str]
     accounts: dict[str, int]
+    target: dict[str, float]
 
     def part(self, split: str, seed: int | None = None) -> tuple[Predicted, pa.Table]:
         """The predictions of a split, of all seeds or of one."""
@@ -47,8 +47,10 @@ class Trained:
             mask &= self.predictions["seed"].to_numpy() == seed
         table = self.predictions.filter(mask)
         ids = [self.accounts[key] for key in table["key"].to_pylist()]
-        columns = (table[name].to_numpy() for name in ("true", "predicted"))
-        return judged(*columns, np.array(ids, dtype=np.uint64), table["seed"].to_numpy()), table
+        true, predicted, mean, shuffled = (
+            table[name].to_numpy() for name in ("true", "predicted", "training_mean", "shuffled")
+        )
+        return judged(true, predicted, np.array(ids, np.uint64), table["seed"].to_numpy(), mean, shuffled), table
 
 
 @pytest.fixture(scope="module", params=["boosting", "metadata"])
@@ -72,6 +74,7 @@ def trained(plant_once: Callable[..., Run], request: pytest.FixtureRequest) -> T
         pq.read_table(folder / "predictions.parquet"),
         dict(zip(records["key"].to_pylist(), records["category"].to_pylist(), strict=True)),
         dict(zip(data.keys.to_pylist(), data.accounts.tolist(), strict=True)),
+        dict(zip(data.keys.to_pylist(), data.target.tolist(), strict=True)),
     )
 
 
@@ -88,6 +91,8 @@ def test_the_metrics_of_all_seeds_of_each_and_over_them(trained: Trained) -> Non
         for seed in result["seeds"]:
             part, _ = trained.part(split, seed["seed"])
             assert seed["metrics"] == {name: close(oracle(part)) for name, oracle in ORACLES.items()}
+        shuffled = replace(pooled, predicted=pooled.shuffled)
+        assert result["shuffled"] == {name: close(oracle(shuffled)) for name, oracle in ORACLES.items()}
         for name in ORACLES:
             values = [seed["metrics"][name] for seed in result["seeds"]]
             assert result["mean"][name] == close(None if None in values else statistics.mean(values))
@@ -95,6 +100,12 @@ def test_the_metrics_of_all_seeds_of_each_and_over_them(trained: Trained) -> Non
 
 
 def test_the_counts(trained: Trained) -> None:
+    names = set(trained.accounts.values())
+    assert trained.metrics["counts"] == {
+        **{"posts": POSTS, "with_target": POSTS, "left_out": {}, "accounts": len(names), "shards": 2},
+        **{"planned_shards": 2, "near_duplicate_groups": POSTS},  # each post has a picture and a caption of its own
+    }
+    assert trained.metrics["headline"] == "influencer" and trained.metrics["leak"] is None
     for split, result in trained.metrics["splits"].items():
         pooled, table = trained.part(split)
         assert result["counts"] == {"test_posts": len(pooled.true), "test_accounts": len(set(pooled.accounts.tolist()))}
@@ -109,14 +120,25 @@ def test_the_counts(trained: Trained) -> None:
                 assert counts["train_accounts"] == len(names) - counts["test_accounts"] and counts["neither"] == 0
 
 
+def test_the_predictions_state_the_targets_and_the_mean_of_what_was_trained_on(trained: Trained) -> None:
+    for split in SPLITS:
+        for seed in range(3):
+            part, table = trained.part(split, seed)
+            tested = table["key"].to_pylist()
+            assert part.true.tolist() == [trained.target[key] for key in tested]
+            others = [value for key, value in trained.target.items() if key not in set(tested)]
+            assert part.training_mean == pytest.approx(np.full(len(tested), statistics.mean(others)))
+
+
 def test_the_intervals(trained: Trained) -> None:
-    """Against the same bootstrap; that it is right stands in test_intervals.py."""
+    """Against the same jackknife; that it is right stands in test_intervals.py."""
     for split, result in trained.metrics["splits"].items():
         pooled, _ = trained.part(split)
         assert sorted(result["interval"]) == sorted(INTERVALS)
         for name in INTERVALS:
-            expected = intervals.interval(pooled, name)
-            assert isinstance(expected, Interval)
+            expected = intervals.of_metric(pooled, name).interval
+            assert expected is not None
+            assert expected.low <= result["pooled"][name] <= expected.high
             assert result["interval"][name] == pytest.approx(list(expected), rel=1e-7, abs=1e-9)
         assert result["interval_note"] == {}
 
@@ -153,7 +175,7 @@ def test_errors_by_category(trained: Trained) -> None:
     assert [row["name"] for row in rows] == ["food", "art", TOO_SMALL]
     for row in rows[:-1]:
         alone = category == row["name"]
-        of_category = judged(part.true[alone], part.predicted[alone], part.accounts[alone], part.seeds[alone])
+        of_category = part.of(np.flatnonzero(alone))
         expected = {name: close(ORACLES[name](of_category)) for name in ("mse", "mae", "r2", "spearman")}
         expected["bias"] = close(float(sum(of_category.predicted) - sum(of_category.true)) / row["posts"])
         counts = {"posts": int(alone.sum()), "accounts": len(set(of_category.accounts.tolist()))}

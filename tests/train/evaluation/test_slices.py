@@ -10,17 +10,20 @@ import pytest
 from postmill.shards.run.folder import Run
 from postmill.train.data import dataset
 from postmill.train.evaluation import slices
-from postmill.train.evaluation.intervals import MIN_ACCOUNTS, MIN_POSTS
-from postmill.train.evaluation.measures import Predicted
-from postmill.train.evaluation.slices import NOT_KNOWN, TIERS, TOO_SHORT, TOO_SMALL, Division, Slices
+from postmill.train.evaluation.slices import (
+    MIN_ACCOUNTS,
+    MIN_POSTS,
+    NOT_KNOWN,
+    TIERS,
+    TOO_SHORT,
+    TOO_SMALL,
+    Division,
+    Slices,
+)
 from tests.train.evaluation.drawn import judged, random_posts
 from tests.train.evaluation.oracles import ORACLES
 
 MakeRun = Callable[..., Run]
-
-
-def of(part: Predicted, rows: np.ndarray) -> Predicted:
-    return judged(part.true[rows], part.predicted[rows], part.accounts[rows], part.seeds[rows])
 
 
 def test_each_slice_has_the_errors_of_its_posts_alone() -> None:
@@ -30,7 +33,7 @@ def test_each_slice_has_the_errors_of_its_posts_alone() -> None:
     shown = slices.errors(part, divided)["taste"]
     assert [row.name for row in shown] == ["sour", "sweet", "bitter", TOO_SMALL]
     for row in shown[:-1]:
-        alone = of(part, codes == ("sweet", "sour", "rare", "bitter").index(row.name))
+        alone = part.of(codes == ("sweet", "sour", "rare", "bitter").index(row.name))
         assert (row.posts, row.accounts) == (len(alone.true), len(set(alone.accounts.tolist())))
         assert list(row.metrics) == ["mse", "mae", "r2", "spearman"]
         for name, value in row.metrics.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,11 +19,7 @@ NO_CALIBRATION = Calibration(None, None, (), None)
 
 
 def by_seed(part: Predicted) -> list[Predicted]:
-    return [
-        judged(part.true[rows], part.predicted[rows], part.accounts[rows], seed)
-        for seed in np.unique(part.seeds)
-        if len(rows := np.flatnonzero(part.seeds == seed))
-    ]
+    return [part.of(np.flatnonzero(part.seeds == seed)) for seed in np.unique(part.seeds)]
 
 
 def summarised(parts: list[Predicted]) -> SplitResult:
@@ -49,7 +46,9 @@ def test_pooled_metrics_are_over_the_posts_of_all_seeds() -> None:
     assert result.counts == PooledCounts(300, 40) and len(result.seeds) == 4
     assert list(result.interval) == ["mse", "mae", "r2", "spearman", "within_account"] and result.notes == {}
     pooled = metrics.pooled(by_seed(part))
-    assert all(result.interval[name] == intervals.interval(pooled, name) for name in result.interval)
+    assert all(result.interval[name] == intervals.of_metric(pooled, name).interval for name in result.interval)
+    shuffled = replace(part, predicted=part.shuffled)
+    assert result.shuffled == {name: pytest.approx(oracle(shuffled)) for name, oracle in ORACLES.items()}
 
 
 def test_one_seed_has_no_standard_deviation() -> None:
@@ -67,5 +66,5 @@ def test_a_seed_without_a_value_leaves_the_mean_undefined() -> None:
 
 def test_a_missing_interval_has_its_reason() -> None:
     result = summarised([judged([1, 2, 3], [1, 2, 4])])
-    assert set(result.interval.values()) == {None}
+    assert set(result.interval.values()) == {None} and result.shuffled is None
     assert result.notes == dict.fromkeys(result.interval, intervals.TOO_FEW_ACCOUNTS)

@@ -1,0 +1,198 @@
+"""Every number that is printed is the one that is stated: all of them differ here, and each cell is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from itertools import count
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from postmill.train.evaluation import card, metrics, results, table
+from postmill.train.evaluation.gains import Gain
+from postmill.train.evaluation.intervals import Interval
+from postmill.train.evaluation.results import ModelResult
+from postmill.train.evaluation.schema import ModelMetrics
+from postmill.train.evaluation.schema_splits import (
+    Calibration,
+    Coverage,
+    MissingModality,
+    PooledCounts,
+    SliceErrors,
+    SplitResult,
+)
+from postmill.train.report import section_results, section_steps
+from postmill.train.report.html import Table
+from postmill.train.report.terminal import results_tables
+from tests.runs import new_run
+from tests.train.evaluation.stated import METRICS, SETTINGS, SPLIT
+
+TABULATED = ("mse", "mae", "r2", "spearman", "within_account")
+NUMBERS = count(1)
+
+
+def fresh() -> float:
+    """A number from 0 to 10 that no other is, not even after two digits."""
+    return next(NUMBERS) * 0.0131 % 10
+
+
+def stated() -> SplitResult:
+    by_metric = {name: fresh() for name in metrics.METRICS}
+    return replace(
+        SPLIT,
+        pooled=by_metric,
+        interval={name: Interval(fresh(), fresh()) for name in TABULATED},
+        notes={},
+        shuffled={name: fresh() for name in metrics.METRICS},
+        counts=PooledCounts(next(NUMBERS) * 7 + 1000, next(NUMBERS) + 500),
+        mean={name: fresh() for name in metrics.METRICS},
+        std={name: fresh() for name in metrics.METRICS},
+        calibration=Calibration(fresh(), fresh(), (), Coverage(0.9, 0.876, Interval(0.81, 0.93), fresh())),
+        slices={"category": (SliceErrors("food", 707, 77, fresh(), {k: fresh() for k in TABULATED[:4]}),)},
+        missing=(
+            MissingModality("image", 0.25, {name: fresh() for name in ("mse", "r2", "spearman", "within_account")}),
+        ),
+    )
+
+
+def model(name: str) -> ModelResult:
+    settings = replace(SETTINGS, model=name, splits=("influencer", "random"))
+    splits = {"influencer": stated(), "random": stated()}
+    return ModelResult(name, replace(METRICS, settings=settings, splits=splits))
+
+
+MODELS = [model("history"), model("fusion")]
+GAINS = [
+    Gain("fusion", "history", "influencer", "r2", fresh(), fresh(), Interval(fresh(), fresh()), 0.001, True, ""),
+    Gain("fusion", "history", "random", "spearman", fresh(), None, Interval(fresh(), fresh()), 0.3, False, ""),
+    Gain("fusion", "history", "random", "within_account", fresh(), fresh(), None, None, None, "too few accounts"),
+]
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def told(split: SplitResult, name: str) -> str:
+    low, high = split.interval[name]  # type: ignore[misc]
+    control = f" / {split.shuffled[name]:.3f}" if name == "within_account" else ""  # type: ignore[index]
+    return f"{split.pooled[name]:.3f} [{low:.3f}, {high:.3f}]{control}"
+
+
+def test_results_md() -> None:
+    lines = table.markdown(MODELS, GAINS).splitlines()
+    start = lines.index("|---|---|---|---|")
+    rows = [cells(line) for line in lines[start + 1 : start + 1 + 2 * len(TABULATED)]]
+    for number, (of, name) in enumerate((of, name) for of in MODELS for name in TABULATED):
+        expected = [told(of.splits[split], name) for split in ("influencer", "random")]
+        assert rows[number][1:] == [metrics.METRICS[name].heading, *expected]
+    assert [row[0] for row in rows if row[0]] == ["history", "fusion"]
+    gains = [cells(line) for line in lines if line.startswith("| fusion | history |")]
+    for row, gain in zip(gains, GAINS, strict=True):
+        bounds = f"{gain.interval.low:.3f} to {gain.interval.high:.3f}" if gain.interval else "too few accounts"
+        shuffled = "-" if gain.shuffled is None else f"{gain.shuffled:+.3f}"
+        holds = {True: "yes", False: "no", None: "-"}[gain.holds]
+        heading = metrics.METRICS[gain.metric].heading
+        assert row[2:] == [gain.split, heading, f"{gain.difference:+.3f}", bounds, shuffled, holds]
+
+
+def test_the_card(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    of = MODELS[1]
+    lines = card.card(run, "fusion", of.metrics).splitlines()
+    for split in ("influencer", "random"):
+        (line,) = [line for line in lines if line.startswith(f"| {split} |")]
+        reached = of.splits[split]
+        counts = [f"{reached.counts.test_posts:,}", f"{reached.counts.test_accounts:,}"]
+        assert cells(line) == [split, *counts, *(told(reached, name) for name in TABULATED)]
+        assert f"in the split {split} they hold 87.6%." in "\n".join(lines)
+    few = replace(of.splits["influencer"], interval={}, notes=dict.fromkeys(("r2", "mse"), "too few accounts"))
+    bare: ModelMetrics = replace(of.metrics, splits={"influencer": few})
+    assert "No interval in the split influencer for R², MSE: too few accounts." in card.card(run, "fusion", bare)
+
+
+def of_page(shown: Table) -> list[dict[str, object]]:
+    """The rows by heading; a heading without a name of its own belongs to the one before it."""
+    headings: list[str] = []
+    for column in shown.columns:
+        own = column.heading
+        headings.append(f"{headings[-1].split(', ')[0]}, {own}" if column.soft and headings else own)
+    return [dict(zip(headings, row, strict=True)) for row in shown.rows]
+
+
+def spanned(interval: Interval | None, digits: int = 2) -> str:
+    assert interval is not None
+    return f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
+
+
+@pytest.mark.parametrize("split", ["influencer", "random"])
+def test_the_tables_of_results_on_the_page(split: str) -> None:
+    rows = [row for of in ("influencer", "random") for row in results.rows_of(MODELS, of)]
+    parts = section_results.section(rows, MODELS).splits
+    shown = parts[("influencer", "random").index(split)].table
+    assert shown is not None
+    for row, of in zip(of_page(shown), MODELS, strict=True):
+        reached = of.splits[split]
+        assert f"{reached.counts.test_posts:,} test posts" in shown.caption or of is not MODELS[0]
+        expected: dict[str, object] = {"Model": of.name}
+        for name in TABULATED:
+            metric = metrics.METRICS[name]
+            expected[metric.short] = f"{reached.pooled[name]:.{metric.digits}f}"
+            if not metric.lower_is_better:
+                expected[f"{metric.short}, 95 % interval"] = spanned(reached.interval[name])
+        expected["Within account, shuffled"] = f"{reached.shuffled['within_account']:.2f}"  # type: ignore[index]
+        expected["R² by split, mean ± sd"] = f"{reached.mean['r2']:.2f} ± {reached.std['r2']:.2f}"
+        assert row == expected
+
+
+def test_the_tables_of_steps_on_the_page() -> None:
+    gains, calibration, missing, category = map(of_page, section_steps.tables(GAINS, MODELS))
+    for row, gain in zip(gains, GAINS, strict=True):
+        assert row == {
+            **{"Step": "fusion over history", "Split": gain.split, "Metric": metrics.METRICS[gain.metric].heading},
+            **{"Gain": f"{gain.difference:.3f}"},
+            "Gain, 95 % interval": spanned(gain.interval, 3) if gain.interval else "too few accounts",
+            "Shuffled": "–" if gain.shuffled is None else f"{gain.shuffled:.3f}",  # noqa: RUF001
+            "Holds": {True: "yes", False: "no", None: "–"}[gain.holds],  # noqa: RUF001
+        }
+    reached = MODELS[1].splits
+    for row, split in zip(calibration, ("influencer", "random"), strict=True):
+        line = reached[split].calibration
+        assert line.coverage is not None
+        assert row == {
+            **{"Split": split, "Slope": f"{line.slope:.2f}", "Intercept": f"{line.intercept:.2f}"},
+            **{"In the interval": "87.6%", "95 %": "0.81 to 0.93", "Mean width": f"{line.coverage.width:.2f}"},
+        }
+    (curve,) = reached["influencer"].missing or ()
+    kinds = {
+        metrics.METRICS[name].short: f"{value:.{metrics.METRICS[name].digits}f}"
+        for name, value in curve.metrics.items()
+    }
+    assert missing == [{"Taken away": "image, 25% of posts", **kinds}]
+    (of_slice,) = (reached["influencer"].slices or {})["category"]
+    kinds = {
+        metrics.METRICS[name].short: f"{value:.{metrics.METRICS[name].digits}f}"
+        for name, value in of_slice.metrics.items()
+    }
+    assert category == [{"Category": "food", "Posts": 707, "Accounts": 77, "Bias": f"{of_slice.bias:.3f}", **kinds}]
+
+
+def test_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "read_results", lambda run: MODELS)
+    shown = []
+    for printed in results_tables(new_run(tmp_path / "run")):
+        out = StringIO()
+        Console(file=out, width=80).print(printed)
+        assert max(map(len, out.getvalue().splitlines())) <= 80
+        shown.append(" ".join(out.getvalue().replace("│", " ").split()))
+    headline, others = shown
+    for of in MODELS:
+        r2 = [of.splits[split].pooled["r2"] for split in ("influencer", "random")]
+        ends = [spanned(of.splits[split].interval["r2"]) for split in ("influencer", "random")]
+        assert f"{of.name} {r2[0]:.3f} {r2[1]:.3f} {ends[0]} {ends[1]}" in headline
+        one = of.splits["influencer"]
+        values = [f"{one.pooled[name]:.3f}" for name in ("mse", "mae")]
+        values += [f"{one.pooled[name]:.3f} {spanned(one.interval[name])}" for name in ("spearman", "within_account")]
+        assert f"{of.name} {' '.join(values)} shuffled {one.shuffled['within_account']:.3f}" in others  # type: ignore[index]
