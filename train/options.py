@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from enum import StrEnum
 
 
@@ -12,6 +13,11 @@ class Split(StrEnum):
     RANDOM = "random"
     TIME = "time"
     TIME_INFLUENCER = "time-influencer"
+
+
+def scoring_split(splits: Container[str]) -> Split:
+    """Return the one of ``splits`` whose models score new posts: the headline, or the first there is."""
+    return next(split for split in Split if split in splits)
 
 
 class RecipeName(StrEnum):

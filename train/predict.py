@@ -34,7 +34,7 @@ from postmill.train.models import ladder, recipes
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.problem import Scores
 from postmill.train.models.registry import LADDER
-from postmill.train.options import ModalityName, Split
+from postmill.train.options import ModalityName, scoring_split
 
 SCHEMA = pa.schema(
     [
@@ -70,7 +70,7 @@ def predict(run: Run, name: str, where: Path, device: str = "cpu") -> pa.Table:
     modalities = _modalities(run, result, other, shards)
     keys = pa.concat_tables([posts.read_records(other, shard, ["key"]) for shard in shards])["key"].combine_chunks()
     rows = np.arange(len(keys))
-    split = next(split for split in Split if split in result.splits)
+    split = scoring_split(result.splits)
     context = TrainingContext(recipes.restored(result.metrics.settings.method), device)
     of_seeds = [
         _columns(ladder.apply(result.model, weights, modalities, rows, context))

@@ -34,7 +34,7 @@ from postmill.train.models.checkpoint import Checkpoints
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.recipes import Recipe
 from postmill.train.models.registry import LADDER
-from postmill.train.options import FeatureSet, RecipeName, Split
+from postmill.train.options import FeatureSet, RecipeName, Split, scoring_split
 from postmill.train.request import Request
 
 FORMAT = "postmill-model-1"
@@ -278,7 +278,10 @@ def _publish(work: _Work, model: str, metrics: ModelMetrics, evaluation: Evaluat
     run, unit_name = work.run, work.asked.unit_name(model)
     with models.publishing(run, unit_name) as unit:
         unit.file(models.METRICS_FILE).write(serialise.dump_json(metrics))
-        weights = {name: np.ascontiguousarray(value) for name, value in evaluation.weights.items()}
+        scoring = f"{scoring_split(metrics.splits)}/"  # what the others predict stands in their predictions
+        weights = {
+            name: np.ascontiguousarray(value) for name, value in evaluation.weights.items() if name.startswith(scoring)
+        }
         settings = metrics.settings_fingerprint
         header = {"format": FORMAT, "run": run.fingerprint, "settings": settings, "model": unit_name}
         # One entry: several stand in the file in an order of their own with each writing.

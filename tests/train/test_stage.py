@@ -184,6 +184,16 @@ def test_predictions_can_be_made_again_from_the_weights(planted_run: MakeRun) ->
     np.testing.assert_allclose(table["true"].to_numpy(), data.target[test])
 
 
+def test_only_the_weights_that_score_new_posts_are_kept(planted_run: MakeRun) -> None:
+    run = planted_run(posts=200, accounts=40, metadata=1.0)
+    train_run(run, names=["followers"], **{**QUICK, "split_names": ["random", "time"]})
+    folder = run.models / "followers"
+    weights = safetensors.numpy.load_file(folder / models.WEIGHTS_FILE)
+    assert {key.split("/")[0] for key in weights} == {"random"}
+    assert set(pq.read_table(folder / models.PREDICTIONS_FILE)["split"].to_pylist()) == {"random", "time"}
+    assert "every seed of the split `random`" in (folder / models.CARD_FILE).read_text()
+
+
 def test_metrics_say_what_they_rest_on(planted_run: MakeRun) -> None:
     run = planted_run(
         posts=200, accounts=40, record={"likes": lambda row: None if row % 10 == 0 else 50 + row, "comment_count": 2}

@@ -14,6 +14,7 @@ from postmill.train.evaluation.results import Estimate
 from postmill.train.evaluation.schema import DataCounts, EncoderUse, ModelMetrics
 from postmill.train.evaluation.schema_splits import SplitResult
 from postmill.train.models import registry
+from postmill.train.options import scoring_split
 
 EXPLANATION = (
     "On test posts of all seeds together, in log space; in brackets 95 % intervals, from a jackknife over accounts."
@@ -39,8 +40,8 @@ def _lines(run: Run, name: str, model: ModelMetrics) -> Iterator[str]:
     yield f"- Run `{run.fingerprint}`."
     yield f"- Settings `{model.settings_fingerprint}`, in full in `metrics.json`."
     yield (
-        "- `model.safetensors` holds the weights of every split and seed, named `split/seed/...`; `postmill predict`"
-        f" scores new posts with the mean of the seeds of the split `{model.headline}`, or of the first there is."
+        f"- `model.safetensors` holds the weights of every seed of the split `{scoring_split(model.splits)}`, named"
+        " `split/seed/...`; `postmill predict` scores new posts with their mean."
     )
     yield "\n## Target\n"
     yield (
