@@ -43,7 +43,7 @@ def findings(
     """Return what can be said, the headline first.
 
     What content adds by :data:`.metrics.HEADLINE` was asked before anything was measured, and is judged by its own
-    interval; what any other gain says has to hold among all of them.
+    interval, as is what stands in no table of gains; what any other gain says has to hold among all of them.
 
     Args:
         rows: The table of results, all splits.
