@@ -120,7 +120,9 @@ def plan(
     """
     from postmill.ingest.plan.copies import check_copies
     from postmill.ingest.plan.make import make_plan
+    from postmill.jobs.show import size
     from postmill.shards.run.sources import NONE
+    from postmill.shards.state.room import foretold
 
     chosen, names = choosing.looked_up(options.chosen, accounts)
     options = replace(options, chosen=chosen)
@@ -135,6 +137,12 @@ def plan(
         f"in {counts.shards:,} shards; {counts.lost:,} lost, "
         f"{left_out}{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
+    )
+    room = foretold(run)
+    out.print(
+        f"plan: about {size(room.whole)} on disk when it is packed, or {size(room.lean(1))} at a time with "
+        "postmill run --lean; embeddings and models come on top",
+        soft_wrap=True,
     )
     if run.options.chosen.by_time:
         out.print("plan: which posts are of that span of time their metadata tell, when they are read", soft_wrap=True)
