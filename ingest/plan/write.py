@@ -90,8 +90,8 @@ def write_tables(
             with closing(_written(unit, "entries.parquet", plan.ENTRIES, joins.query(db, "select_entries"))) as tables:
                 for table in tables:
                     windows.add(table)
-                    metadata = table.filter(pc.equal(table["archive"], METADATA))
-                    metadata_bytes += pc.sum(metadata["compressed_size"]).as_py() or 0
+                    of_metadata = pc.equal(table["archive"], METADATA)
+                    metadata_bytes += pc.sum(table["compressed_size"].filter(of_metadata)).as_py() or 0
                     advance(table.num_rows)
             with closing(_written(unit, faults.FILE, faults.SCHEMA, joins.query(db, "select_faults"))) as tables:
                 for table in tables:
