@@ -98,7 +98,7 @@ def pack_and_encode(
                     posts.drop_tar(run, shard)
                     advance(1)
                 if made and evict is Evict.DELETE:
-                    say_what_is_spare(run, evict, within)
+                    say_what_is_spare(run, evict, within, going_on=True)
                 if not made and not (follow and awaited):
                     break
                 if not made:
@@ -106,14 +106,9 @@ def pack_and_encode(
         shard_lists.write(run)
         for stage in Stage:
             out.print(f"ingest {stage.value}: {did(packed[stage], 0)}")
-        summaries = encode(posts.dropped(run, shards))
-        encoded(
-            run,
-            [
-                replace(each, done=done[each.encoder.folder], skipped=each.skipped - done[each.encoder.folder])
-                for each in summaries
-            ],
-        )
+        summaries = encode(posts.dropped(run, shards))  # which finds all of them done, some of them by this call
+        now = [done[each.encoder.folder] for each in summaries]
+        encoded(run, [replace(each, done=n, skipped=each.skipped - n) for each, n in zip(summaries, now, strict=True)])
     if evict is Evict.LIST:
         say_what_is_spare(run, evict, shown)
     out.print(f"lean: the run took at most {size(most)} on disk at a time", soft_wrap=True)

@@ -89,8 +89,14 @@ def say_what_is_dropped(run: Run, dropped: int) -> None:
         out.print(escape(f"{what}; to pack them again: {posts.restore_command(run)}"), soft_wrap=True)
 
 
-def say_what_is_spare(run: Run, evict: Evict, shown: Progress) -> None:
+def say_what_is_spare(run: Run, evict: Evict, shown: Progress, *, going_on: bool = False) -> None:
     """Say which parts nothing needs any more; where ``evict`` deletes, delete them.
+
+    Args:
+        run: The run.
+        evict: Whether they are deleted.
+        shown: Told of the parts looked at.
+        going_on: Whether this is asked again and again: then nothing is said where there is none.
 
     Raises:
         PostmillError: A part cannot be deleted, or a file of the run cannot be read.
@@ -99,6 +105,8 @@ def say_what_is_spare(run: Run, evict: Evict, shown: Progress) -> None:
 
     spare = eviction.spare_parts(run, shown)
     size = sum(part.bytes for part in spare) / 1e6
+    if not spare and going_on:
+        return
     if not spare:
         out.print("evict: no part that nothing needs any more")
     elif evict is Evict.DELETE:
