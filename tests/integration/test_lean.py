@@ -124,7 +124,7 @@ def disk_is_enough(data: Path, run: Path, ordinary: Path, size: int, capsys: pyt
         assert postmill("verify", run) == 0
         if mounted:
             assert used(run.parent) <= size
-    foretold, most = (float(word) * 1e6 for word in re.findall(r"(?:about|at most) ([\d.]+) MB", said))
+    foretold, most = (float(word) * 1e6 for word in re.findall(r"lean: [a-z ]*(?:about|at most) ([\d.]+) MB", said))
     assert foretold < size
     assert 0.65 * foretold < most <= foretold, "what is foretold is about what it takes, and not less"
 
