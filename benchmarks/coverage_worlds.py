@@ -17,6 +17,7 @@ from postmill.train.options import ModalityName
 
 WIDTH = 8  # of each embedding; one direction bears on the target
 VARIANCE, FOLLOWERS, LEVEL, CONTENT = 1.44, 0.35, 0.35, 0.12  # of the target, and shares of it; the rest is noise
+REACH = (10.5, 1.3)  # mean and standard deviation of log followers, about those of the dataset
 POSTS, MOST = 16, 150  # of an account: the median, and at most
 
 
@@ -76,7 +77,7 @@ def draw(random: np.random.Generator, accounts: int, of: World, share: float) ->
     y = 7 + level[owner] + slope[owner] * content + np.sqrt(rest * VARIANCE) * noise[owner] * unit(len(owner))
     ids, taken_at = owner.astype(np.uint64), random.uniform(1.5e9, 1.6e9, len(owner))
     past, has = history.of_posts(ids, taken_at, y)
-    numbers = np.column_stack([followers[owner], np.zeros(len(owner))])
+    numbers = np.column_stack([REACH[0] + REACH[1] * followers[owner], np.zeros(len(owner))])
     everyone = np.ones(len(owner), dtype=bool)
     names = {"text": text, "image": image, "sentiment": random.normal(size=(len(owner), 1))}
     shown = {name: _modality(name, values, everyone) for name, values in names.items()}

@@ -38,8 +38,8 @@ def test_names_are_distinct_and_steps_are_between_models() -> None:
 
 def test_what_is_trained_by_default_is_neither_costly_nor_another_recipes() -> None:
     assert registry.default_names() == (
-        *("mean", "category", "followers", "history", "text-mlp", "image-mlp", "metadata", "leak"),
-        *("boosting", "fusion"),
+        *("mean", "category", "followers", "history", "history-boosting", "history-fusion", "text-mlp", "image-mlp"),
+        *("metadata", "leak", "boosting", "fusion"),
     )
     assert registry.names(RecipeName.PAPER) == registry.default_names(RecipeName.PAPER) == ("text-mlp", "image-mlp")
 
@@ -47,7 +47,7 @@ def test_what_is_trained_by_default_is_neither_costly_nor_another_recipes() -> N
 def test_the_leak_alone_is_shown_what_comes_after_publication() -> None:
     assert [rung.name for rung in RUNGS if rung.leaks] == ["leak"]
     single = {rung.name for rung in RUNGS if rung.is_single}
-    assert single == {name for name in LADDER if not name.startswith("fusion") and name not in ("stack", "leak")}
+    assert single == {name for name in LADDER if "fusion" not in name and name not in ("stack", "leak")}
     assert all(ModalityName.AFTERWARDS not in LADDER[name].modalities for name in single)
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from postmill.train.data import history
 from postmill.train.data.arrays import Arrays, Floats, Rows
+from postmill.train.data.modality import Modality, in_memory
 from postmill.train.models import recipes, stack
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.problem import Fit, Problem, Scores
-from postmill.train.models.registry import LADDER, Rung
+from postmill.train.models.registry import FOLLOWERS, LADDER, Rung
 
 
 def test_weights_are_those_of_least_squares_where_none_is_negative() -> None:
@@ -37,6 +39,21 @@ def test_what_predicts_nothing_has_no_weight() -> None:
     target = np.arange(10.0) - 4.5
     assert stack.weigh(np.column_stack([-target, target, np.zeros(10)]), target).tolist() == pytest.approx([0, 1, 0])
     assert stack.weigh(-target[:, None], target).tolist() == [0]
+
+
+def posts_of_strangers(posts: int) -> dict[str, Modality]:
+    """Posts of accounts whose followers and past are not known."""
+    columns = {"metadata": FOLLOWERS, "history": history.COLUMNS}
+    return {
+        name: in_memory(
+            name,
+            of,
+            np.zeros((posts, len(of)), dtype=np.float32),
+            np.zeros(posts, dtype=bool),
+            before_publication=True,
+        )
+        for name, of in columns.items()
+    }
 
 
 class Remembering:
@@ -68,7 +85,7 @@ def test_weights_are_earned_on_groups_that_were_not_learnt(monkeypatch: pytest.M
     monkeypatch.setattr(stack, "load", lambda rung: learner)
     monkeypatch.setattr(stack, "shown_to", lambda rung, modalities: {})
     context = TrainingContext(recipes.paper(), key="split-0")
-    problem = Problem({}, rows, target, (rows // 10).astype(np.uint64), 0)
+    problem = Problem(posts_of_strangers(300), rows, target, (rows // 10).astype(np.uint64), 0)
     fitted = stack.fit(stacked, problem, target, context)
     shares = fitted.details["shares"]
     assert shares["boosting"] == shares["fusion"] == 0 and shares["history"] == pytest.approx(0.5, abs=0.1)
@@ -76,6 +93,6 @@ def test_weights_are_earned_on_groups_that_were_not_learnt(monkeypatch: pytest.M
     assert all(len(groups) == 20 for _, groups in on_folds)
     assert [key for key, _ in on_folds[:3]] == [f"split-0.{base}-0" for base in stacked.bases]
     assert [(key, len(groups)) for key, groups in on_all] == [(f"split-0.{base}", 30) for base in stacked.bases]
-    scores = stack.apply(stacked, fitted.weights, {}, rows, context)
+    scores = stack.apply(stacked, fitted.weights, problem.modalities, rows, context)
     np.testing.assert_allclose(scores.predicted, shares["history"] * learner.hint)
     assert scores.low is not None and np.mean(target < scores.low) == pytest.approx(0.05, abs=0.03)

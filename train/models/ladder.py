@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ import numpy as np
 from postmill.train.data import target
 from postmill.train.data.arrays import Arrays, Rows
 from postmill.train.data.modality import Modality
-from postmill.train.models.learners import TrainingContext, load
+from postmill.train.models.learners import TrainingContext, load, shown_to
 from postmill.train.models.problem import Fit, Problem, Scores
 from postmill.train.models.registry import LADDER
 
-TRAINING_REVISION = 5
+TRAINING_REVISION = 6
 """Of how models are trained: a change that alters numbers raises it, and models are trained again."""
 
 _TARGET = "target_"  # with this begin the names of the weights that are not the learner's
@@ -37,8 +38,9 @@ def settings(name: str, context: TrainingContext) -> dict[str, Any]:
 
 def fit(name: str, problem: Problem, context: TrainingContext) -> Fit:
     """Train the model ``name`` of :data:`.registry.LADDER` once."""
-    scale = target.fit_scale(problem.target)
-    fitted = load(LADDER[name]).fit(LADDER[name], problem, scale.standardise(problem.target), context)
+    rung, scale = LADDER[name], target.fit_scale(problem.target)
+    shown = replace(problem, modalities=shown_to(rung, problem.modalities))
+    fitted = load(rung).fit(rung, shown, scale.standardise(problem.target), context)
     weights = {_MEAN: np.array([scale.mean]), _STD: np.array([scale.std]), **fitted.weights}
     return Fit(weights, fitted.details)
 
@@ -57,4 +59,5 @@ def apply(
     """
     scale = target.Scale(float(weights[_MEAN][0]), float(weights[_STD][0]))
     learnt = {key: value for key, value in weights.items() if not key.startswith(_TARGET)}
-    return load(LADDER[name]).apply(LADDER[name], learnt, modalities, rows, context).map(scale.restore)
+    rung = LADDER[name]
+    return load(rung).apply(rung, learnt, shown_to(rung, modalities), rows, context).map(scale.restore)

@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from postmill.train.data.arrays import Arrays, Floats, Rows
-from postmill.train.data.modality import Modality
+from postmill.train.data.modality import Modality, select
 from postmill.train.models.checkpoint import Checkpoints, State
 from postmill.train.models.problem import Fit, Problem, Scores
 from postmill.train.models.recipes import Recipe
 from postmill.train.models.registry import Rung
+from postmill.train.options import ModalityName
 
 
 @dataclass(frozen=True)
@@ -92,5 +93,8 @@ def load(rung: Rung) -> Learner:
 
 
 def shown_to(rung: Rung, modalities: Mapping[str, Modality]) -> dict[str, Modality]:
-    """Return those of the modalities that a model is shown."""
-    return {name: modalities[name] for name in rung.modalities if name in modalities}
+    """Return those of the modalities that a model is shown, of the metadata only the components its rung names."""
+    shown = {str(name): modalities[name] for name in rung.modalities if name in modalities}
+    if rung.components:
+        shown[ModalityName.METADATA] = select(shown[ModalityName.METADATA], rung.components)
+    return shown

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from postmill.train.data import splits
 from postmill.train.data.arrays import Arrays, Floats, Ids, Mask, Rows
 from postmill.train.data.modality import Modality
 
 COVERAGE = 0.9
 """What share of targets an interval of predictions should hold."""
+
+FOLDS = 5
+"""A member of a bag sets aside one fold of this many."""
 
 
 @dataclass(frozen=True)
@@ -72,28 +76,22 @@ class Scores:
         return Scores(change(self.predicted), low, high)
 
 
-def around(predicted: Floats, half_width: float | None) -> Scores:
-    """Return predictions with an interval of one width around each; None for no interval."""
-    if half_width is None:
-        return Scores(predicted)
-    return Scores(predicted, predicted - half_width, predicted + half_width)
-
-
-HALF_WIDTH = "wider"
-"""The name, among weights, of what :func:`around` or an ensemble widens intervals by; absent where it was not
-calibrated."""
-
-
-def half_width(weights: Arrays) -> float | None:
-    """Return by how much intervals are widened, as :data:`HALF_WIDTH` states it; None where nothing states it."""
-    return float(weights[HALF_WIDTH][0]) if HALF_WIDTH in weights else None
-
-
 def under(weights: Arrays, prefix: str) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays whose names begin with ``prefix``, by the rest of their names."""
     return {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
 
 
-def half_width_entry(value: float | None) -> dict[str, npt.NDArray[Any]]:
-    """Return what :func:`half_width` reads."""
-    return {} if value is None else {HALF_WIDTH: np.array([value])}
+def set_aside(problem: Problem, members: int) -> Iterator[Mask | None]:
+    """Yield which of the N training posts each member of a bag does not learn from, shape (N,).
+
+    A bag is one model trained several times, each with another fold of whole groups set aside, which decides when the
+    training stops and calibrates intervals. Networks and trees have the same folds, so that a step from one to the
+    other is a step of the learner alone. None, once, where there is one group.
+    """
+    count = min(FOLDS, len(np.unique(problem.groups)))
+    if count < 2:
+        yield None
+        return
+    fold = splits.folds(problem.groups, problem.seed, "validation", count)
+    for member in range(min(members, count)):
+        yield fold == member

@@ -63,8 +63,13 @@ RUNGS = (
     Rung("mean", "linear", (), "the mean of its training posts alone"),
     Rung("category", "linear", (_METADATA,), "the account's category, by ridge regression", components=("category_",)),
     Rung("followers", "linear", (_METADATA,), "the number of followers, by ridge regression", components=FOLLOWERS),
-    Rung("history", "linear", (_METADATA, _HISTORY), "the account's earlier posts and followers, by ridge regression",
+    Rung("history", "past", (_METADATA, _HISTORY), "the account's earlier posts and followers, by ridge regression",
          components=FOLLOWERS),
+    Rung("history-boosting", "boosting", (_METADATA, _HISTORY),
+         "the account's earlier posts and followers, by gradient boosting", components=FOLLOWERS),
+    Rung("history-fusion", "ensemble", (_METADATA, _HISTORY),
+         "the account's earlier posts and followers, by the network of fusion", components=FOLLOWERS,
+         fusion="concatenation"),
     Rung("text-ridge", "linear", (_TEXT,), "the caption's embedding, by ridge regression", costly=True),
     Rung("image-ridge", "linear", (_IMAGE,), "the picture's embedding, by ridge regression", costly=True),
     Rung("text-mlp", "ensemble", (_TEXT,), "the caption's embedding, by a two-layer network", paper=True),
@@ -102,14 +107,20 @@ class Step(NamedTuple):
 PAST = "history"
 """The model of an account's past alone."""
 
-CONTENT_STEP = Step("fusion", PAST)
-"""What content adds to an account's past: the question of the study."""
+CONTENT_STEP = Step("fusion", "history-fusion")
+"""What content adds to an account's past in the same learner: the question of the study."""
 
 LEAK_STEP = Step("leak", "metadata")
 """What a leak seems to add."""
 
-STEPS = (CONTENT_STEP, Step("boosting", PAST), Step("fusion", "boosting"), LEAK_STEP)
-"""The steps of the ladder that are measured."""
+STEPS = (
+    CONTENT_STEP,
+    Step("boosting", "history-boosting"),
+    Step("fusion", "boosting"),
+    Step("stack", "fusion"),
+    LEAK_STEP,
+)
+"""The steps of the ladder that are measured. Each changes one thing: what a learner is shown, or the learner."""
 
 
 def names(recipe: RecipeName = RecipeName.POSTMILL) -> tuple[str, ...]:

@@ -19,8 +19,9 @@ from postmill.train.data import splits
 from postmill.train.data.arrays import Arrays, Floats, Rows
 from postmill.train.data.modality import Modality
 from postmill.train.models import boosting, conformal, ensemble
+from postmill.train.models.conformal import Outside
 from postmill.train.models.learners import TrainingContext, load, shown_to
-from postmill.train.models.problem import Fit, Problem, Scores, around, half_width, half_width_entry, under
+from postmill.train.models.problem import Fit, Problem, Scores, under
 from postmill.train.models.registry import LADDER, Rung
 
 WEIGHT_FOLDS = 3
@@ -47,23 +48,27 @@ def fit(rung: Rung, problem: Problem, target: Floats, context: TrainingContext) 
     count = min(WEIGHT_FOLDS, len(np.unique(problem.groups)))
     fold = splits.folds(problem.groups, problem.seed, "stack", count)
     shares = np.full(len(rung.bases), 1 / len(rung.bases))
-    width = None
+    widths = None
     if count > 1:
-        unseen = np.empty((len(target), len(rung.bases)))
+        known, first = (np.empty((len(target), len(rung.bases))) for _ in range(2))
         for number in range(count):
             learn = fold != number
             part, rows = problem.part(learn), problem.train[~learn]
             for column, base in enumerate(rung.bases):
                 fitted = _fit(base, part, target[learn], context.part(f"{base}-{number}"))
-                unseen[~learn, column] = _predict(base, fitted.weights, problem.modalities, rows, context)
-        shares = weigh(unseen, target)
-        width = conformal.correction(np.abs(target - unseen @ shares))
-    weights: dict[str, npt.NDArray[Any]] = {"shares": shares, **half_width_entry(width)}
+                known[~learn, column] = _predict(base, fitted.weights, problem.modalities, rows, context)
+                shown = conformal.as_first(problem.modalities)
+                first[~learn, column] = _predict(base, fitted.weights, shown, rows, context)
+        shares = weigh(known, target)
+        of_known, of_first = (np.abs(target - unseen @ shares) for unseen in (known, first))
+        kinds = conformal.kinds(problem.modalities, problem.train)
+        widths = conformal.widths(Outside(of_known, of_first, kinds, problem.groups))
+    weights: dict[str, npt.NDArray[Any]] = {"shares": shares, **conformal.entry(widths)}
     for base in rung.bases:
         fitted = _fit(base, problem, target, context.part(base))
         weights.update((f"{base}.{name}", value) for name, value in fitted.weights.items())
     by_base = {base: float(share) for base, share in zip(rung.bases, shares, strict=True)}
-    return Fit(weights, {"shares": by_base, "interval_half_width": width})
+    return Fit(weights, {"shares": by_base, **conformal.details(widths)})
 
 
 def apply(
@@ -74,7 +79,8 @@ def apply(
     for base, share in zip(rung.bases, weights["shares"], strict=True):
         if share:
             total += share * _predict(base, under(weights, f"{base}."), modalities, rows, context)
-    return around(total, half_width(weights))
+    scores = Scores(total, total, total)
+    return conformal.widened(scores, conformal.restored(weights), conformal.kinds(modalities, rows))
 
 
 def weigh(predicted: Floats, target: Floats) -> Floats:

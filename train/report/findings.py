@@ -157,6 +157,10 @@ def _what_few_posts_show(posts: int, accounts: int) -> Iterator[Finding]:
     yield Finding(NONE, text)
 
 
+_SHOWN = "Fusion, shown caption, picture and metadata too,"
+_THE_SAME = "the same network that is shown an account's past and followers alone"
+
+
 def _over_history(gain: Gain | None) -> Iterator[Finding]:
     if gain is None:
         return
@@ -167,9 +171,9 @@ def _over_history(gain: Gain | None) -> Iterator[Finding]:
         f"difference in R² {number(gain.difference, 3)}, paired 95 % interval {span(gain.interval, 3)}{_shuffled(gain)}"
     )
     if gain.interval.low > 0:
-        text, strength = "Fusion, shown caption, picture and metadata too, predicts better than history", CLAIM
+        text, strength = f"{_SHOWN} predicts better than {_THE_SAME}", CLAIM
     elif gain.interval.high < 0:
-        text, strength = "Fusion, shown caption, picture and metadata too, predicts worse than history", CLAIM
+        text, strength = f"{_SHOWN} predicts worse than {_THE_SAME}", CLAIM
     else:
         text, strength = "Whether caption, picture and metadata add to an account's earlier posts is not settled", WEAK
     yield Finding(strength, f"{text}: {evidence}.")

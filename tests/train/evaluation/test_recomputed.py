@@ -18,7 +18,7 @@ from postmill.train.stage import train_run
 from tests.train.evaluation.drawn import without
 from tests.train.evaluation.oracles import ORACLES
 
-MODELS = ("history", "metadata", "leak", "boosting")
+MODELS = ("history", "history-boosting", "metadata", "leak", "boosting")
 SPLITS = ("influencer", "random")
 GROUPS = 31  # fewer than accounts, so that who is left out with whom has to be told by what is published
 
@@ -94,11 +94,11 @@ def by_hand(ours: Predicted, theirs: Predicted, past: Predicted | None, name: st
 def test_gains_their_controls_and_what_holds(run: Run) -> None:
     stated = json.loads((run.report / "metrics.json").read_bytes())["gains"]
     kinds = [(gain["model"], gain["base"], gain["split"], gain["statistic"]) for gain in stated]
-    steps = (("boosting", "history"), ("leak", "metadata"))
+    steps = (("boosting", "history-boosting"), ("leak", "metadata"))
     assert kinds == [(*step, split, name) for step in steps for split in SPLITS for name in gains.measured()]
     for gain in stated:
         ours, theirs = (published(run, gain[side], gain["split"]) for side in ("model", "base"))
-        past = theirs if gain["base"] == "history" else None
+        past = published(run, "history", gain["split"]) if gain["model"] == "boosting" else None
         inference, shuffled = comparing.infer(ours, theirs, past, gain["statistic"])
         difference, control = by_hand(ours, theirs, past, gain["statistic"])
         assert gain["difference"] == close(difference) == close(inference.value)

@@ -12,6 +12,7 @@ from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.intervals import Inference, Interval
 from postmill.train.evaluation.optimism import Optimism
 from postmill.train.evaluation.results import Estimate, ModelResult, ResultRow
+from postmill.train.models.registry import CONTENT_STEP
 from postmill.train.report import findings
 from postmill.train.report.formatting import number, span
 from tests.train.evaluation.stated import METRICS, SETTINGS
@@ -36,7 +37,7 @@ def row(
 def gain(
     interval: Interval | None,
     holds: bool | None = True,
-    step: tuple[str, str] = ("fusion", "history"),
+    step: tuple[str, str] = CONTENT_STEP,
     metric: str = "r2",
     shuffled: float | None = -0.05,
 ) -> Gain:
@@ -80,9 +81,9 @@ def test_the_headline_follows_its_intervals(rows: list[ResultRow], strength: str
 @pytest.mark.parametrize(
     ("interval", "strength", "text"),
     [
-        (ABOVE, "claim", "predicts better than history"),
+        (ABOVE, "claim", "predicts better than the same network"),
         (ACROSS, "weak", "is not settled"),
-        (BELOW, "claim", "predicts worse than history"),
+        (BELOW, "claim", "predicts worse than the same network"),
         (None, "none", "cannot be said: too few"),
     ],
 )

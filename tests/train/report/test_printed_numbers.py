@@ -64,10 +64,13 @@ def model(name: str) -> ModelResult:
 
 
 MODELS = [model("history"), model("fusion")]
+STEP = ("fusion", "history-fusion")
 GAINS = [
-    Gain("fusion", "history", "influencer", "r2", fresh(), fresh(), Interval(fresh(), fresh()), 0.001, True, ""),
-    Gain("fusion", "history", "random", "spearman", fresh(), None, Interval(fresh(), fresh()), 0.3, False, ""),
-    Gain("fusion", "history", "random", "within_account", fresh(), fresh(), None, None, None, "too few accounts"),
+    Gain(*STEP, "influencer", "r2", fresh(), fresh(), Interval(fresh(), fresh()), 0.001, True, ""),
+    Gain(*STEP, "random", "spearman", fresh(), None, Interval(fresh(), fresh()), 0.3, False, ""),
+    Gain(
+        "fusion", "history-fusion", "random", "within_account", fresh(), fresh(), None, None, None, "too few accounts"
+    ),
 ]
 
 
@@ -89,7 +92,7 @@ def test_results_md() -> None:
         expected = [told(of.splits[split], name) for split in ("influencer", "random")]
         assert rows[number][1:] == [metrics.METRICS[name].heading, *expected]
     assert [row[0] for row in rows if row[0]] == ["history", "fusion"]
-    gains = [cells(line) for line in lines if line.startswith("| fusion | history |")]
+    gains = [cells(line) for line in lines if line.startswith("| fusion | history-fusion |")]
     for row, gain in zip(gains, GAINS, strict=True):
         bounds = f"{gain.interval.low:.3f} to {gain.interval.high:.3f}" if gain.interval else "too few accounts"
         shuffled = "-" if gain.shuffled is None else f"{gain.shuffled:+.3f}"
@@ -151,8 +154,10 @@ def test_the_tables_of_steps_on_the_page() -> None:
     gains, calibration, missing, category = map(of_page, section_steps.tables(GAINS, MODELS))
     for row, gain in zip(gains, GAINS, strict=True):
         assert row == {
-            **{"Step": "fusion over history", "Split": gain.split, "Metric": metrics.METRICS[gain.metric].heading},
-            **{"Gain": f"{gain.difference:.3f}"},
+            "Step": "fusion over history-fusion",
+            "Split": gain.split,
+            "Metric": metrics.METRICS[gain.metric].heading,
+            "Gain": f"{gain.difference:.3f}",
             "Gain, 95 % interval": spanned(gain.interval, 3) if gain.interval else "too few accounts",
             "Shuffled": "–" if gain.shuffled is None else f"{gain.shuffled:.3f}",  # noqa: RUF001
             "Holds": {True: "yes", False: "no", None: "–"}[gain.holds],  # noqa: RUF001
