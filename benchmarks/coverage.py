@@ -9,8 +9,7 @@ half on nothing. A world says how unlike accounts are: in `even` they have about
 have fifty times as many as others, in `rough` levels and noise have heavy tails too, and content means more to some
 accounts than to others; in `mixed` each draw has a degree of its own of all of these. What lies out of bounds is bold.
 
-A quantity is what `measured` yields; the 90 % intervals of predictions, for first posts and by followers, are to be
-yielded there too once they are given by what is known of an account.
+A quantity is what `measured` yields. The 90 % intervals of predictions are measured by coverage_predictions.py.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ from postmill.train.evaluation import comparing, control, gains, intervals, metr
 from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.intervals import Inference
 from postmill.train.evaluation.measures import Predicted
-from postmill.train.models import ladder, recipes, registry, ridge
+from postmill.train.models import ladder, past, recipes, registry, ridge
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.problem import Problem, Scores
-from postmill.train.options import Split
+from postmill.train.options import ModalityName, Split
 
 POPULATION = 15  # accounts behind each one that was drawn
 SEEDS = 5
@@ -50,8 +49,12 @@ GAINS = ("r2", "spearman", "within_account")
 COVERED, CLAIMED = (0.92, 0.98), 0.05
 
 
+BASES = {"ridge": registry.PAST, "boosting": "history-boosting", "fusion": "history-fusion"}
+"""Learners, and what the same learner is called that is shown the past alone."""
+
+
 class Learner:
-    """One training of the model of the past, or of one that is shown content too."""
+    """One training of a model of the ladder, or of ridge on what the past leaves of the target."""
 
     def __init__(self, name: str, data: Drawn, train: Rows, seed: int) -> None:
         self._name, self._context = name, TrainingContext(recipes.recipe_of("postmill", len(train)))
@@ -61,8 +64,10 @@ class Learner:
             self._weights = ladder.fit(name, problem, self._context).weights
         else:
             self._scale = fit_scale(target)
-            shown = list(self._modalities(data.shown).values())
-            self._ridge = ridge.solve(shown, train, self._scale.standardise(target), groups, seed)
+            y = self._scale.standardise(target)
+            self._past = past.solve(data.shown, train, y, groups, seed)
+            residual = y - past.predict(self._past, data.shown, train)
+            self._ridge = ridge.solve(_content(data.shown), train, residual, groups, seed)
 
     def _modalities(self, shown: Mapping[str, Modality]) -> dict[str, Modality]:
         rung = registry.LADDER.get(self._name)
@@ -74,14 +79,19 @@ class Learner:
         def score(shown: Mapping[str, Modality]) -> Scores:
             if self._name in registry.LADDER:
                 return ladder.apply(self._name, self._weights, shown, rows, self._context)
-            return Scores(ridge.predict(self._ridge, list(shown.values()), rows)).map(self._scale.restore)
+            known = past.predict(self._past, shown, rows)
+            return Scores(known + ridge.predict(self._ridge, _content(shown), rows)).map(self._scale.restore)
 
         shown = self._modalities(data.shown)
         complete = score(shown)
-        if self._name == registry.PAST:
+        if self._name in BASES.values():
             return complete.predicted, complete.predicted  # it is shown no content
         partner = control.partners(data.accounts[rows], seed)
         return complete.predicted, control.shuffled(score, shown, rows, partner, complete)
+
+
+def _content(shown: Mapping[str, Modality]) -> list[Modality]:
+    return [modality for name, modality in shown.items() if name != ModalityName.HISTORY]
 
 
 def tested(data: Drawn, population: Drawn, name: str) -> tuple[Predicted, list[Predicted]]:
@@ -114,16 +124,17 @@ class Said(NamedTuple):
 def measured(random: np.random.Generator, accounts: int, of: World, share: float, learner: str) -> Iterator[Said]:
     """Yield what one draw says of each quantity."""
     data, population = (draw(random, size, of, share) for size in (accounts, POPULATION * accounts))
-    models = {name: tested(data, population, name) for name in (registry.PAST, learner)}
+    base = BASES[learner]
+    models = {name: tested(data, population, name) for name in dict.fromkeys((registry.PAST, base, learner))}
     for name, (part, wholes) in models.items():
         for metric in METRICS:
             truth = _mean([metrics.value(whole, metric) for whole in wholes])
             yield Said(f"{name}: {metric}", intervals.of_metric(part, metric), truth)
-    (past, pasts), (model, wholes) = models.values()
-    inferred = {metric: comparing.infer(model, past, past, metric)[0] for metric in GAINS}
+    (known, knowns), (without, withouts), (model, wholes) = (models[name] for name in (registry.PAST, base, learner))
+    inferred = {metric: comparing.infer(model, without, known, metric)[0] for metric in GAINS}
     holding = gains.corrected([_gain(learner, metric, inference) for metric, inference in inferred.items()])
     for gain, (metric, inference) in zip(holding, inferred.items(), strict=True):
-        truth = _mean([_value(whole, before, metric) for whole, before in zip(wholes, pasts, strict=True)])
+        truth = _mean([_value(*of, metric) for of in zip(wholes, withouts, knowns, strict=True)])
         is_above = inference.interval is not None and inference.interval.low > 0
         claimed = is_above if metric == metrics.HEADLINE else bool(gain.holds) and gain.difference > 0
         yield Said(f"gain: {metric}", inference, truth, claimed)
@@ -131,17 +142,17 @@ def measured(random: np.random.Generator, accounts: int, of: World, share: float
 
 def _gain(learner: str, metric: str, inference: Inference) -> Gain:
     value = 0.0 if inference.value is None else inference.value
-    step = (learner, registry.PAST, Split.INFLUENCER.value, metric)
+    step = (learner, BASES[learner], Split.INFLUENCER.value, metric)
     return Gain(*step, value, None, inference.interval, inference.p, None, inference.note)
 
 
-def _value(model: Predicted, past: Predicted, metric: str) -> float | None:
-    """Return the gain of a model over the past in a population."""
+def _value(model: Predicted, base: Predicted, known: Predicted, metric: str) -> float | None:
+    """Return the gain of a model over the same learner that is shown the past alone, in a population."""
     if metric != metrics.WITHIN:
-        values = [metrics.value(part, metric) for part in (model, past)]
-    else:
+        values = [metrics.value(part, metric) for part in (model, base)]
+    else:  # beyond the past the base orders the posts of an account as it does when their content is shuffled
         parts = (model, metrics.shuffled(model))
-        beyond = [part and replace(part, predicted=part.predicted - past.predicted) for part in parts]
+        beyond = [part and replace(part, predicted=part.predicted - known.predicted) for part in parts]
         values = [part and metrics.value(part, metric) for part in beyond]
     return None if values[0] is None or values[1] is None else values[0] - values[1]
 
@@ -216,7 +227,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--world", default="mixed", choices=[*WORLDS, "mixed"])
-    parser.add_argument("--learner", default="ridge", choices=["ridge", "boosting"])
+    parser.add_argument("--learner", default="ridge", choices=list(BASES))
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")

@@ -10,7 +10,7 @@ import pytest
 from postmill.train.data import history
 from postmill.train.data.arrays import Floats, Ids
 from postmill.train.data.modality import Modality, in_memory, masked, select
-from postmill.train.models import boosting, conformal, ladder, past, recipes, ridge
+from postmill.train.models import boosting, conformal, ladder, past, recipes, ridge, trees
 from postmill.train.models.conformal import Kinds, Outside
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.problem import Problem, Scores, set_aside, under
@@ -87,10 +87,10 @@ def test_without_histories_to_learn_from_followers_predict_all() -> None:
 def test_rungs_above_history_have_the_same_start_bag_and_intercepts(name: str) -> None:
     problem, _ = drawn()
     context = TrainingContext(recipes.postmill(POSTS))
-    trees = ladder.fit(name, problem, context).weights
+    grown = ladder.fit(name, problem, context).weights
     network = ladder.fit(name.replace("boosting", "fusion"), problem, context).weights
     for member in range(context.recipe.members):
-        starts = [under(weights, f"{member}.start.") for weights in (trees, network)]
+        starts = [under(weights, f"{member}.start.") for weights in (grown, network)]
         assert starts[0].keys() == starts[1].keys() and len(starts[0]) == 8
         for key, value in starts[0].items():
             np.testing.assert_array_equal(value, starts[1][key])
@@ -121,15 +121,15 @@ def test_trees_find_what_is_planted_and_none_where_nothing_is() -> None:
         )
     )
     assert np.mean((predicted - of_content.target) ** 2) < 0.6 * np.mean((known - of_content.target) ** 2)
-    trees = [member["trees"] for member in ladder.fit("boosting", of_nothing, context).details["members"]]
-    assert sum(trees) < 0.5 * sum(member["trees"] for member in fitted.details["members"])
+    few = [member["trees"] for member in ladder.fit("boosting", of_nothing, context).details["members"]]
+    assert sum(few) < 0.5 * sum(member["trees"] for member in fitted.details["members"])
 
 
 def test_the_levels_beside_trees_are_those_of_a_mixed_model() -> None:
     """The slope at a prediction is that of the squared error less what the best levels explain of it."""
     random = np.random.default_rng(0)
     residual, groups, ratio = random.normal(size=40), random.integers(0, 6, 40), 0.7
-    slope = boosting._objective(residual, groups, ratio)
+    slope = trees.objective(residual, groups, ratio)
 
     def loss(predicted: Floats) -> float:
         left = residual - predicted
@@ -218,3 +218,16 @@ def test_no_trees_are_grown_where_no_two_leaves_can_be_told_apart() -> None:
         "boosting", fitted.weights, problem.modalities, problem.train, TrainingContext(recipes.postmill(30))
     )
     assert np.isfinite(predicted.predicted).all()
+
+
+def test_what_modalities_add_is_the_prediction_but_for_a_constant_and_falls_to_what_bears_on_it() -> None:
+    problem, _ = drawn(seed=4, content=0.8)
+    context = TrainingContext(recipes.postmill(POSTS))
+    weights = ladder.fit("boosting", problem, context).weights
+    added = boosting.contributions(weights, problem.modalities, problem.train)
+    assert set(added) == {boosting.START, *problem.modalities}
+    predicted = boosting.apply(LADDER["boosting"], weights, problem.modalities, problem.train, context).predicted
+    rest = predicted - sum(added.values())
+    np.testing.assert_allclose(rest, rest.mean(), atol=1e-6)
+    size = {name: np.abs(values).mean() for name, values in added.items()}
+    assert size["text"] > 3 * max(size["image"], size["sentiment"], size["metadata"]) and size["start"] > size["text"]

@@ -7,18 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.linalg
+import torch
 from threadpoolctl import threadpool_info
 
 from postmill.shards.run.folder import Run
 from postmill.train.data import algebra
-from postmill.train.data.modality import Block, Modality
-from postmill.train.models import boosting
+from postmill.train.data.modality import Block, Modality, in_memory
 from postmill.train.models.registry import names
 from tests.train.conftest import Planted, encoder, plant_run, write_embeddings
 
@@ -32,19 +32,23 @@ MANY_POSTS = """
 import hashlib
 from dataclasses import replace
 import numpy as np
-from postmill.train.data import algebra
-from postmill.train.models import boosting, ladder, recipes
+from postmill.train.data import algebra, history
+from postmill.train.models import ladder, recipes, registry, trees
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.problem import Problem
-from tests.train.test_same_bytes import embedded
+from tests.train.test_same_bytes import embedded, numbers
 
 random, posts = np.random.default_rng(0), 21_000
-shown = {"text": embedded("text", random.normal(size=(posts, 48)))}
+shown = {
+    "text": embedded("text", random.normal(size=(posts, 48))),
+    "metadata": numbers("metadata", registry.FOLLOWERS, random.normal(10, 1, size=(posts, 2))),
+    "history": numbers("history", history.COLUMNS, random.normal(size=(posts, len(history.COLUMNS)))),
+}
 groups = random.integers(1_000, size=posts).astype(np.uint64)
 target = shown["text"].blocks[0].values[:, 0] + random.normal(size=posts)
 recipe = replace(recipes.postmill(posts), epochs=1)
 assert recipe.threads == 2
-boosting.ROUNDS = 5
+trees.ROUNDS = 5
 with algebra.single_core():
     for name in ("boosting", "text-mlp"):
         problem = Problem(shown, np.arange(posts), target, groups, 0)
@@ -62,6 +66,12 @@ def embedded(name: str, vectors: np.ndarray) -> Modality:
     starts, present = np.array([0, count]), np.ones(count, dtype=bool)
     block = Block(vectors.astype(np.float16))
     return Modality(name, encoder(name, width), (), width, (block,), starts, present, True)
+
+
+def numbers(name: str, columns: Sequence[str], values: np.ndarray) -> Modality:
+    """A modality of named numbers, of posts that all have it."""
+    everyone = np.ones(len(values), dtype=bool)
+    return in_memory(name, tuple(columns), values.astype(np.float32), everyone, before_publication=True)
 
 
 def python(code: str, *words: str, cores: list[int], threads: int) -> str:
@@ -131,15 +141,14 @@ def test_the_columns_of_trees_would_differ_without_it() -> None:
     """
     code = f"""
 import contextlib, hashlib, sys, numpy as np
-from postmill.train.data import algebra
-from postmill.train.models import boosting
+from postmill.train.data import algebra, components
 from tests.train.test_same_bytes import embedded
 for posts, wide in (({POSTS}, {WIDE}), (3001, 701)):
     vectors = np.random.default_rng(3).normal(size=(posts, wide))
     rows, shown = np.arange(posts), {{"image": embedded("image", vectors)}}
     with algebra.single_core() if sys.argv[1] == "fixed" else contextlib.nullcontext():
-        mean, axes = boosting.principal_components(shown["image"], rows)
-        columns = boosting.table({{"image.mean": mean, "image.axes": axes}}, shown, rows)
+        mean, axes = components.principal_components(shown["image"], rows)
+        columns = components.table({{"image.mean": mean, "image.axes": axes}}, shown, rows)
     print(hashlib.sha256(columns.tobytes()).hexdigest())
 """
     free = {python(code, "free", cores=CORES[:2], threads=threads) for threads in (1, 2)}
@@ -148,7 +157,7 @@ for posts, wide in (({POSTS}, {WIDE}), (3001, 701)):
 
 
 def test_the_libraries_get_their_threads_back() -> None:
-    assert scipy.linalg and boosting.COMPONENTS  # both libraries are loaded
+    assert scipy.linalg and torch  # both libraries are loaded
     before = [pool["num_threads"] for pool in threadpool_info()]
     with algebra.single_core():
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
