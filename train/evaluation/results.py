@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,9 @@ from postmill.train.data.arrays import Floats
 from postmill.train.evaluation import metrics, serialise
 from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
+from postmill.train.evaluation.probes import first_posts
 from postmill.train.evaluation.schema import EncoderUse, ModelMetrics
-from postmill.train.evaluation.schema_splits import SplitResult
+from postmill.train.evaluation.schema_splits import FirstPost, SplitResult
 from postmill.train.models import registry
 from postmill.train.options import FeatureSet, RecipeName, Split
 
@@ -106,6 +107,7 @@ class ResultRow:
         split: One of :class:`.options.Split`.
         estimates: By the names of :data:`.metrics.METRICS`.
         seeds, test_posts, test_accounts: How much they rest on.
+        first_post: Likewise, of the same posts as if each were its account's first; empty where that was not asked.
     """
 
     model: str
@@ -114,10 +116,15 @@ class ResultRow:
     seeds: int
     test_posts: int
     test_accounts: int
+    first_post: Mapping[str, Estimate] = field(default_factory=dict)
 
     def __getitem__(self, metric: str) -> Estimate:
         """Return the estimate of ``metric``, undefined where the model was not measured by it."""
         return self.estimates.get(metric, Estimate(None))
+
+    def as_first_posts(self, metric: str) -> Estimate:
+        """Return the estimate of ``metric`` for first posts, undefined where that was not asked."""
+        return self.first_post.get(metric, Estimate(None))
 
     @property
     def r2(self) -> float | None:
@@ -186,7 +193,15 @@ def row(model: str, split: str, result: SplitResult) -> ResultRow:
         seeds=len(result.seeds),
         test_posts=result.counts.test_posts,
         test_accounts=result.counts.test_accounts,
+        first_post={} if result.first_post is None else _of_first_posts(result.first_post),
     )
+
+
+def _of_first_posts(first: FirstPost) -> dict[str, Estimate]:
+    return {
+        name: Estimate(value, first.interval.get(name), first.notes.get(name, ""))
+        for name, value in first.pooled.items()
+    }
 
 
 def predictions(run: Run, result: ModelResult, split: str) -> Predicted:
@@ -207,7 +222,8 @@ def of_predictions(table: pa.Table, split: str) -> Predicted:
     """Return the test posts of all seeds of ``split`` from a table of :data:`.formats.models.PREDICTIONS`.
 
     What ``metrics.json`` states of them can be computed again: :func:`.intervals.of_metric` gives a metric with its
-    interval, :func:`.comparing.infer` a gain. They stand in order of seed and then key, so those of two models pair.
+    interval, of what :func:`.metrics.as_first_posts` makes of them too, and :func:`.comparing.infer` a gain. They stand
+    in order of seed and then key, so those of two models pair.
 
     Raises:
         KeyError, ValueError, ArrowException: It is no such table.
@@ -220,6 +236,12 @@ def of_predictions(table: pa.Table, split: str) -> Predicted:
         seeds=table["seed"].to_numpy().astype(np.int64),
         training_mean=_unless_null(table["training_mean"]),
         shuffled=_unless_null(table["shuffled"]),
+        low=_unless_null(table["low"]),
+        high=_unless_null(table["high"]),
+        first=_unless_null(table["first"]),
+        first_low=_unless_null(table["first_low"]),
+        first_high=_unless_null(table["first_high"]),
+        earlier_posts=pc.fill_null(table["earlier_posts"], first_posts.NOT_KNOWN).to_numpy().astype(np.int64),
     )
 
 

@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from postmill.shards.run.folder import Run
-from postmill.train.evaluation import gains, measures, metrics, missing, results, table
+from postmill.train.evaluation import gains, measures, metrics, results, table
 from postmill.train.evaluation.metrics import METRICS, Metric
+from postmill.train.evaluation.probes import missing
 from postmill.train.report import section_results, section_steps
 from postmill.train.report.page import write_report
 from postmill.train.report.terminal import results_tables

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from postmill.shards.run.folder import Run
-from postmill.train.evaluation import comparing, gains, intervals, metrics, optimism, results
+from postmill.train.evaluation import comparing, coverage, gains, intervals, metrics, optimism, results
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.stage import train_run
 from tests.train.evaluation.drawn import without
@@ -57,6 +57,22 @@ def test_metrics_and_their_intervals(run: Run, model: str, split: str) -> None:
         if name in stated["interval"]:
             assert inference.interval is not None
             assert stated["interval"][name] == pytest.approx(list(inference.interval), rel=1e-9)
+    first = metrics.as_first_posts(part)
+    assert first is not None
+    for name in metrics.METRICS:
+        inference = intervals.of_metric(first, name)
+        assert stated["first_post"]["pooled"][name] == close(inference.value)
+        if name in stated["first_post"]["interval"]:
+            assert inference.interval is not None
+            assert stated["first_post"]["interval"][name] == pytest.approx(list(inference.interval), rel=1e-9)
+    for judged, found in ((part, stated["calibration"]["coverage"]), (first, stated["first_post"]["coverage"])):
+        again = coverage.of(judged)
+        assert (again is None) == (found is None) == (model != "boosting")
+        if again is not None:
+            assert found == {
+                **{"wanted": again.nominal, "found": close(again.share), "width": close(again.width)},
+                "interval": pytest.approx(list(again.interval or ())),
+            }
     summary = json.loads((run.report / "metrics.json").read_bytes())["models"][model][split]
     assert summary == {key: stated[key] for key in summary} and {"shuffled", "interval_note"} <= set(summary)
 
@@ -66,7 +82,8 @@ def test_posts_of_two_models_pair_whatever_the_order_of_the_file(run: Run) -> No
     mixed = table.take(np.random.default_rng(0).permutation(table.num_rows))
     again, part = results.of_predictions(mixed, "random"), results.of_predictions(table, "random")
     for field in fields(part):
-        assert getattr(again, field.name).tolist() == getattr(part, field.name).tolist()
+        one, other = getattr(again, field.name), getattr(part, field.name)
+        assert (one is None) == (other is None) and (one is None or one.tolist() == other.tolist())
 
 
 def by_hand(ours: Predicted, theirs: Predicted, past: Predicted | None, name: str) -> tuple[float, float]:
