@@ -108,6 +108,7 @@ class ResultRow:
         estimates: By the names of :data:`.metrics.METRICS`.
         seeds, test_posts, test_accounts: How much they rest on.
         first_post: Likewise, of the same posts as if each were its account's first; empty where that was not asked.
+        leaks: Whether the model was shown what exists only after publication.
     """
 
     model: str
@@ -117,10 +118,16 @@ class ResultRow:
     test_posts: int
     test_accounts: int
     first_post: Mapping[str, Estimate] = field(default_factory=dict)
+    leaks: bool = False
 
     def __getitem__(self, metric: str) -> Estimate:
         """Return the estimate of ``metric``, undefined where the model was not measured by it."""
         return self.estimates.get(metric, Estimate(None))
+
+    @property
+    def label(self) -> str:
+        """The model's name, with what makes it no forecast."""
+        return f"{self.model} (sees comments)" if self.leaks else self.model
 
     def as_first_posts(self, metric: str) -> Estimate:
         """Return the estimate of ``metric`` for first posts, undefined where that was not asked."""
@@ -169,11 +176,15 @@ def results_table(run: Run) -> list[ResultRow]:
 
 def rows_of(results: Sequence[ModelResult], split: str) -> list[ResultRow]:
     """Return one row for each model that was judged on ``split``."""
-    return [row(result.name, split, result.splits[split]) for result in results if split in result.splits]
+    return [
+        row(result.name, split, result.splits[split], leaks=result.leaks)
+        for result in results
+        if split in result.splits
+    ]
 
 
-def row(model: str, split: str, result: SplitResult) -> ResultRow:
-    """Return the line of the table that says what ``model`` reached on ``split``."""
+def row(model: str, split: str, result: SplitResult, *, leaks: bool = False) -> ResultRow:
+    """Return the line of the table that says what ``model``, which may leak, reached on ``split``."""
     shuffled = {} if result.shuffled is None else result.shuffled
     judged_by_it = {metric.name for metric in metrics.METRICS.values() if metric.has_control}
     return ResultRow(
@@ -194,6 +205,7 @@ def row(model: str, split: str, result: SplitResult) -> ResultRow:
         test_posts=result.counts.test_posts,
         test_accounts=result.counts.test_accounts,
         first_post={} if result.first_post is None else _of_first_posts(result.first_post),
+        leaks=leaks,
     )
 
 

@@ -18,7 +18,7 @@ from postmill.train.stage import train_run
 from tests.train.evaluation.drawn import without
 from tests.train.evaluation.oracles import ORACLES
 
-MODELS = ("history", "metadata", "leak", "boosting")
+MODELS = ("followers", "history", "metadata", "leak", "boosting")
 SPLITS = ("influencer", "random")
 GROUPS = 31  # fewer than accounts, so that who is left out with whom has to be told by what is published
 
@@ -126,6 +126,20 @@ def test_gains_their_controls_and_what_holds(run: Run) -> None:
     first = next((n for n, (p, _) in enumerate(ps) if p > 0.05 / (len(ps) - n)), len(ps))
     assert [holds for _, holds in ps] == [True] * first + [False] * (len(ps) - first)
     assert 0 < first < len(ps)
+
+
+def test_first_posts_over_the_baseline(run: Run) -> None:
+    models = results.read_results(run)
+    found = gains.first_posts_over_baseline(run, models, "boosting", "influencer")
+    ours, theirs = (published(run, name, "influencer") for name in ("boosting", "followers"))
+    first = [replace(part, predicted=part.first) for part in (ours, theirs)]
+    values = [ORACLES["r2"](part) for part in first]
+    assert found is not None and found.difference == close(values[0] - values[1])  # type: ignore[operator]
+    assert found.interval == pytest.approx(intervals.of_difference(*first, "r2").interval)
+    assert (theirs.first == theirs.predicted).all() and (ours.first != ours.predicted).any()
+    assert gains.first_posts_over_baseline(run, models, "followers", "influencer") is None
+    without = [result for result in models if result.name != "followers"]
+    assert gains.first_posts_over_baseline(run, without, "boosting", "influencer") is None
 
 
 def test_what_a_random_split_seems_to_add(run: Run) -> None:
