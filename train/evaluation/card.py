@@ -105,8 +105,8 @@ def _first_posts(name: str, model: ModelMetrics) -> Iterator[str]:
     rows = [results.row(name, split, result) for split, result in model.splits.items() if result.first_post is not None]
     if rows:
         yield (
-            "\nThe same posts, each as if it were the first of a new account, of whose past nothing is known;"
-            f" `{BASELINE}` is the baseline:\n"
+            "\nThe same posts, each as if it were its account's first, with nothing known of its past;"
+            f" `{BASELINE}` is the baseline. Where accounts are not trained on, this is a new account:\n"
         )
         yield "| split | " + " | ".join(metric.heading for metric in shown) + " |"
         yield "|---" * (1 + len(shown)) + "|"
@@ -125,16 +125,17 @@ def _coverage(split: str, result: SplitResult) -> Iterator[str]:
     )
     first = None if result.first_post is None else result.first_post.coverage
     if first is not None:
-        yield f"Those that it gives the same posts as first posts hold {first.share:.1%}."
+        yield f"\n- As first posts: {first.share:.1%} of the same posts, in the intervals that they are given then."
     for division, kinds in (result.coverage or {}).items():
-        told = (
+        told = [
             f"{kind.name}: {kind.share:.1%}"
             + (f" [{kind.interval.low:.3f}, {kind.interval.high:.3f}]" if kind.interval else "")
             + f" of {kind.posts:,} posts of {kind.accounts:,} accounts"
             for kind in kinds
             if kind.share is not None
-        )
-        yield f"By {division.replace('_', ' ')}: " + "; ".join(told) + "."
+        ]
+        if told:
+            yield f"- By {division.replace('_', ' ')}: " + "; ".join(told) + "."
 
 
 def missing_intervals(split: str, notes: Mapping[str, str]) -> Iterator[str]:

@@ -132,9 +132,9 @@ def _past_known(models: Sequence[ModelResult]) -> Iterator[Caveat]:
     if names:
         yield Caveat(
             Kind.PAST_KNOWN,
-            f"Past known: on accounts not trained on, {_listed(names)} know the accounts' own earlier posts. For the"
-            " first post of a new account, of whose past nothing is known, the number as a first post counts, and"
-            f" {BASELINE} is its baseline.",
+            f"Past known: on accounts not trained on, the accounts' own earlier posts are known to {_listed(names)}."
+            " For the first post of a new account, of whose past nothing is known, the number as a first post counts,"
+            f" and {BASELINE} is its baseline.",
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from postmill.train.data.arrays import Floats
+from postmill.train.data.arrays import Floats, Rows
 from postmill.train.evaluation import intervals
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.schema_splits import Coverage, CoverageRow
@@ -58,7 +58,7 @@ def _inside(part: Predicted) -> Floats | None:
     return ((part.low <= part.true) & (part.true <= part.high)).astype(np.float64)
 
 
-def _by_past(earlier_posts: Floats) -> Division:
+def _by_past(earlier_posts: Rows) -> Division:
     names = (*EARLIER_POSTS, NOT_KNOWN)
     code = np.searchsorted(list(EARLIER_POSTS.values()), earlier_posts, side="right") - 1
     return Division(names, np.where(code < 0, len(EARLIER_POSTS), code).astype(np.int32))

@@ -26,11 +26,8 @@ def test_the_headline_is_drawn_with_the_past_known_as_first_posts_and_beside_fol
         as_first = {"r2": Estimate(first, Interval(first - 0.1, first + 0.1))}
         return ResultRow(model, split, {"r2": Estimate(value)}, 1, 100, 20, as_first)
 
-    rows = [
-        row("followers", "influencer", 0.3, 0.3),
-        row("fusion", "influencer", 0.7, 0.1),
-        row("x", "random", 0.9, 0.9),
-    ]
+    rows = [row("followers", "influencer", 0.3, 0.3), row("fusion", "influencer", 0.7, 0.1)]
+    rows.append(row("x", "random", 0.9, 0.9))
     drawn = section_results.headline_chart(rows)
     left, size, low = 190, 600, -0.13
 

@@ -135,9 +135,9 @@ def test_the_card(tmp_path: Path) -> None:
         (line,) = [line for line in lines if line.startswith(f"| {split}, as first posts |")]
         assert cells(line)[1:] == [as_first(reached, name) for name in TABULATED]
         assert reached.first_post is not None and reached.first_post.coverage is not None
-        assert f"the same posts as first posts hold {reached.first_post.coverage.share:.1%}." in "\n".join(lines)
-    assert "By earlier posts: 0: 70.6% [0.610, 0.790] of 60 posts of 59 accounts." in lines
-    assert "By followers: 1 million and more: 91.8% of 250 posts of 30 accounts." in lines
+        assert f"- As first posts: {reached.first_post.coverage.share:.1%} of the same posts" in "\n".join(lines)
+    assert "- By earlier posts: 0: 70.6% [0.610, 0.790] of 60 posts of 59 accounts." in lines
+    assert "- By followers: 1 million and more: 91.8% of 250 posts of 30 accounts." in lines
     few = replace(of.splits["influencer"], interval={}, notes=dict.fromkeys(("r2", "mse"), "too few accounts"))
     bare: ModelMetrics = replace(of.metrics, splits={"influencer": few})
     assert "No interval in the split influencer for R², MSE: too few accounts." in card.card(run, "fusion", bare)
