@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from html import unescape
@@ -100,6 +102,17 @@ def test_predictions_of_the_runs_own_posts(run: Run, tmp_path: Path, suffix: str
     assert set(column) == {"invented data; no claim; in-sample; past known"} and len(column) == 90
     assert all(f"note: {caveat.text}" in terminal for caveat in said)
     assert suffix == ".csv" or schema == [caveat.text for caveat in said]
+
+
+def test_a_table_on_standard_output_is_a_table_and_the_caveats_are_said_beside_it(run: Run) -> None:
+    words = "predict", str(run.folder), str(run.folder), "--model", "history"
+    program = [sys.executable, "-m", "postmill.cli", *words]
+    done = subprocess.run(program, capture_output=True, text=True, check=True)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert len(rows) == 90 and {row["caveats"] for row in rows} == {"invented data; no claim; in-sample; past known"}
+    history = next(result for result in results.read_results(run) if result.name == "history")
+    said = [f"note: {caveat.text}" for caveat in caveats.of_predictions(run, history, run, 90, 90)]
+    assert [line for line in done.stderr.splitlines() if line.startswith("note: ")] == said
 
 
 def test_predictions_of_other_posts_are_no_sample_of_the_training(

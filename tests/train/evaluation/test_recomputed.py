@@ -74,7 +74,9 @@ def test_metrics_and_their_intervals(run: Run, model: str, split: str) -> None:
                 "interval": pytest.approx(list(again.interval or ())),
             }
     summary = json.loads((run.report / "metrics.json").read_bytes())["models"][model][split]
-    assert summary == {key: stated[key] for key in summary} and {"shuffled", "interval_note"} <= set(summary)
+    assert summary == {key: stated[key] for key in summary} and {"shuffled", "interval_note", "first_post"} <= set(
+        summary
+    )
 
 
 def test_posts_of_two_models_pair_whatever_the_order_of_the_file(run: Run) -> None:
