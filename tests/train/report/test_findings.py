@@ -71,6 +71,7 @@ def said(found: Sequence[Finding], text: str) -> list[Finding]:
         ([row(first=(-0.1, 0.2))], "claim", "; for a first post R² is 0.05, 95 % interval −0.10 to 0.20.", ""),  # noqa: RUF001
         ([row(first=None)], "claim", "; for a first post R² is 0.05.", "new account"),
         ([row(model="metadata")], "claim", "and of whose past it is shown nothing, metadata predicts", "earlier posts"),
+        ([row(model="metadata")], "claim", "metadata predicts", "first post"),  # it is the same number
         ([row(split="random")], "none", "nothing can be said about other accounts", "better than"),
         ([], "none", "No model has been trained", "better than"),
     ],
