@@ -33,10 +33,11 @@ from postmill.train.data import algebra, splits
 from postmill.train.data.arrays import Floats, Rows
 from postmill.train.data.modality import Modality
 from postmill.train.data.target import fit_scale
-from postmill.train.evaluation import comparing, control, gains, intervals, metrics
+from postmill.train.evaluation import comparing, gains, intervals, metrics
 from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.intervals import Inference
 from postmill.train.evaluation.measures import Predicted
+from postmill.train.evaluation.probes import control
 from postmill.train.models import ladder, past, recipes, registry, ridge
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.problem import Problem, Scores

@@ -123,13 +123,15 @@ def train(
 
 
 def results(run: Run) -> None:
-    """Print the tables of models, if there are any, and where all metrics are."""
-    from postmill.train.report.terminal import results_tables
+    """Print the tables of models, if there are any, what is to be borne in mind of them, and where all metrics are."""
+    from postmill.train.report import terminal
 
-    tables = list(results_tables(run))
+    tables = list(terminal.results_tables(run))
     for table in tables:
         out.print(table)
     if tables:
+        for caveat in terminal.caveats(run):
+            out.print(f"note: {escape(caveat)}", soft_wrap=True, highlight=False)
         out.print(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}", soft_wrap=True)
 
 
@@ -157,10 +159,13 @@ def predict(run: Run, posts: Path, model: str, output: Path | None, device: Devi
     from pyarrow import csv
 
     from postmill.shards.run import parquet
+    from postmill.train.evaluation import caveats
     from postmill.train.predict import predict as predict_posts
     from postmill.train.request import device_for
 
     table = predict_posts(run, model, posts, device_for(device))
+    for caveat in caveats.stated(table):
+        err.print(f"note: {escape(caveat)}", soft_wrap=True, highlight=False)
     if output is None:
         csv.write_csv(table, binary())
         return

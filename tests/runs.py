@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ SOURCES = Sources(
 LOCATIONS = Locations("/data/info.zip", "/data/a.zip", "/data/mapping.txt", "/data/influencers.txt")
 
 
-def new_run(folder: Path, options: Options | None = None) -> Run:
+def new_run(folder: Path, options: Options | None = None, *, invented: bool = False) -> Run:
     """Pin a run of no dataset in particular."""
-    run = runs.new(folder, SOURCES, options or Options(), LOCATIONS)
+    run = runs.new(folder, replace(SOURCES, invented=invented), options or Options(), LOCATIONS)
     runs.put(run)
     return run
 

@@ -79,7 +79,7 @@ ARROWS: dict[str, set[str]] = {
         *("train.data", "train.evaluation", "train.models", "train.options"),
         *("shards.formats", "shards.run", "shards.runtime"),
     },
-    "train.request": {"train.data", "train.models", "train.options", "shards.runtime"},
+    "train.request": {"train.data", "train.models", "train.options", "shards.formats", "shards.runtime"},
     "train.predict": {
         *("train.data", "train.evaluation", "train.models", "train.options"),
         *("shards.formats", "shards.run", "shards.runtime"),

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import safetensors
 
 from postmill.shards.formats import models, plan, posts
-from postmill.shards.formats.encoders import encode_command, encoders_of
+from postmill.shards.formats.encoders import SETS, encode_command, encoders_of
 from postmill.shards.run import folder as runs
 from postmill.shards.run.checked import anew
 from postmill.shards.run.folder import Run
@@ -27,7 +28,7 @@ from postmill.train.data import algebra, features, hashing, history, target
 from postmill.train.data.arrays import Arrays, Floats
 from postmill.train.data.inputs import shown_in
 from postmill.train.data.modality import Modality, in_memory
-from postmill.train.evaluation import results
+from postmill.train.evaluation import caveats, results
 from postmill.train.evaluation.results import ModelResult
 from postmill.train.evaluation.schema import EncoderUse
 from postmill.train.models import ladder, recipes
@@ -43,6 +44,7 @@ SCHEMA = pa.schema(
         ("low", pa.float64()),  # ends of the interval that should hold 90 %; null where the model has none
         ("high", pa.float64()),
         ("engagement", pa.float64()),  # the prediction in likes and comments
+        ("caveats", pa.string()),  # what is to be borne in mind of all of them: kinds of caveats, parted by "; "
     ]
 )
 _SHARD = re.compile(r"posts-(\d{6})\.(tar|parquet|json)")
@@ -51,6 +53,8 @@ _SHARD = re.compile(r"posts-(\d{6})\.(tar|parquet|json)")
 @algebra.single_core()
 def predict(run: Run, name: str, where: Path, device: str = "cpu") -> pa.Table:
     """Return a table of :data:`SCHEMA`: what the model ``name`` of ``run`` says of the posts at ``where``.
+
+    In the metadata of its schema the caveats stand in words (:func:`.caveats.stated`).
 
     Args:
         run: The run the model was trained in.
@@ -78,7 +82,18 @@ def predict(run: Run, name: str, where: Path, device: str = "cpu") -> pa.Table:
     ]
     mean = np.mean(of_seeds, axis=0)
     columns = [keys, *(pa.array(mean[:, n], mask=np.isnan(mean[:, n])) for n in range(3))]
-    return pa.Table.from_arrays([*columns, pa.array(np.expm1(mean[:, 0]))], schema=SCHEMA)
+    said = caveats.of_predictions(run, result, other, len(keys), _own_posts(run, keys))
+    columns += [pa.array(np.expm1(mean[:, 0])), pa.repeat(caveats.kinds(said), len(keys))]
+    return pa.Table.from_arrays(columns, schema=SCHEMA.with_metadata(caveats.schema_metadata(said)))
+
+
+def _own_posts(run: Run, keys: pa.Array) -> int:
+    """Return how many of the posts with these keys are among those of ``run`` itself."""
+    if not run.plan.is_dir():  # the models were handed on without the posts
+        return 0
+    done = posts.done_shards(run, plan.counts(run).shards)
+    found = (pc.is_in(posts.read_records(run, shard, ["key"])["key"], keys) for shard in done)
+    return sum(pc.sum(of_shard).as_py() or 0 for of_shard in found)
 
 
 def _columns(scores: Scores) -> Floats:
@@ -150,7 +165,7 @@ def _encode_command(run: Run, use: EncoderUse, other: Run) -> str:
     known = next((encoder for encoder in encoders_of(run) if encoder.fingerprint == use.fingerprint), None)
     if known is not None:
         return encode_command(other, known, as_in=run)
-    models_set = f" --models {use.models}" if use.models in ("light", "paper") else ""
+    models_set = f" --models {use.models}" if use.models in SETS else ""
     return f"postmill encode {other.word} --encoder {quote(use.encoder)}{models_set}"
 
 

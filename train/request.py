@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from postmill.shards.formats.encoders import SETS
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import UsageError, unknown
 from postmill.train.data import splits, target
@@ -95,6 +96,8 @@ def resolve(
         raise UsageError("no split was named", place="--split", hint=f"choose among {', '.join(Split)}")
     if seeds is not None and not 1 <= seeds <= MAX_SEEDS:
         raise UsageError(f"{seeds} is not from 1 to {MAX_SEEDS}", place="--seeds", hint="5 do for small data")
+    if encoder_models is not None and encoder_models not in SETS:
+        raise unknown(encoder_models, SETS, place="--models")
     target.check_weight(comment_weight)
     return Request(
         models=tuple(name for name in registry.names(by_recipe) if name in chosen),

@@ -25,7 +25,7 @@ from postmill.train.data.arrays import Ids
 from postmill.train.data.dataset import Dataset
 from postmill.train.data.inputs import Inputs, shown_in
 from postmill.train.data.modality import Modality
-from postmill.train.evaluation import card, evaluate, provenance, serialise, slices, table
+from postmill.train.evaluation import card, caveats, evaluate, provenance, serialise, slices, table
 from postmill.train.evaluation.evaluate import Evaluation, TrainingPlan
 from postmill.train.evaluation.schema import ModelMetrics, ModelSettings
 from postmill.train.evaluation.slices import Slices
@@ -235,6 +235,7 @@ def _train_model(work: _Work, model: str, modalities: Mapping[str, Modality], pr
     with progress.track(f"train {unit_name}", len(work.splits) * work.seeds, "trainings") as advance:
         evaluation = evaluate.evaluate(plan, work.data, modalities, work.slices, checkpoints, work.accounts, advance)
     metrics = provenance.model_metrics(settings, work.data, evaluation.splits)
+    metrics = replace(metrics, caveats=caveats.of_model(run, unit_name, metrics))
     _publish(work, model, metrics, evaluation)
     checkpoints.clear()
     return True
@@ -289,7 +290,8 @@ def _publish(work: _Work, model: str, metrics: ModelMetrics, evaluation: Evaluat
             safetensors.numpy.save(weights, metadata={"postmill": json.dumps(header, sort_keys=True)})
         )
         unit.file(models.CARD_FILE).write(card.card(run, unit_name, metrics).encode())
-        unit.table(models.PREDICTIONS_FILE, evaluation.predictions)
+        said = caveats.schema_metadata(metrics.caveats)
+        unit.table(models.PREDICTIONS_FILE, evaluation.predictions.replace_schema_metadata(said))
         ModelCounts(metrics.counts.with_target, evaluation.predictions.num_rows).put(unit)
         counts.put_settings(unit, settings)
         counts.put_options(unit, work.asked.options(model))

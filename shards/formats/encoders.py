@@ -19,6 +19,8 @@ from postmill.shards.run.temporary import TEMPORARY
 from postmill.shards.runtime.errors import PostmillError, UsageError
 
 ENCODER_FILE = "encoder.json"
+SETS = ("light", "paper")
+"""The sets that encoders take their models from; ``light`` stands in for the study's own."""
 _PRECISIONS = ("float32", "float16", "bfloat16", "float16-mkl")  # those that a command can be told
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # of an encoder: it becomes part of folders, tasks and commands
 _TYPE = re.compile(r"([a-z][a-z0-9]{2,15})?")  # of numbers, as NumPy calls it; empty where there are none
@@ -127,7 +129,7 @@ def options(encoder: Encoder, named: Sequence[str]) -> list[str]:
         named: The option by which the user named its model: ``--model`` and a word.
     """
     words = ["--encoder", encoder.encoder]
-    if encoder.models in ("light", "paper"):
+    if encoder.models in SETS:
         words += ["--models", encoder.models]
     words += named
     if encoder.weights_sha256 and encoder.precision in _PRECISIONS:
@@ -178,7 +180,7 @@ def encoders_of(run: Run) -> list[Encoder]:
 
 def models_option(encoders: Iterable[Encoder], models: str | None = None) -> str:
     """Return the option, after a blank, that names a set of models, or that of ``encoders`` if all are of one."""
-    sets = {models} if models is not None else {encoder.models for encoder in encoders} & {"light", "paper"}
+    sets = {models} if models is not None else {encoder.models for encoder in encoders} & set(SETS)
     return f" --models {sets.pop()}" if len(sets) == 1 else ""
 
 

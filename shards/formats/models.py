@@ -42,6 +42,10 @@ PREDICTIONS = pa.schema(
         ("high", pa.float64()),
         ("training_mean", pa.float64()),  # of "true", over the posts that this seed's model was trained on
         ("shuffled", pa.float64()),  # predicted when all but the history is that of another post of the account
+        ("first", pa.float64()),  # predicted as if the post were its account's first: with the history taken away
+        ("first_low", pa.float64()),  # ends of the interval then; null where the model has none
+        ("first_high", pa.float64()),
+        ("earlier_posts", pa.int32()),  # of the account, that its history is made from; null where the post has no time
     ]
 )
 

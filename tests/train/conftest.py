@@ -42,6 +42,7 @@ class Planted:
     lost: int = 0
     record: dict[str, Any] = field(default_factory=dict)
     extra_metadata: tuple[str, ...] = ()
+    invented: bool = False
 
 
 def encoder(name: str, width: int, **fields: Any) -> Encoder:
@@ -68,9 +69,11 @@ def make_encoder() -> Callable[..., Encoder]:
     return encoder
 
 
-def write_posts(folder: Path, records: Sequence[dict[str, Any]], shards: int, lost: int = 0) -> Run:
+def write_posts(
+    folder: Path, records: Sequence[dict[str, Any]], shards: int, lost: int = 0, *, invented: bool = False
+) -> Run:
     """A run folder with finished post shards that hold records alone."""
-    run = new_run(folder)
+    run = new_run(folder, invented=invented)
     pieces = np.array_split(np.arange(len(records)), shards)
     with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
         missing = [faults.Fault(Reason.METADATA_MISSING, post_lost=True, post_id=f"lost{n}") for n in range(lost)]
@@ -152,8 +155,8 @@ def plant_run(folder: Path, truth: Planted) -> Run:
     likes = np.maximum(0, np.round(np.expm1(y) - 3)).astype(int)
     records = [
         record(
-            f"p{row:06d}",
             **{
+                "key": f"p{row:06d}",
                 "influencer": f"account{account[row]:04d}",
                 "owner_id": str(1000 + account[row]),
                 "caption": f"a caption of post {row}",
@@ -166,7 +169,7 @@ def plant_run(folder: Path, truth: Planted) -> Run:
         )
         for row in range(n)
     ]
-    run = write_posts(folder, records, truth.shards, truth.lost)
+    run = write_posts(folder, records, truth.shards, truth.lost, invented=truth.invented)
     has_text, has_image = random.random(n) >= truth.no_text, random.random(n) >= truth.no_image
     everyone = np.ones(n, dtype=bool)
     write_embeddings(run, encoder("text", TEXT_WIDTH), text, has_text)

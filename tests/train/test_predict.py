@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,6 +15,7 @@ from postmill.shards.formats.units import shard_name
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import UsageError
 from postmill.train import predict
+from postmill.train.data.modality import Block, Modality
 from postmill.train.stage import train_run
 
 MakeRun = Callable[..., Run]
@@ -54,6 +57,28 @@ def test_posts_of_training_get_what_evaluation_said(trained: Run, model: str) ->
     scored = dict(zip(table["key"].to_pylist(), table["predicted"].to_pylist(), strict=True))
     tested = pq.read_table(trained.models / model / models.PREDICTIONS_FILE)
     np.testing.assert_allclose([scored[key] for key in tested["key"].to_pylist()], tested["predicted"], atol=1e-4)
+
+
+@pytest.mark.parametrize("model", ["followers", "history", "boosting", "fusion", "stack"])
+def test_a_first_post_is_predicted_as_evaluation_said_whatever_the_past_was(
+    trained: Run, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """No learner looks at the numbers of a past that is not known."""
+    history = predict._history
+    scored = []
+    for scale in (1, 100):
+
+        def not_known(*of: Any, scale: float = scale) -> Modality:
+            past = history(*of)
+            values = past.take(np.arange(len(past.present))) * scale
+            return replace(past, blocks=(Block(values),), present=np.zeros(len(values), dtype=bool))
+
+        monkeypatch.setattr(predict, "_history", not_known)
+        table = predict.predict(trained, model, trained.folder)
+        scored.append(dict(zip(table["key"].to_pylist(), table["predicted"].to_pylist(), strict=True)))
+    assert scored[0] == scored[1]
+    tested = pq.read_table(trained.models / model / models.PREDICTIONS_FILE)
+    np.testing.assert_allclose([scored[0][key] for key in tested["key"].to_pylist()], tested["first"], atol=1e-4)
 
 
 def test_refusals_name_the_next_step(trained: Run, planted_run: MakeRun) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from postmill.encode.options import ModelSet
+from postmill.shards.formats.encoders import SETS
 from postmill.shards.formats.units import shard_name
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError, UsageError
@@ -15,6 +19,7 @@ from postmill.shards.state.tasks import Task
 from postmill.train.evaluation.results import read_results
 from postmill.train.models import registry
 from postmill.train.stage import train_run
+from tests.train.conftest import encoder, write_embeddings
 
 MakeRun = Callable[..., Run]
 QUICK: dict[str, Any] = dict(seeds=1, split_names=("influencer",))
@@ -62,6 +67,7 @@ def test_ten_posts_of_two_accounts_train_without_nan(planted_run: MakeRun) -> No
         ({"split_names": ["space"]}, "--split"),
         ({"split_names": []}, "--split"),
         ({"seeds": 0}, "--seeds"),
+        ({"encoder_models": "heavy"}, "--models"),
         ({"comment_weight": -1.0}, "--comment-weight"),
     ],
 )
@@ -77,10 +83,36 @@ def test_an_unknown_name_is_answered_with_the_nearest(planted_run: MakeRun) -> N
         ({"names": ["fusionn"]}, "did you mean fusion?"),
         ({"split_names": ["influencers"]}, "did you mean influencer?"),
         ({"device": "gpu"}, "did you mean cpu?"),
+        ({"encoder_models": "ligth"}, "did you mean light?"),
     ):
         with pytest.raises(UsageError, match="is none of") as caught:
             train_run(run, **options)
         assert caught.value.hint == hint
+
+
+def test_a_set_of_models_that_the_run_has_no_embeddings_of_is_refused(planted_run: MakeRun) -> None:
+    run = planted_run(posts=60, accounts=20)  # all light, but for the metadata
+    for model, name in (("text-mlp", "text"), ("boosting", "text"), ("image-mlp", "image")):
+        with pytest.raises(UsageError, match=f"no embeddings of the encoder {name} from the models paper") as caught:
+            train_run(run, names=[model], encoder_models="paper", **QUICK)
+        assert caught.value.hint == f"make them: postmill encode {run.word} --encoder {name} --models paper"
+    assert not run.models.exists()
+    for models in SETS:
+        train_run(run, names=["followers"], encoder_models=models, **QUICK)  # of numbers that no model computes
+
+
+def test_an_encoder_whose_model_was_named_is_of_every_set(planted_run: MakeRun) -> None:
+    run = planted_run(posts=60, accounts=20)
+    shutil.rmtree(run.embeddings / "text.tiny-text")
+    write_embeddings(run, encoder("text", 2, models="override"), np.ones((60, 2)), np.ones(60, dtype=bool))
+    for models in SETS:
+        train_run(run, names=["text-mlp"], encoder_models=models, **QUICK)
+        (result,) = read_results(run)
+        assert result.encoders["text"].models == "override"
+
+
+def test_the_sets_are_those_of_encode() -> None:
+    assert set(SETS) == set(ModelSet)
 
 
 def test_what_lacks_its_embeddings_is_refused_before_anything_is_read(planted_run: MakeRun) -> None:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from postmill.shards.formats import embeddings, posts
 from postmill.shards.formats.embeddings import EmbeddingShard
-from postmill.shards.formats.encoders import Encoder, away, encode_command, encoders_of, models_option
+from postmill.shards.formats.encoders import SETS, Encoder, away, encode_command, encoders_of, models_option
 from postmill.shards.formats.units import shard_name
 from postmill.shards.run.checked import anew
 from postmill.shards.run.folder import Run
@@ -63,7 +63,7 @@ def open_modalities(
 def _choice(run: Run, fitting: Sequence[Encoder]) -> str:
     """Say how to choose among encoders that have the same name: by their set, or by keeping one of them elsewhere."""
     sets = [encoder.models for encoder in fitting]
-    by_set = [f"--models {name}" for name in ("light", "paper") if sets.count(name) == 1]
+    by_set = [f"--models {name}" for name in SETS if sets.count(name) == 1]
     elsewhere = f"keep one elsewhere: {away(run, run.embeddings / fitting[-1].folder)}"
     return " or ".join([*(["say which to train on with " + " or ".join(by_set)] if by_set else []), elsewhere])
 
@@ -106,8 +106,8 @@ def choose_encoder(run: Run, available: Sequence[Encoder], name: str, models: st
     """
     named = [encoder for encoder in available if encoder.encoder == name]
     fitting = [encoder for encoder in named if models in (None, encoder.models)]
-    if not fitting and len(named) == 1:
-        fitting = named  # one set of models has no encoder of its own here: metadata is the same in both
+    if not fitting:  # what is of no set is of every one: metadata, and an encoder whose model the user named
+        fitting = [encoder for encoder in named if name == ModalityName.METADATA or encoder.models not in SETS]
     command = f"postmill encode {run.word} --encoder {name}"
     if not fitting:
         raise UsageError(

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from postmill.shards.run.folder import Run
 from postmill.train.evaluation import metrics, results
+from postmill.train.evaluation.probes.first_posts import BASELINE
 from postmill.train.evaluation.results import Estimate
 from postmill.train.evaluation.schema import DataCounts, EncoderUse, ModelMetrics
 from postmill.train.evaluation.schema_splits import SplitResult
@@ -33,8 +34,10 @@ def _lines(run: Run, name: str, model: ModelMetrics) -> Iterator[str]:
     settings = model.settings
     yield f"# Model card: {name}\n"
     yield f"Predicts the engagement of a post from {registry.words(settings.model)}.\n"
-    if model.leak:
-        yield f"**This model {model.leak}.**\n"
+    if model.caveats:
+        yield "## To be borne in mind\n"
+        yield from (f"- {caveat.text}" for caveat in model.caveats)
+        yield ""
     yield "## Details\n"
     yield f"- Made by postmill {version('postmill')}; recipe `{settings.recipe}`, features `{settings.features}`."
     yield f"- Run `{run.fingerprint}`."
@@ -58,6 +61,7 @@ def _lines(run: Run, name: str, model: ModelMetrics) -> Iterator[str]:
     yield "\n## What it reached\n"
     yield f"{EXPLANATION}\n"
     yield from _table(name, model)
+    yield from _first_posts(name, model)
     for split, result in model.splits.items():
         yield from missing_intervals(split, result.notes)
     for split, result in model.splits.items():
@@ -95,13 +99,43 @@ def _table(name: str, model: ModelMetrics) -> Iterator[str]:
         yield f"| {split} | " + " | ".join(cells) + " |"
 
 
+def _first_posts(name: str, model: ModelMetrics) -> Iterator[str]:
+    """Yield what the model reaches when nothing is known of the past of the accounts."""
+    shown = metrics.tabulated()
+    rows = [results.row(name, split, result) for split, result in model.splits.items() if result.first_post is not None]
+    if rows:
+        yield (
+            "\nThe same posts, each as if it were its account's first, with nothing known of its past;"
+            f" `{BASELINE}` is the baseline. Where accounts are not trained on, this is a new account:\n"
+        )
+        yield "| split | " + " | ".join(metric.heading for metric in shown) + " |"
+        yield "|---" * (1 + len(shown)) + "|"
+        for row in rows:
+            cells = (estimate(row.as_first_posts(metric.name)) for metric in shown)
+            yield f"| {row.split}, as first posts | " + " | ".join(cells) + " |"
+
+
 def _coverage(split: str, result: SplitResult) -> Iterator[str]:
     coverage = result.calibration.coverage
-    if coverage is not None:
-        yield (
-            f"\nIts intervals should hold {coverage.nominal:.0%} of posts; in the split {split} they hold"
-            f" {coverage.share:.1%}."
-        )
+    if coverage is None:
+        return
+    yield (
+        f"\nIts intervals should hold {coverage.nominal:.0%} of posts; in the split {split} they hold"
+        f" {coverage.share:.1%}."
+    )
+    first = None if result.first_post is None else result.first_post.coverage
+    if first is not None:
+        yield f"\n- As first posts: {first.share:.1%} of the same posts, in the intervals that they are given then."
+    for division, kinds in (result.coverage or {}).items():
+        told = [
+            f"{kind.name}: {kind.share:.1%}"
+            + (f" [{kind.interval.low:.3f}, {kind.interval.high:.3f}]" if kind.interval else "")
+            + f" of {kind.posts:,} posts of {kind.accounts:,} accounts"
+            for kind in kinds
+            if kind.share is not None
+        ]
+        if told:
+            yield f"- By {division.replace('_', ' ')}: " + "; ".join(told) + "."
 
 
 def missing_intervals(split: str, notes: Mapping[str, str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ R² and Spearman's correlation of one model are taken less those of the other. T
 judged so. An account's past mean is that of its other posts, so it stands against the next one by arithmetic: history
 alone scores below 0 there, and anything that is noisier than history would seem to gain. So models that are shown the
 past are ordered by what they predict beyond it, and from what that scores is taken what the same model scores when the
-content of the posts is shuffled within accounts (:mod:`.control`). With content that says nothing the two are
+content of the posts is shuffled within accounts (:mod:`.probes.control`). With content that says nothing the two are
 exchangeable, and the gain is 0 whatever the model.
 """
 

@@ -16,9 +16,10 @@ from postmill.train.data import splits, target
 from postmill.train.data.arrays import Arrays, Floats, Ids, Mask, Rows
 from postmill.train.data.dataset import Dataset
 from postmill.train.data.modality import Modality
-from postmill.train.evaluation import calibration, control, metrics, missing, slices
+from postmill.train.evaluation import calibration, coverage, metrics, slices
 from postmill.train.evaluation.measures import Predicted
-from postmill.train.evaluation.missing import Without
+from postmill.train.evaluation.probes import control, first_posts, missing
+from postmill.train.evaluation.probes.missing import Without
 from postmill.train.evaluation.schema_splits import SeedCounts, SeedRun, SplitResult
 from postmill.train.evaluation.slices import Slices
 from postmill.train.evaluation.summary import summary
@@ -71,7 +72,6 @@ class _Trial:
         run: For metrics.json.
         test: Which posts are the test part.
         part: Their targets and predictions.
-        scores: The predictions with the ends of their intervals.
         without: The predictions with modalities taken away.
         weights: Arrays by name.
     """
@@ -79,7 +79,6 @@ class _Trial:
     run: SeedRun
     test: Mask
     part: Predicted
-    scores: Scores
     without: Sequence[Without]
     weights: Arrays
 
@@ -128,7 +127,7 @@ def _trials(
     accounts: Ids,
 ) -> Iterator[_Trial]:
     """Train once for each seed; each seed is another split."""
-    groups = data.split_by.groups(split)
+    groups, earlier_posts = data.split_by.groups(split), first_posts.earlier_posts(data)
     for seed in range(training.seeds):
         train, test = splits.divide(data.split_by, split, seed)
         problem = Problem(modalities, data.rows[train], data.target[train], groups[train], seed)
@@ -137,6 +136,7 @@ def _trials(
         rows = data.rows[test]
         score = partial(_score, training.name, fitted.weights, rows, context)
         scores = score(modalities)
+        first = first_posts.scores(score, modalities, scores)
         partner = control.partners(accounts[test], seed)
         part = Predicted(
             true=data.target[test],
@@ -145,12 +145,18 @@ def _trials(
             seeds=np.full(len(rows), seed),
             training_mean=np.full(len(rows), target.fit_scale(problem.target).mean),
             shuffled=control.shuffled(score, modalities, rows, partner, scores),
+            low=scores.low,
+            high=scores.high,
+            first=first.predicted,
+            first_low=first.low,
+            first_high=first.high,
+            earlier_posts=earlier_posts[test],
         )
         without: list[Without] = []
         if split == splits.HEADLINE_SPLIT and len(modalities) >= missing.LEAST_MODALITIES:
             without += missing.without(score, modalities, rows, scores)
         run = SeedRun(seed, _counts(data, train, test), metrics.all_of(part), dict(fitted.details))
-        yield _Trial(run, test, part, scores, without, fitted.weights)
+        yield _Trial(run, test, part, without, fitted.weights)
 
 
 def _score(
@@ -161,14 +167,14 @@ def _score(
 
 def _result(split: str, trials: Sequence[_Trial], post_slices: Slices) -> SplitResult:
     pooled = metrics.pooled([trial.part for trial in trials])
-    scores = calibration.joined([trial.scores for trial in trials])
-    result = summary([trial.run for trial in trials], pooled, calibration.calibration(pooled, scores))
+    result = summary([trial.run for trial in trials], pooled, calibration.calibration(pooled))
     if split != splits.HEADLINE_SPLIT:
         return result
-    rows = np.concatenate([np.flatnonzero(trial.test) for trial in trials])
+    of_posts = post_slices.take(np.concatenate([np.flatnonzero(trial.test) for trial in trials]))
     return replace(
         result,
-        slices=slices.errors(pooled, post_slices.take(rows)),
+        slices=slices.errors(pooled, of_posts),
+        coverage=coverage.by_kind(pooled, of_posts),
         missing=missing.curve(pooled, [trial.without for trial in trials if trial.without]),
     )
 
@@ -194,13 +200,23 @@ def _predictions(split: str, data: Dataset, trial: _Trial) -> pa.Table:
         "account": names.take(pa.array(account)),
         "true": pa.array(part.true),
         "predicted": pa.array(part.predicted),
-        "low": _or_null(trial.scores.low, rows),
-        "high": _or_null(trial.scores.high, rows),
+        "low": _or_null(part.low, rows),
+        "high": _or_null(part.high, rows),
         "training_mean": _or_null(part.training_mean, rows),
         "shuffled": _or_null(part.shuffled, rows),
+        "first": _or_null(part.first, rows),
+        "first_low": _or_null(part.first_low, rows),
+        "first_high": _or_null(part.first_high, rows),
+        "earlier_posts": _known(part.earlier_posts, rows),
     }
     return pa.table(columns, schema=models.PREDICTIONS)
 
 
 def _or_null(values: Floats | None, rows: int) -> pa.Array:
     return pa.nulls(rows, pa.float64()) if values is None else pa.array(values)
+
+
+def _known(earlier_posts: Rows | None, rows: int) -> pa.Array:
+    if earlier_posts is None:
+        return pa.nulls(rows, pa.int32())
+    return pa.array(earlier_posts.astype(np.int32), mask=earlier_posts == first_posts.NOT_KNOWN)

@@ -13,6 +13,7 @@ from postmill.shards.run.folder import Run
 from postmill.train.evaluation import comparing, metrics
 from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
+from postmill.train.evaluation.probes.first_posts import BASELINE
 from postmill.train.evaluation.results import ModelResult, predictions
 from postmill.train.models import registry
 from postmill.train.options import ModalityName, Split
@@ -93,6 +94,22 @@ def compare_fusion(run: Run, results: Sequence[ModelResult], split: str) -> Gain
     best = max(singles, key=lambda result: result.headline(split) or 0.0)
     parts = {result.model: predictions(run, result, split) for result in (fusion, best)}
     return next(_gains(parts, registry.Step(fusion.model, best.model), split, [metrics.HEADLINE]), None)
+
+
+def first_posts_over_baseline(run: Run, results: Sequence[ModelResult], name: str, split: str) -> Gain | None:
+    """Return by how much the model ``name`` is better on first posts than :data:`.first_posts.BASELINE`, by R².
+
+    None where either is missing or undefined, or where it is the baseline.
+
+    Raises:
+        PostmillError: A table of predictions cannot be read.
+    """
+    comparable = {result.model: result for result in results if result.default and split in result.splits}
+    if name == BASELINE or not {name, BASELINE} <= set(comparable):
+        return None
+    first = [metrics.as_first_posts(predictions(run, comparable[of], split)) for of in (name, BASELINE)]
+    parts = {of: part for of, part in zip((name, BASELINE), first, strict=True) if part is not None}
+    return next(_gains(parts, registry.Step(name, BASELINE), split, [metrics.HEADLINE]), None)
 
 
 def corrected(measured: Sequence[Gain]) -> list[Gain]:

@@ -25,7 +25,13 @@ class Predicted:
         seeds: Which seed's model predicted the post.
         training_mean: The mean target of the posts which that model was trained on; None counts as 0 for all.
         shuffled: What it predicts of the post's account and history when all else is that of another test post of the
-            same account (:mod:`.control`); None where that was not asked.
+            same account (:mod:`.probes.control`); None where that was not asked.
+        low, high: Ends of the interval that should hold 90 % of posts; None where the model has none.
+        first: What it predicts as if the post were its account's first (:mod:`.probes.first_posts`); None where that
+            was not asked.
+        first_low, first_high: The ends of the interval then.
+        earlier_posts: How many earlier posts of its account are known, -1 where that is not known itself; None where
+            it was not asked.
     """
 
     true: Floats
@@ -34,6 +40,12 @@ class Predicted:
     seeds: Rows
     training_mean: Floats | None = None
     shuffled: Floats | None = None
+    low: Floats | None = None
+    high: Floats | None = None
+    first: Floats | None = None
+    first_low: Floats | None = None
+    first_high: Floats | None = None
+    earlier_posts: Rows | None = None
 
     def of(self, rows: Rows) -> Predicted:
         """Return the posts at ``rows`` alone."""

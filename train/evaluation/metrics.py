@@ -8,11 +8,11 @@ alone would correlate with what was held out, and negatively.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
-from postmill.train.data.arrays import Floats
 from postmill.train.evaluation.measures import (
     Predicted,
     Preparation,
@@ -43,9 +43,9 @@ class Metric:
         digits: After the point, on the page.
         has_interval: Whether it gets an interval, and so a place in every table; else it is in ``metrics.json`` alone.
         in_slices: Whether it is measured in each slice (:mod:`.slices`).
-        in_missing: Whether it is measured with modalities taken away (:mod:`.missing`).
-        has_control: Whether it says nothing without what it is when content is shuffled (:mod:`.control`), which then
-            stands beside it.
+        in_missing: Whether it is measured with modalities taken away (:mod:`.probes.missing`).
+        has_control: Whether it says nothing without what it is when content is shuffled (:mod:`.probes.control`), which
+            then stands beside it.
     """
 
     name: str
@@ -96,18 +96,17 @@ def shuffled(part: Predicted) -> Predicted | None:
     return None if part.shuffled is None else replace(part, predicted=part.shuffled)
 
 
+def as_first_posts(part: Predicted) -> Predicted | None:
+    """Return the test posts with what is predicted of each as its account's first; None where it was not asked."""
+    if part.first is None:
+        return None
+    return replace(part, predicted=part.first, low=part.first_low, high=part.first_high, shuffled=None)
+
+
 def pooled(parts: Sequence[Predicted]) -> Predicted:
-    """Return the test parts of several seeds as one."""
-    return Predicted(
-        np.concatenate([part.true for part in parts]),
-        np.concatenate([part.predicted for part in parts]),
-        np.concatenate([part.accounts for part in parts]),
-        np.concatenate([part.seeds for part in parts]),
-        _joined([part.training_mean for part in parts]),
-        _joined([part.shuffled for part in parts]),
-    )
-
-
-def _joined(columns: Sequence[Floats | None]) -> Floats | None:
-    known = [column for column in columns if column is not None]
-    return np.concatenate(known) if len(known) == len(columns) else None
+    """Return the test parts of several seeds as one, without a column that one of them lacks."""
+    joined: dict[str, Any] = {}
+    for field in fields(Predicted):
+        columns = [getattr(part, field.name) for part in parts]
+        joined[field.name] = None if any(column is None for column in columns) else np.concatenate(columns)
+    return Predicted(**joined)

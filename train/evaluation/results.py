@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,9 @@ from postmill.train.data.arrays import Floats
 from postmill.train.evaluation import metrics, serialise
 from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
+from postmill.train.evaluation.probes import first_posts
 from postmill.train.evaluation.schema import EncoderUse, ModelMetrics
-from postmill.train.evaluation.schema_splits import SplitResult
+from postmill.train.evaluation.schema_splits import FirstPost, SplitResult
 from postmill.train.models import registry
 from postmill.train.options import FeatureSet, RecipeName, Split
 
@@ -106,6 +107,8 @@ class ResultRow:
         split: One of :class:`.options.Split`.
         estimates: By the names of :data:`.metrics.METRICS`.
         seeds, test_posts, test_accounts: How much they rest on.
+        first_post: Likewise, of the same posts as if each were its account's first; empty where that was not asked.
+        leaks: Whether the model was shown what exists only after publication.
     """
 
     model: str
@@ -114,10 +117,21 @@ class ResultRow:
     seeds: int
     test_posts: int
     test_accounts: int
+    first_post: Mapping[str, Estimate] = field(default_factory=dict)
+    leaks: bool = False
 
     def __getitem__(self, metric: str) -> Estimate:
         """Return the estimate of ``metric``, undefined where the model was not measured by it."""
         return self.estimates.get(metric, Estimate(None))
+
+    @property
+    def label(self) -> str:
+        """The model's name, with what makes it no forecast."""
+        return f"{self.model} (sees comments)" if self.leaks else self.model
+
+    def as_first_posts(self, metric: str) -> Estimate:
+        """Return the estimate of ``metric`` for first posts, undefined where that was not asked."""
+        return self.first_post.get(metric, Estimate(None))
 
     @property
     def r2(self) -> float | None:
@@ -162,11 +176,15 @@ def results_table(run: Run) -> list[ResultRow]:
 
 def rows_of(results: Sequence[ModelResult], split: str) -> list[ResultRow]:
     """Return one row for each model that was judged on ``split``."""
-    return [row(result.name, split, result.splits[split]) for result in results if split in result.splits]
+    return [
+        row(result.name, split, result.splits[split], leaks=result.leaks)
+        for result in results
+        if split in result.splits
+    ]
 
 
-def row(model: str, split: str, result: SplitResult) -> ResultRow:
-    """Return the line of the table that says what ``model`` reached on ``split``."""
+def row(model: str, split: str, result: SplitResult, *, leaks: bool = False) -> ResultRow:
+    """Return the line of the table that says what ``model``, which may leak, reached on ``split``."""
     shuffled = {} if result.shuffled is None else result.shuffled
     judged_by_it = {metric.name for metric in metrics.METRICS.values() if metric.has_control}
     return ResultRow(
@@ -186,7 +204,16 @@ def row(model: str, split: str, result: SplitResult) -> ResultRow:
         seeds=len(result.seeds),
         test_posts=result.counts.test_posts,
         test_accounts=result.counts.test_accounts,
+        first_post={} if result.first_post is None else _of_first_posts(result.first_post),
+        leaks=leaks,
     )
+
+
+def _of_first_posts(first: FirstPost) -> dict[str, Estimate]:
+    return {
+        name: Estimate(value, first.interval.get(name), first.notes.get(name, ""))
+        for name, value in first.pooled.items()
+    }
 
 
 def predictions(run: Run, result: ModelResult, split: str) -> Predicted:
@@ -207,7 +234,8 @@ def of_predictions(table: pa.Table, split: str) -> Predicted:
     """Return the test posts of all seeds of ``split`` from a table of :data:`.formats.models.PREDICTIONS`.
 
     What ``metrics.json`` states of them can be computed again: :func:`.intervals.of_metric` gives a metric with its
-    interval, :func:`.comparing.infer` a gain. They stand in order of seed and then key, so those of two models pair.
+    interval, of what :func:`.metrics.as_first_posts` makes of them too, and :func:`.comparing.infer` a gain. They stand
+    in order of seed and then key, so those of two models pair.
 
     Raises:
         KeyError, ValueError, ArrowException: It is no such table.
@@ -220,6 +248,12 @@ def of_predictions(table: pa.Table, split: str) -> Predicted:
         seeds=table["seed"].to_numpy().astype(np.int64),
         training_mean=_unless_null(table["training_mean"]),
         shuffled=_unless_null(table["shuffled"]),
+        low=_unless_null(table["low"]),
+        high=_unless_null(table["high"]),
+        first=_unless_null(table["first"]),
+        first_low=_unless_null(table["first_low"]),
+        first_high=_unless_null(table["first_high"]),
+        earlier_posts=pc.fill_null(table["earlier_posts"], first_posts.NOT_KNOWN).to_numpy().astype(np.int64),
     )
 
 

@@ -103,6 +103,19 @@ class DataCounts:
 
 
 @dataclass(frozen=True)
+class Caveat:
+    """What is to be borne in mind of numbers.
+
+    Attributes:
+        kind: In a word or two, one of :class:`.caveats.Kind`.
+        text: A sentence or two.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
 class ModelMetrics:
     """All of ``metrics.json``.
 
@@ -114,6 +127,7 @@ class ModelMetrics:
         splits: What it reached, by split.
         headline: The split to judge it by.
         r2: How R² is defined.
+        caveats: What is to be borne in mind of it all (:mod:`.caveats`).
     """
 
     __pydantic_config__ = STRICT
@@ -124,3 +138,4 @@ class ModelMetrics:
     splits: Mapping[str, SplitResult]
     headline: str
     r2: str
+    caveats: tuple[Caveat, ...] = ()

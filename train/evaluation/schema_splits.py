@@ -74,6 +74,40 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class CoverageRow:
+    """The coverage of the test posts of one kind.
+
+    Attributes:
+        name: Of the kind, such as a number of earlier posts.
+        posts: Test posts of it.
+        accounts: Their accounts. None, as all below, for what is too small to show.
+        share: Of the posts that lie in the interval of their own prediction.
+        interval: 95 % of the share, over accounts; None with too few of them or of posts.
+    """
+
+    name: str
+    posts: int
+    accounts: int | None = None
+    share: float | None = None
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class FirstPost:
+    """What a model reaches on all test posts as if each were its account's first, nothing of whose past is known.
+
+    Attributes:
+        pooled, interval, notes: As of :class:`SplitMetrics`.
+        coverage: Of the intervals that are predicted then; None where the model gives none.
+    """
+
+    pooled: Metrics
+    interval: Mapping[str, Interval | None]
+    notes: Annotated[Mapping[str, str], Field(alias="interval_note")]
+    coverage: Coverage | None
+
+
+@dataclass(frozen=True)
 class Calibration:
     """The straight line from predicted to true (1 and 0 are right), tenths of the posts, and coverage.
 
@@ -128,10 +162,11 @@ class SplitMetrics:
         pooled: Metrics over all of them.
         interval: 95 %, over accounts, by metric; None where there is none.
         notes: Why a metric has no interval.
-        shuffled: Metrics of what is predicted when the posts' content is shuffled (:mod:`.control`); None where it was
-            not.
+        shuffled: Metrics of what is predicted when the posts' content is shuffled (:mod:`.probes.control`); None where
+            it was not.
         counts: How much they rest on.
         mean, std: Of each metric over seeds; None where one of them, or the only one, does not tell.
+        first_post: The same posts, each as if it were its account's first; None where that was not asked.
     """
 
     pooled: Metrics
@@ -141,6 +176,7 @@ class SplitMetrics:
     counts: PooledCounts
     mean: Metrics
     std: Annotated[Metrics, Field(alias="spread")]
+    first_post: FirstPost | None
 
 
 @dataclass(frozen=True)
@@ -152,9 +188,12 @@ class SplitResult(SplitMetrics):
         calibration: How predictions lie to what came true.
         slices: In the headline split, errors by division (category, followers, language) and slice.
         missing: In the headline split, what is left without each modality, for models that are shown several.
+        coverage: In the headline split, for models that give intervals, what share of the posts they hold, by number of
+            earlier posts and by followers.
     """
 
     seeds: tuple[SeedRun, ...]
     calibration: Calibration
     slices: Annotated[Mapping[str, tuple[SliceRow, ...]] | None, Field(alias="errors_by_kind")] = None
     missing: tuple[MissingRow, ...] | None = None
+    coverage: Annotated[Mapping[str, tuple[CoverageRow, ...]] | None, Field(alias="coverage_by_kind")] = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from postmill.train.evaluation import intervals, metrics
+from postmill.train.evaluation import coverage, intervals, metrics
+from postmill.train.evaluation.intervals import Inference
 from postmill.train.evaluation.measures import Predicted
-from postmill.train.evaluation.schema_splits import Calibration, PooledCounts, SeedRun, SplitResult
+from postmill.train.evaluation.schema_splits import Calibration, FirstPost, PooledCounts, SeedRun, SplitResult
 
 
 def summary(seeds: Sequence[SeedRun], pooled: Predicted, calibration: Calibration) -> SplitResult:
@@ -30,8 +31,24 @@ def summary(seeds: Sequence[SeedRun], pooled: Predicted, calibration: Calibratio
         std={name: std_over_seeds(values) for name, values in by_metric.items()},
         notes={name: inference.note for name, inference in inferred.items() if inference.note},
         shuffled=None if shuffled is None else metrics.all_of(shuffled),
+        first_post=_first_post(pooled, inferred),
         seeds=tuple(seeds),
         calibration=calibration,
+    )
+
+
+def _first_post(pooled: Predicted, with_past: Mapping[str, Inference]) -> FirstPost | None:
+    first = metrics.as_first_posts(pooled)
+    if first is None:
+        return None
+    inferred = with_past
+    if not np.array_equal(first.predicted, pooled.predicted):  # as of a model that is not shown the past
+        inferred = {name: intervals.of_metric(first, name) for name in with_past}
+    return FirstPost(
+        pooled=metrics.all_of(first),
+        interval={name: inference.interval for name, inference in inferred.items()},
+        notes={name: inference.note for name, inference in inferred.items() if inference.note},
+        coverage=coverage.of(first),
     )
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from postmill.shards.formats.counts import ReportCounts
 from postmill.shards.run import publish
 from postmill.shards.run.folder import Run
-from postmill.train.evaluation import gains, metrics, results, serialise
+from postmill.train.evaluation import caveats, gains, metrics, results, serialise
 from postmill.train.evaluation.card import EXPLANATION, estimate, missing_intervals
 from postmill.train.evaluation.gains import Gain
+from postmill.train.evaluation.probes.first_posts import BASELINE
 from postmill.train.evaluation.results import ModelResult
+from postmill.train.evaluation.schema import Caveat
 from postmill.train.evaluation.schema_splits import SplitMetrics
 from postmill.train.options import Split
 
@@ -20,10 +22,11 @@ RESULTS_UNIT, MARKDOWN, NUMBERS = "results", "results.md", "metrics.json"
 
 @dataclass(frozen=True)
 class ResultsJson:
-    """All of ``report/metrics.json``: what each model reached, by split, and the gains."""
+    """All of ``report/metrics.json``: what each model reached, by split, the gains, and what is to be borne in mind."""
 
     models: Mapping[str, Mapping[str, SplitMetrics]]
     gains: tuple[Gain, ...]
+    caveats: tuple[Caveat, ...]
 
 
 def write_results(run: Run) -> list[Gain]:
@@ -36,29 +39,48 @@ def write_results(run: Run) -> list[Gain]:
     measured = gains.gains(run, models)
     if not models:
         return measured
-    numbers = ResultsJson({result.name: result.splits for result in models}, tuple(measured))
+    said = caveats.of_models(run, models)
+    numbers = ResultsJson({result.name: result.splits for result in models}, tuple(measured), said)
     with publish.unit(run.report, RESULTS_UNIT, run.fingerprint, compared=True) as unit:
-        unit.file(MARKDOWN).write(markdown(models, measured).encode())
+        unit.file(MARKDOWN).write(markdown(models, measured, said).encode())
         unit.file(NUMBERS).write(serialise.dump_json(numbers))
         ReportCounts(len(models)).put(unit)
         unit.inputs.update(results.inputs(run, models))
     return measured
 
 
-def markdown(models: Sequence[ModelResult], measured: Sequence[Gain]) -> str:
-    """Return the table, and the gains below it, as Markdown."""
-    return "\n".join([*_models(models), *_gains(measured)]) + "\n"
+def markdown(models: Sequence[ModelResult], measured: Sequence[Gain], said: Sequence[Caveat] = ()) -> str:
+    """Return what is to be borne in mind, the headline, the table, and the gains below it, as Markdown."""
+    caveat_lines = [f"- {caveat.text}" for caveat in said]
+    return "\n".join(["# Results\n", *caveat_lines, *_headline(models), *_models(models), *_gains(measured)]) + "\n"
+
+
+def _headline(models: Sequence[ModelResult]) -> Iterator[str]:
+    rows = results.rows_of(models, Split.INFLUENCER)
+    if rows:
+        heading = metrics.METRICS[metrics.HEADLINE].heading
+        yield "\n## Accounts not trained on\n"
+        yield (
+            f"{heading} of the same test posts, in brackets its 95 % interval: as they are, with the accounts' earlier"
+            " posts known to the models that are shown them, and each as if it were the first post of a new account, of"
+            f" which nothing is known. For that, {BASELINE} is the baseline.\n"
+        )
+        yield f"| model | {heading}, their past known | {heading}, as the first post of a new account |"
+        yield "|---|---|---|"
+        for row in rows:
+            shown = row[metrics.HEADLINE], row.as_first_posts(metrics.HEADLINE)
+            yield f"| {row.label} | " + " | ".join(map(estimate, shown)) + " |"
 
 
 def _models(models: Sequence[ModelResult]) -> Iterator[str]:
     shown = [split for split in Split if any(split in result.splits for result in models)]
-    yield "# Results\n"
-    yield f"{EXPLANATION} `influencer` is the headline: its test accounts were not trained on.\n"
+    yield "\n## All splits\n"
+    yield f"{EXPLANATION} The accounts that `influencer` and `time-influencer` test on were not trained on.\n"
     yield "| model | metric | " + " | ".join(shown) + " |"
     yield "|---" * (2 + len(shown)) + "|"
     for result in models:
-        name = result.name + (" (no forecast: sees comments)" if result.leaks else "")
-        rows = {split: results.row(name, split, result.splits[split]) for split in shown if split in result.splits}
+        rows = {row.split: row for split in shown for row in results.rows_of([result], split)}
+        name = next(iter(rows.values())).label
         for metric in metrics.tabulated():
             cells = [estimate(rows[split][metric.name]) if split in rows else "" for split in shown]
             yield f"| {name} | {metric.heading} | " + " | ".join(cells) + " |"

@@ -23,11 +23,6 @@ def limits(data: DataSummary, rows: Sequence[ResultRow], models: Sequence[ModelR
         )
     if rows and all(row.split != Split.INFLUENCER for row in rows):
         sentences.append("Every number here is from a random split, which flatters.")
-    stand_ins = sorted({use.stand_in_for for result in models for use in result.encoders.values() if use.stand_in_for})
-    if stand_ins:
-        sentences.append(
-            f"Stand-in encoders were used for {_listed(stand_ins)}: the numbers are not those of the paper's models."
-        )
     if any(ModalityName.METADATA in result.encoders for result in models):
         sentences.append(
             "Counts of followers, followees and posts were taken when the list of accounts was crawled, after most"
@@ -38,7 +33,3 @@ def limits(data: DataSummary, rows: Sequence[ResultRow], models: Sequence[ModelR
             "Sentiment models read English; other languages count as what English words in them happen to say."
         )
     return sentences
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -14,12 +14,13 @@ from postmill.shards.run import publish, temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.progress import Progress, Silent
 from postmill.train.data import algebra
-from postmill.train.evaluation import gains, optimism, results, table
+from postmill.train.evaluation import caveats, gains, optimism, results, table
 from postmill.train.evaluation.results import ModelResult
 from postmill.train.options import Split
 from postmill.train.report import (
     describe,
     findings,
+    headline,
     html,
     limits,
     section_data,
@@ -28,7 +29,7 @@ from postmill.train.report import (
     section_steps,
 )
 from postmill.train.report.describe import DataSummary
-from postmill.train.report.findings import Finding
+from postmill.train.report.finding import Finding
 from postmill.train.report.html import Cell, Table
 from postmill.train.report.section_data import TargetFigure
 from postmill.train.report.section_results import ResultsSection, ScatterGroup
@@ -54,6 +55,7 @@ class Page:
         facts: Large numbers, each with what it counts.
         notices: What a reader must not miss.
         findings, limits: What the run shows and what it cannot.
+        headline: The chart of the headline split, as SVG; empty where no model was judged on it.
         results: None where no model has been judged, and then there are no steps and no figures.
         steps, figures, data, target, data_tables, models, model_tables, formula: Of the sections.
     """
@@ -65,6 +67,7 @@ class Page:
     notices: Sequence[str]
     findings: Sequence[Finding]
     limits: Sequence[str]
+    headline: str
     results: ResultsSection | None
     steps: Sequence[Table]
     figures: Sequence[ScatterGroup]
@@ -121,18 +124,20 @@ def page(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> Page:
     comparison = gains.compare_fusion(run, models, Split.INFLUENCER)
     measured = gains.gains(run, models)
     leaking = [result for result in models if result.leaks]
-    best = findings.best([row for row in rows if row.model not in {leak.name for leak in leaking}], Split.INFLUENCER)
-    flattered = next((result for result in models if best is not None and result.name == best.model), None)
+    best = headline.best([row for row in rows if row.model not in {leak.name for leak in leaking}], Split.INFLUENCER)
+    shown = next((result for result in models if best is not None and result.name == best.model), None)
+    first = None if shown is None else gains.first_posts_over_baseline(run, models, shown.name, Split.INFLUENCER)
     return Page(
         version=version("postmill"),
         fingerprint=run.fingerprint,
         dates="" if data.first is None or data.last is None else f"{_day(data.first)} to {_day(data.last)}",
         facts=list(_facts(data, models)),
-        notices=list(dict.fromkeys(_notices(data, models))),
+        notices=[*(caveat.text for caveat in caveats.of_models(run, models)), *_notices(data, models)],
         findings=findings.findings(
-            rows, comparison, leaking, measured, None if flattered is None else optimism.measured(run, flattered)
+            rows, comparison, leaking, measured, None if shown is None else optimism.measured(run, shown), first
         ),
         limits=limits.limits(data, rows, models),
+        headline=section_results.headline_chart(rows),
         results=section_results.section(rows, models) if rows else None,
         steps=list(section_steps.tables(measured, models)),
         figures=list(section_results.figures(run, models)),
@@ -154,10 +159,7 @@ def _facts(data: DataSummary, models: Sequence[ModelResult]) -> Iterator[tuple[s
 
 
 def _notices(data: DataSummary, models: Sequence[ModelResult]) -> Iterator[str]:
-    """Yield what a reader must not miss: stand-ins, unfinished work, counts and models that do not fit."""
-    for modality, encoder in section_models.encoders(models):
-        if encoder.stand_in_for:
-            yield f"Stand-in: {modality} was encoded by {encoder.model} in place of {encoder.stand_in_for}."
+    """Yield what else a reader must not miss: unfinished work, counts and models that do not fit."""
     if data.selection is not None:
         yield f"A part of the dataset: planned with {data.selection}."
     if not data.complete:

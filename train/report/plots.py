@@ -58,10 +58,18 @@ def scatter(true: Floats, predicted: Floats, low: float, high: float, label: str
     return "".join([*parts, "</svg>"])
 
 
-def forest(names: Sequence[str], marks: Sequence[Sequence[ForestMark]], low: float, high: float, label: str) -> str:
+def forest(
+    names: Sequence[str],
+    marks: Sequence[Sequence[ForestMark]],
+    low: float,
+    high: float,
+    label: str,
+    baseline: float | None = None,
+) -> str:
     """Return one row a name with its marks above one another, on an axis from ``low`` to ``high`` with a line at 0.
 
-    A value outside the axis is drawn as an arrow head at its end.
+    A value outside the axis is drawn as an arrow head at its end. Another line stands at ``baseline``, if it is on the
+    axis.
     """
     row, left, right, top = 34, 190, 16, 8
     size = 600
@@ -74,6 +82,8 @@ def forest(names: Sequence[str], marks: Sequence[Sequence[ForestMark]], low: flo
         parts.append(f'<text class="tick" x="{x(tick)}" y="{end + 16}" text-anchor="middle">{_signed(tick)}</text>')
     if low < 0 < high:
         parts.append(f'<path class="zero" d="M{x(0)} {top}V{end}"/>')
+    if baseline is not None and low < baseline < high:
+        parts.append(f'<path class="baseline" d="M{x(baseline)} {top}V{end}"/>')
     for number, (name, of_name) in enumerate(zip(names, marks, strict=True)):
         middle = top + row * (number + 0.5)
         parts.append(f'<text class="name" x="{left - 12}" y="{middle + 4:g}" text-anchor="end">{escape(name)}</text>')

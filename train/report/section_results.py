@@ -10,7 +10,8 @@ import numpy as np
 from postmill.shards.run.folder import Run
 from postmill.train.evaluation import metrics, results
 from postmill.train.evaluation.metrics import HEADLINE
-from postmill.train.evaluation.results import ModelResult, ResultRow
+from postmill.train.evaluation.probes.first_posts import BASELINE
+from postmill.train.evaluation.results import Estimate, ModelResult, ResultRow
 from postmill.train.options import Split
 from postmill.train.report import plots
 from postmill.train.report.formatting import number, span
@@ -33,9 +34,10 @@ class SplitWords:
 
 SPLIT_WORDS: Mapping[Split, SplitWords] = {
     Split.INFLUENCER: SplitWords(
-        "New accounts: none of the test posts' accounts was trained on",
-        "The headline. Accounts are kept apart: a model has not been trained on the author, though history and what"
-        " builds on it are shown the author's earlier posts.",
+        "Accounts not trained on, their past known",
+        "The headline. Accounts are kept apart: a model has not been trained on the author, but history and what builds"
+        " on it know the author's earlier posts. As a first post: the same test posts when nothing is known of that"
+        f" past, as of a new account; there {BASELINE} is the baseline.",
     ),
     Split.RANDOM: SplitWords(
         "Random split: optimistic",
@@ -47,7 +49,8 @@ SPLIT_WORDS: Mapping[Split, SplitWords] = {
         "How a model does that was trained once and then used: the world and the accounts move on." + _TIMES,
     ),
     Split.TIME_INFLUENCER: SplitWords(
-        "Later posts of new accounts: the hardest", "Neither the account nor the time was trained on." + _TIMES
+        "Later posts of accounts not trained on, their past known: the hardest",
+        "Neither the account nor the time was trained on." + _TIMES,
     ),
 }
 SHUFFLED_COLUMN = TableColumn("shuffled", soft=True)
@@ -103,6 +106,20 @@ def section(rows: Sequence[ResultRow], models: Sequence[ModelResult]) -> Results
     return ResultsSection(_chart(rows), [_split(split, words, rows, models) for split, words in SPLIT_WORDS.items()])
 
 
+def headline_chart(rows: Sequence[ResultRow]) -> str:
+    """Return the headline split as SVG: each model with the past known and as a first post; empty without that split.
+
+    A line stands where the model lies that first posts are compared with.
+    """
+    shown = [row for row in rows if row.split == Split.INFLUENCER]
+    if not shown:
+        return ""
+    marks = [[_mark(row[HEADLINE], "disjoint"), _mark(row.as_first_posts(HEADLINE), "first")] for row in shown]
+    baseline = next((row.as_first_posts(HEADLINE).value for row in shown if row.model == BASELINE), None)
+    label = "R² of each model on accounts not trained on, their past known and as the first post of a new account"
+    return plots.forest([row.label for row in shown], marks, _lowest(marks), 1.0, label, baseline)
+
+
 def figures(run: Run, models: Sequence[ModelResult]) -> Iterator[ScatterGroup]:
     """Yield predicted against true of every model that is shown anything, for each split that is drawn.
 
@@ -140,35 +157,41 @@ def _columns() -> Iterator[TableColumn]:
             yield INTERVAL_COLUMN
         if metric.has_control:
             yield SHUFFLED_COLUMN
+    yield TableColumn(f"{metrics.METRICS[HEADLINE].short} as a first post")
+    yield INTERVAL_COLUMN
     yield TableColumn(f"{metrics.METRICS[HEADLINE].short} by split, mean ± sd")
 
 
 def _cells(row: ResultRow) -> Iterator[Cell]:
-    yield row.model
+    yield row.label
     for metric in metrics.tabulated():
         yield number(row[metric.name].value, metric.digits)
         if not metric.lower_is_better:
             yield span(row[metric.name].interval)
         if metric.has_control:
             yield number(row[metric.name].shuffled, metric.digits)
-    headline = row[HEADLINE]
+    first, headline = row.as_first_posts(HEADLINE), row[HEADLINE]
+    yield number(first.value)
+    yield span(first.interval)
     yield number(headline.mean) + (f" ± {number(headline.std)}" if headline.std is not None else "")
 
 
 def _chart(rows: Sequence[ResultRow]) -> str:
-    names = list(dict.fromkeys(row.model for row in rows))
-    by_key = {(row.model, row.split): row for row in rows}
-    marks = [[_mark(by_key.get((name, split)), css) for split, css in _CSS.items()] for name in names]
+    names = list(dict.fromkeys(row.label for row in rows))
+    by_key = {(row.label, row.split): row[HEADLINE] for row in rows}
+    marks = [[_mark(by_key.get((name, split), Estimate(None)), css) for split, css in _CSS.items()] for name in names]
+    return plots.forest(names, marks, _lowest(marks), 1.0, "R² of each model on both splits")
+
+
+def _lowest(marks: Sequence[Sequence[ForestMark]]) -> float:
+    """Return where the axis begins: below every mark and end of an interval, but no lower than -1."""
     ends = [value for pair in marks for mark in pair for value in (mark.value, mark.low) if value is not None]
-    low = max(-1.0, min([-0.1, *ends]) - 0.03)
-    return plots.forest(names, marks, low, 1.0, "R² of each model on both splits")
+    return max(-1.0, min([-0.1, *ends]) - 0.03)
 
 
-def _mark(row: ResultRow | None, css: str) -> ForestMark:
-    if row is None:
-        return ForestMark(None, None, None, css)
-    low, high = row[HEADLINE].interval or (None, None)
-    return ForestMark(row[HEADLINE].value, low, high, css)
+def _mark(of: Estimate, css: str) -> ForestMark:
+    low, high = of.interval or (None, None)
+    return ForestMark(of.value, low, high, css)
 
 
 def _scatters(run: Run, models: Sequence[ModelResult], split: Split) -> Iterator[Scatter]:

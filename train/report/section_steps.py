@@ -8,15 +8,24 @@ from postmill.train.evaluation import gains as evaluation
 from postmill.train.evaluation import metrics
 from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.results import ModelResult
-from postmill.train.evaluation.schema_splits import Coverage, MissingModality, SliceErrors
+from postmill.train.evaluation.schema_splits import (
+    Coverage,
+    CoverageRow,
+    MissingModality,
+    SliceErrors,
+    SplitResult,
+)
+from postmill.train.evaluation.slices import MIN_ACCOUNTS, MIN_POSTS
 from postmill.train.models.registry import CONTENT_STEP
 from postmill.train.options import Split
 from postmill.train.report.formatting import DASH, number, span
 from postmill.train.report.html import INTERVAL_COLUMN, Cell, Table, number_columns, text_columns
 
+_DIVISIONS = {"earlier_posts": "earlier posts of the account"}
+
 
 def tables(gains: Sequence[Gain], models: Sequence[ModelResult]) -> Iterator[Table]:
-    """Yield the paired gains, and of the best forecast for new accounts: calibration, missing modalities, slices."""
+    """Yield the paired gains, and of the best forecast: calibration, coverage, missing modalities, slices."""
     if gains:
         yield _gains(gains)
     best = max(
@@ -27,6 +36,8 @@ def tables(gains: Sequence[Gain], models: Sequence[ModelResult]) -> Iterator[Tab
     if best is not None:
         result = best.splits[Split.INFLUENCER]
         yield _calibration(best)
+        if result.calibration.coverage is not None:
+            yield _coverage_by_kind(best.name, result)
         yield _missing(best.name, result.missing or ())
         for division, slices in (result.slices or {}).items():
             if slices:
@@ -80,6 +91,29 @@ def _coverage(coverage: Coverage | None) -> list[Cell]:
     return [f"{coverage.share:.1%}", span(coverage.interval), number(coverage.width)]
 
 
+def _coverage_by_kind(name: str, result: SplitResult) -> Table:
+    rows: list[list[Cell]] = []
+    if result.first_post is not None and result.first_post.coverage is not None:
+        counts, first = result.counts, result.first_post.coverage
+        as_first = "all, each as a first post"
+        rows.append([as_first, counts.test_posts, counts.test_accounts, f"{first.share:.1%}", span(first.interval)])
+    for division, kinds in (result.coverage or {}).items():
+        rows += [_kind(_DIVISIONS.get(division, division), kind) for kind in kinds]
+    caption = (
+        f"How many test posts lie in their 90 % interval, by what {name} knew of accounts that it was not trained on. A"
+        f" kind is shown from {MIN_ACCOUNTS} accounts and {MIN_POSTS} posts on; that without earlier posts, of which an"
+        f" account has but one, from {MIN_ACCOUNTS} accounts on."
+    )
+    columns = [*text_columns("Posts of"), *number_columns("Posts", "Accounts", "In the interval"), INTERVAL_COLUMN]
+    return Table(caption, columns, rows)
+
+
+def _kind(division: str, kind: CoverageRow) -> list[Cell]:
+    share = DASH if kind.share is None else f"{kind.share:.1%}"
+    accounts = DASH if kind.accounts is None else kind.accounts
+    return [f"{division}: {kind.name}", kind.posts, accounts, share, span(kind.interval)]
+
+
 def _missing(name: str, curve: Sequence[MissingModality]) -> Table:
     shown = [metric for metric in metrics.METRICS.values() if metric.in_missing]
     rows: list[list[Cell]] = [
@@ -90,8 +124,8 @@ def _missing(name: str, curve: Sequence[MissingModality]) -> Table:
         for row in curve
     ]
     caption = (
-        f"What {name} loses on new accounts when test posts are not shown a part. Without history it is a forecast for"
-        " an account's first post."
+        f"What {name} loses on accounts not trained on when test posts are not shown a part. Without history each is"
+        " predicted as if it were its account's first post."
     )
     return Table(caption, [*text_columns("Taken away"), *number_columns(*(metric.short for metric in shown))], rows)
 
@@ -112,5 +146,5 @@ def _slices(name: str, division: str, slices: Sequence[SliceErrors]) -> Table:
         for row in slices
     ]
     headings = ["Posts", "Accounts", *(m.short for m in errors), "Bias", *(m.short for m in scores)]
-    caption = f"Errors of {name} on new accounts by {division}. Bias is predicted less true."
+    caption = f"Errors of {name} on accounts not trained on by {division}. Bias is predicted less true."
     return Table(caption, [*text_columns(division.capitalize()), *number_columns(*headings)], rows)

@@ -1,4 +1,4 @@
-"""The results on a terminal of 80 columns: the headline metric on every split, then the others on the first."""
+"""The results on a terminal of 80 columns: the headline, its metric on every split, then the others on the first."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from postmill.shards.run.folder import Run
+from postmill.train.evaluation import caveats as evaluation
 from postmill.train.evaluation import metrics, results
 from postmill.train.evaluation.metrics import HEADLINE
+from postmill.train.evaluation.probes.first_posts import BASELINE
 from postmill.train.evaluation.results import Estimate, ResultRow
+from postmill.train.options import Split
 
 
 def results_tables(run: Run) -> Iterator[Table]:
@@ -23,21 +26,41 @@ def results_tables(run: Run) -> Iterator[Table]:
     rows = results.results_table(run)
     by_split = {split: list(of_split) for split, of_split in groupby(rows, key=lambda row: row.split)}
     if by_split:
-        yield _headline(by_split)
         split = next(iter(by_split))
+        yield _headline(split, by_split[split])
+        yield _splits(by_split)
         yield _others(split, by_split[split])
 
 
-def _headline(by_split: dict[str, list[ResultRow]]) -> Table:
-    title = f"{metrics.METRICS[HEADLINE].short} on held-out posts, 95 % over accounts"
+def caveats(run: Run) -> list[str]:
+    """Return what is to be borne in mind of the tables, a sentence or two each.
+
+    Raises:
+        PostmillError: A model's ``metrics.json`` cannot be read.
+    """
+    return [caveat.text for caveat in evaluation.of_models(run, results.read_results(run))]
+
+
+def _headline(split: str, rows: list[ResultRow]) -> Table:
+    tested = "accounts not trained on" if split == Split.INFLUENCER else f"the {split} split"
+    title = f"{metrics.METRICS[HEADLINE].short} on {tested}, 95 % over accounts"
+    caption = f"as a first post nothing is known of an account's past: compare with {BASELINE}"
+    table = Table("model", "their past known", "as a first post", title=title, title_justify="left", caption=caption)
+    for row in rows:
+        table.add_row(escape(row.label), _estimate(row[HEADLINE]), _estimate(row.as_first_posts(HEADLINE)))
+    return table
+
+
+def _splits(by_split: dict[str, list[ResultRow]]) -> Table:
+    title = f"{metrics.METRICS[HEADLINE].short} on held-out posts by split, 95 % over accounts"
     columns = (split.replace("-", "-\n") for split in by_split)
     notes = sorted({row[HEADLINE].note for rows in by_split.values() for row in rows if row[HEADLINE].note})
     caption = f"no interval and no claim: {'; '.join(notes)}" if notes else None
     table = Table("model", *columns, title=title, title_justify="left", pad_edge=False, caption=caption)
-    estimates = {(row.model, split): row[HEADLINE] for split, rows in by_split.items() for row in rows}
+    estimates = {(_name(row), split): row[HEADLINE] for split, rows in by_split.items() for row in rows}
     for model in dict.fromkeys(model for model, _ in estimates):
         cells = (estimates.get((model, split)) for split in by_split)
-        table.add_row(escape(model), *("" if cell is None else _estimate(cell, "\n") for cell in cells))
+        table.add_row(model, *("" if cell is None else _estimate(cell, "\n") for cell in cells))
     return table
 
 
@@ -47,8 +70,12 @@ def _others(split: str, rows: list[ResultRow]) -> Table:
     table = Table("model", *columns, title=f"{split} split", title_justify="left")
     for row in rows:
         cells = [(row[metric.name], metric.lower_is_better) for metric in shown]
-        table.add_row(escape(row.model), *(_value(cell) if error else _estimate(cell) for cell, error in cells))
+        table.add_row(_name(row), *(_value(cell) if error else _estimate(cell) for cell, error in cells))
     return table
+
+
+def _name(row: ResultRow) -> str:
+    return escape(row.label).replace(" (", "\n(")  # what is said of it below it, where there is little room
 
 
 def _value(cell: Estimate) -> str:

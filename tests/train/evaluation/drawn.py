@@ -16,6 +16,7 @@ def judged(
     seeds: object = 0,
     training_mean: object = None,
     shuffled: object = None,
+    **columns: object,
 ) -> Predicted:
     n = len(np.atleast_1d(np.asarray(true)))
     return Predicted(
@@ -25,6 +26,7 @@ def judged(
         np.broadcast_to(np.asarray(seeds, dtype=np.int64), n),
         None if training_mean is None else np.broadcast_to(np.asarray(training_mean, dtype=float), n),
         None if shuffled is None else np.asarray(shuffled, dtype=float),
+        **{name: None if column is None else np.asarray(column) for name, column in columns.items()},
     )
 
 
@@ -42,7 +44,8 @@ def random_posts(seed: int, posts: int = 200, accounts: int = 25, seeds: int = 3
     seed = random.integers(seeds, size=posts)
     mean = np.round(5 + seed * 0.75, 2)
     shuffled = predicted + mean - 5 + random.normal(scale=0.8, size=posts).round(1)
-    return judged(true, predicted + mean - 5, account * 7 + 3, seed, mean, shuffled)
+    first = predicted + mean - 5 + random.normal(scale=0.6, size=posts).round(1)
+    return judged(true, predicted + mean - 5, account * 7 + 3, seed, mean, shuffled, first=first)
 
 
 def clustered(seed: int, accounts: int = 60, posts_each: int = 10) -> Predicted:

@@ -10,6 +10,8 @@ from postmill.train.evaluation.schema_splits import (
     Calibration,
     CalibrationBin,
     Coverage,
+    CoverageRow,
+    FirstPost,
     MissingModality,
     PooledCounts,
     SeedCounts,
@@ -33,6 +35,7 @@ SETTINGS = ModelSettings(
     near_duplicates=None,
     posts="a" * 64,
 )
+COVERED = Coverage(0.9, 0.8, Interval(0.7, 0.9), 1.25)
 SPLIT = SplitResult(
     pooled={"mse": 0.1, "r2": None},
     interval={"mse": Interval(0.05, 1e-17), "r2": None},
@@ -41,14 +44,16 @@ SPLIT = SplitResult(
     counts=PooledCounts(10, 3),
     mean={"mse": 0.1, "r2": None},
     std={"mse": None, "r2": None},
+    first_post=FirstPost({"mse": 0.4, "r2": None}, {"mse": Interval(0.3, 0.5), "r2": None}, {"r2": "too few"}, COVERED),
     seeds=(SeedRun(0, SeedCounts(8, 2, 0, 4, 1), {"mse": 0.1, "r2": None}, {"members": [{"epochs": 3}]}),),
-    calibration=Calibration(1.5, -0.5, (CalibrationBin(1, 2.0, 3.0),), Coverage(0.9, 0.8, Interval(0.7, 0.9), 1.25)),
+    calibration=Calibration(1.5, -0.5, (CalibrationBin(1, 2.0, 3.0),), COVERED),
 )
 HEADLINE = replace(
     SPLIT,
     calibration=Calibration(None, None, (), None),
     slices={"category": (SliceErrors("food", 7, 2, -0.1, {"mse": 0.2, "r2": None}), SliceErrors("small", 3))},
     missing=(MissingModality("image", 0.25, {"mse": 0.3}),),
+    coverage={"earlier_posts": (CoverageRow("0", 30, 25, 0.7, Interval(0.5, 0.9)), CoverageRow("small", 3))},
 )
 METRICS = ModelMetrics(
     settings=SETTINGS,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from postmill.train.evaluation import intervals
-from postmill.train.evaluation.calibration import calibration, joined
-from postmill.train.models.problem import Scores
+from postmill.train.evaluation.calibration import calibration
 from tests.train.evaluation.drawn import clustered, judged, random_posts
 
 
@@ -16,20 +17,20 @@ from tests.train.evaluation.drawn import clustered, judged, random_posts
 def test_slope_and_intercept_are_those_of_a_regression_of_true_on_predicted(seed: int) -> None:
     part = random_posts(seed)
     line = stats.linregress(part.predicted, part.true)
-    result = calibration(part, Scores(part.predicted))
+    result = calibration(part)
     assert (result.slope, result.intercept) == pytest.approx((line.slope, line.intercept))
 
 
 def test_predictions_too_far_apart_have_a_slope_below_one() -> None:
     true = np.linspace(0, 9, 50)
-    result = calibration(judged(true, 2 * true + 1), Scores(2 * true + 1))
+    result = calibration(judged(true, 2 * true + 1))
     assert (result.slope, result.intercept) == pytest.approx((0.5, -0.5))
 
 
 def test_the_bins_are_tenths_in_order_of_the_prediction() -> None:
     part = random_posts(3, posts=205)
     pairs = sorted(zip(part.predicted.tolist(), range(205), strict=True))  # equal predictions in the order of the posts
-    result = calibration(part, Scores(part.predicted)).bins
+    result = calibration(part).bins
     assert [one.posts for one in result] == [21] * 5 + [20] * 5
     start = 0
     for one in result:
@@ -40,12 +41,12 @@ def test_the_bins_are_tenths_in_order_of_the_prediction() -> None:
 
 
 def test_few_posts_have_a_bin_each() -> None:
-    result = calibration(judged([1, 5, 3], [2.0, 9.0, 4.0]), Scores(np.zeros(3))).bins
+    result = calibration(judged([1, 5, 3], [2.0, 9.0, 4.0])).bins
     assert [(one.posts, one.predicted, one.true) for one in result] == [(1, 2.0, 1.0), (1, 4.0, 3.0), (1, 9.0, 5.0)]
 
 
 def test_equal_predictions_have_no_line_and_no_bins() -> None:
-    result = calibration(judged([1, 2, 3], [2.0] * 3), Scores(np.full(3, 2.0)))
+    result = calibration(judged([1, 2, 3], [2.0] * 3))
     assert (result.slope, result.intercept, result.bins, result.coverage) == (None, None, (), None)
 
 
@@ -54,7 +55,7 @@ def test_coverage_is_the_share_of_posts_inside_their_interval() -> None:
     random = np.random.default_rng(7)
     low, high = part.predicted - random.uniform(0.2, 2, 200), part.predicted + random.uniform(0.2, 2, 200)
     low[0], high[1] = part.true[0], part.true[1]  # an end belongs to the interval
-    coverage = calibration(part, Scores(part.predicted, low, high)).coverage
+    coverage = calibration(replace(part, low=low, high=high)).coverage
     inside = [1.0 if a <= y <= b else 0.0 for a, y, b in zip(low, part.true, high, strict=True)]
     assert coverage is not None and 0.5 < coverage.share < 0.9
     assert coverage.share == pytest.approx(sum(inside) / 200) and coverage.nominal == 0.9
@@ -66,20 +67,11 @@ def test_coverage_is_the_share_of_posts_inside_their_interval() -> None:
 def test_intervals_of_nine_tenths_of_the_errors_cover_nine_tenths() -> None:
     part = clustered(1, accounts=2_000, posts_each=3)
     half = stats.norm.ppf(0.95) * np.sqrt(0.6)
-    coverage = calibration(part, Scores(part.predicted, part.predicted - half, part.predicted + half)).coverage
+    coverage = calibration(replace(part, low=part.predicted - half, high=part.predicted + half)).coverage
     assert coverage is not None and coverage.share == pytest.approx(0.9, abs=0.02)
 
 
 def test_too_few_accounts_have_a_coverage_without_an_interval() -> None:
     part = judged([1, 2, 3, 4], [1.1, 2.2, 2.9, 4.4])
-    coverage = calibration(part, Scores(part.predicted, part.predicted - 0.3, part.predicted + 0.3)).coverage
+    coverage = calibration(replace(part, low=part.predicted - 0.3, high=part.predicted + 0.3)).coverage
     assert coverage is not None and (coverage.share, coverage.interval) == (0.75, None)
-
-
-def test_scores_of_seeds_are_joined_and_have_intervals_where_all_have() -> None:
-    one, two = Scores(np.zeros(2), np.full(2, -1.0), np.ones(2)), Scores(np.ones(1), np.zeros(1), np.full(1, 2.0))
-    both = joined([one, two])
-    assert both.low is not None and both.high is not None
-    assert (both.predicted.tolist(), both.low.tolist(), both.high.tolist()) == ([0, 0, 1], [-1, -1, 0], [1, 1, 2])
-    bare = joined([one, Scores(np.ones(1))])
-    assert bare.predicted.tolist() == [0, 0, 1] and bare.low is None and bare.high is None

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from postmill.train.evaluation import comparing, control, gains, intervals, metrics
+from postmill.train.evaluation import comparing, gains, intervals, metrics
 from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
+from postmill.train.evaluation.probes import control
 from tests.train.evaluation.drawn import judged
 from tests.train.evaluation.oracles import ORACLES
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from postmill.train.data.modality import Modality, in_memory
-from postmill.train.evaluation import control
+from postmill.train.evaluation.probes import control
 from postmill.train.models.problem import Scores
 
 POSTS = 60

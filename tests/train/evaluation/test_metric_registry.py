@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from postmill.shards.run.folder import Run
-from postmill.train.evaluation import gains, measures, metrics, missing, results, table
+from postmill.train.evaluation import gains, measures, metrics, results, table
 from postmill.train.evaluation.metrics import METRICS, Metric
+from postmill.train.evaluation.probes import missing
 from postmill.train.report import section_results, section_steps
 from postmill.train.report.page import write_report
 from postmill.train.report.terminal import results_tables
@@ -86,7 +87,7 @@ def test_all_headings_come_from_the_registry(run: Run) -> None:
     part = section_results.section(rows, models).splits[0]
     assert part.table is not None
     headings = [column.heading for column in part.table.columns if not column.soft]
-    assert headings[1:-1] == [metric.short for metric in metrics.METRICS.values() if metric.has_interval]
+    assert headings[1:-2] == [metric.short for metric in metrics.METRICS.values() if metric.has_interval]
     measured = gains.gains(run, models)
     headings = [column.heading for shown in section_steps.tables(measured, models) for column in shown.columns]
     assert headings.count("RMSE") == 1 + sum(1 for _ in (models[0].splits["influencer"].slices or {}))

@@ -110,7 +110,8 @@ def test_what_is_pooled_is_all_of_every_seed() -> None:
     pooled = metrics.pooled(parts)
     for field in fields(pooled):
         column = getattr(pooled, field.name)
-        assert column.tolist() == [value for part in parts for value in getattr(part, field.name)]
+        each = [getattr(part, field.name) for part in parts]
+        assert column is None if each[0] is None else column.tolist() == [value for one in each for value in one]
     assert metrics.pooled([parts[0], judged([1.0], [2.0])]).shuffled is None
     shuffled = metrics.shuffled(pooled)
     assert shuffled is not None and shuffled.predicted is pooled.shuffled

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from postmill.train.data.modality import Modality, in_memory
-from postmill.train.evaluation import missing
-from postmill.train.evaluation.missing import Without
+from postmill.train.evaluation.probes import missing
+from postmill.train.evaluation.probes.missing import Without
 from postmill.train.models.problem import Scores
 from tests.train.evaluation.drawn import random_posts
 from tests.train.evaluation.oracles import ORACLES

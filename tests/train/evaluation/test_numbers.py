@@ -168,6 +168,58 @@ def test_calibration_and_coverage(trained: Trained) -> None:
         assert coverage["interval"][0] < inside < coverage["interval"][1]
 
 
+def test_the_same_posts_as_first_posts(trained: Trained) -> None:
+    knows_past = "history" in trained.metrics["settings"]["encoders"]
+    for split, result in trained.metrics["splits"].items():
+        part, table = trained.part(split)
+        first = replace(part, predicted=table["first"].to_numpy())
+        assert (first.predicted == part.predicted).all() != knows_past
+        stated = result["first_post"]
+        assert stated["pooled"] == {name: close(oracle(first)) for name, oracle in ORACLES.items()}
+        for name in INTERVALS:
+            expected = intervals.of_metric(first, name).interval
+            assert expected is not None and stated["interval"][name] == pytest.approx(list(expected), rel=1e-7)
+        assert stated["interval_note"] == {}
+        if not knows_past:
+            assert stated["coverage"] is None and table["first_low"].null_count == table.num_rows
+            continue
+        assert stated["pooled"]["mse"] > result["pooled"]["mse"]
+        low, high = table["first_low"].to_numpy(), table["first_high"].to_numpy()
+        inside = sum(a <= y <= b for a, y, b in zip(low, part.true, high, strict=True)) / len(low)
+        assert stated["coverage"]["found"] == pytest.approx(inside)
+        assert stated["coverage"]["width"] == pytest.approx(sum(high - low) / len(low))
+
+
+def test_earlier_posts_are_those_of_the_account_before_it(trained: Trained) -> None:
+    _, table = trained.part("influencer")
+    in_time = sorted(trained.accounts)  # the keys of planted posts are in the order of their times
+    for key, stated in zip(table["key"].to_pylist(), table["earlier_posts"].to_pylist(), strict=True):
+        before = in_time[: in_time.index(key)]
+        assert stated == sum(trained.accounts[other] == trained.accounts[key] for other in before)
+
+
+def test_coverage_by_number_of_earlier_posts(trained: Trained) -> None:
+    part, table = trained.part("influencer")
+    stated = trained.metrics["splits"]["influencer"].get("coverage_by_kind")
+    if trained.metrics["settings"]["model"] == "metadata":
+        assert stated is None
+        return
+    earlier = table["earlier_posts"].to_numpy()
+    inside = (table["low"].to_numpy() <= part.true) & (part.true <= table["high"].to_numpy())
+    kinds = {"0": earlier == 0, "3 to 20": (earlier > 2) & (earlier < 21)}  # of the others there are fewer than 100
+    for row, (name, alone) in zip(stated["earlier_posts"][:-1], kinds.items(), strict=True):
+        accounts = len(set(part.accounts[alone].tolist()))
+        interval = intervals.of_mean(inside[alone].astype(float), part.accounts[alone]).interval
+        assert {**row, "interval": None} == {
+            **{"name": name, "posts": int(alone.sum()), "accounts": accounts, "share": close(inside[alone].mean())},
+            "interval": None,
+        }
+        assert row.get("interval") == (None if interval is None else pytest.approx(list(interval)))
+    assert stated["earlier_posts"][0]["posts"] < 100 and "interval" in stated["earlier_posts"][1]
+    assert stated["earlier_posts"][-1] == {"name": TOO_SMALL, "posts": int(((earlier == 1) | (earlier == 2)).sum())}
+    assert [row["name"] for row in stated["followers"]] == ["not known"]  # the planted accounts have no number
+
+
 def test_errors_by_category(trained: Trained) -> None:
     part, table = trained.part("influencer")
     category = np.array([trained.category[key] for key in table["key"].to_pylist()])

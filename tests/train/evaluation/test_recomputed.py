@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from postmill.shards.run.folder import Run
-from postmill.train.evaluation import comparing, gains, intervals, metrics, optimism, results
+from postmill.train.evaluation import comparing, coverage, gains, intervals, metrics, optimism, results
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.stage import train_run
 from tests.train.evaluation.drawn import without
 from tests.train.evaluation.oracles import ORACLES
 
-MODELS = ("history", "history-boosting", "metadata", "leak", "boosting")
+MODELS = ("followers", "history", "history-boosting", "metadata", "leak", "boosting")
 SPLITS = ("influencer", "random")
 GROUPS = 31  # fewer than accounts, so that who is left out with whom has to be told by what is published
 
@@ -57,8 +57,26 @@ def test_metrics_and_their_intervals(run: Run, model: str, split: str) -> None:
         if name in stated["interval"]:
             assert inference.interval is not None
             assert stated["interval"][name] == pytest.approx(list(inference.interval), rel=1e-9)
+    first = metrics.as_first_posts(part)
+    assert first is not None
+    for name in metrics.METRICS:
+        inference = intervals.of_metric(first, name)
+        assert stated["first_post"]["pooled"][name] == close(inference.value)
+        if name in stated["first_post"]["interval"]:
+            assert inference.interval is not None
+            assert stated["first_post"]["interval"][name] == pytest.approx(list(inference.interval), rel=1e-9)
+    for judged, found in ((part, stated["calibration"]["coverage"]), (first, stated["first_post"]["coverage"])):
+        again = coverage.of(judged)
+        assert (again is None) == (found is None) == ("boosting" not in model)
+        if again is not None:
+            assert found == {
+                **{"wanted": again.nominal, "found": close(again.share), "width": close(again.width)},
+                "interval": pytest.approx(list(again.interval or ())),
+            }
     summary = json.loads((run.report / "metrics.json").read_bytes())["models"][model][split]
-    assert summary == {key: stated[key] for key in summary} and {"shuffled", "interval_note"} <= set(summary)
+    assert summary == {key: stated[key] for key in summary} and {"shuffled", "interval_note", "first_post"} <= set(
+        summary
+    )
 
 
 def test_posts_of_two_models_pair_whatever_the_order_of_the_file(run: Run) -> None:
@@ -66,7 +84,8 @@ def test_posts_of_two_models_pair_whatever_the_order_of_the_file(run: Run) -> No
     mixed = table.take(np.random.default_rng(0).permutation(table.num_rows))
     again, part = results.of_predictions(mixed, "random"), results.of_predictions(table, "random")
     for field in fields(part):
-        assert getattr(again, field.name).tolist() == getattr(part, field.name).tolist()
+        one, other = getattr(again, field.name), getattr(part, field.name)
+        assert (one is None) == (other is None) and (one is None or one.tolist() == other.tolist())
 
 
 def by_hand(ours: Predicted, theirs: Predicted, past: Predicted | None, name: str) -> tuple[float, float]:
@@ -109,6 +128,20 @@ def test_gains_their_controls_and_what_holds(run: Run) -> None:
     first = next((n for n, (p, _) in enumerate(ps) if p > 0.05 / (len(ps) - n)), len(ps))
     assert [holds for _, holds in ps] == [True] * first + [False] * (len(ps) - first)
     assert 0 < first < len(ps)
+
+
+def test_first_posts_over_the_baseline(run: Run) -> None:
+    models = results.read_results(run)
+    found = gains.first_posts_over_baseline(run, models, "boosting", "influencer")
+    ours, theirs = (published(run, name, "influencer") for name in ("boosting", "followers"))
+    first = [replace(part, predicted=part.first) for part in (ours, theirs)]
+    values = [ORACLES["r2"](part) for part in first]
+    assert found is not None and found.difference == close(values[0] - values[1])  # type: ignore[operator]
+    assert found.interval == pytest.approx(intervals.of_difference(*first, "r2").interval)
+    assert (theirs.first == theirs.predicted).all() and (ours.first != ours.predicted).any()
+    assert gains.first_posts_over_baseline(run, models, "followers", "influencer") is None
+    without = [result for result in models if result.name != "followers"]
+    assert gains.first_posts_over_baseline(run, without, "boosting", "influencer") is None
 
 
 def test_what_a_random_split_seems_to_add(run: Run) -> None:

@@ -13,7 +13,8 @@ from postmill.train.evaluation.intervals import Inference, Interval
 from postmill.train.evaluation.optimism import Optimism
 from postmill.train.evaluation.results import Estimate, ModelResult, ResultRow
 from postmill.train.models.registry import CONTENT_STEP
-from postmill.train.report import findings
+from postmill.train.report import findings, headline
+from postmill.train.report.finding import Finding
 from postmill.train.report.formatting import number, span
 from tests.train.evaluation.stated import METRICS, SETTINGS
 
@@ -28,10 +29,12 @@ def row(
     order: tuple[float, float] | None = (0.4, 0.6),
     note: str = "",
     model: str = "fusion",
+    first: tuple[float, float] | None = (0.01, 0.09),
 ) -> ResultRow:
-    ends = [None if pair is None else Interval(*pair) for pair in (interval, order)]
+    ends = [None if pair is None else Interval(*pair) for pair in (interval, order, first)]
     estimates = {"r2": Estimate(r2, ends[0], note, mean=0.3, std=0.05), "spearman": Estimate(0.5, ends[1])}
-    return ResultRow(model, split, estimates, seeds=5, test_posts=1_000, test_accounts=60)
+    as_first = {"r2": Estimate(0.05, ends[2])}
+    return ResultRow(model, split, estimates, seeds=5, test_posts=1_000, test_accounts=60, first_post=as_first)
 
 
 def gain(
@@ -50,7 +53,7 @@ def optimism(flattered: float, value: float, interval: Interval | None) -> Optim
     return Optimism("fusion", "random", flattered, value, Inference(flattered - value, interval))
 
 
-def said(found: Sequence[findings.Finding], text: str) -> list[findings.Finding]:
+def said(found: Sequence[Finding], text: str) -> list[Finding]:
     return [finding for finding in found if text in finding.text]
 
 
@@ -58,15 +61,19 @@ def said(found: Sequence[findings.Finding], text: str) -> list[findings.Finding]
     ("rows", "strength", "text", "denied"),
     [
         ([row()], "claim", "predicts engagement better than the mean does", "cannot be told"),
-        ([row(interval=(-0.1, 0.4))], "weak", "cannot be told from predicting the mean", "better than the mean"),
-        ([row(r2=-0.3, interval=(-0.5, -0.1))], "claim", "is worse than the mean", "better than the mean"),
+        ([row(interval=(-0.1, 0.4))], "weak", "cannot be told from predicting the mean", "predicts engagement better"),
+        ([row(r2=-0.3, interval=(-0.5, -0.1))], "claim", "is worse than the mean", "predicts engagement better"),
         ([row(interval=None, order=None, note="too few")], "none", "support no claim", "better than the mean"),
         ([row()], "claim", "It puts their posts in order", "not settled"),
         ([row(order=(-0.1, 0.3))], "weak", "Whether it puts their posts in order is not settled", "It puts"),
         ([row(order=(-0.4, -0.1))], "claim", "in the wrong order", "posts in order"),
-        ([row()], "claim", "not trained on but whose earlier posts it is shown, fusion", ""),
-        ([row(model="metadata")], "claim", "On accounts it was not trained on, metadata predicts", "earlier posts"),
-        ([row(split="random")], "none", "nothing can be said about new accounts", "better than"),
+        ([row()], "claim", "it was not trained on, of which it knows the earlier posts, fusion", "is shown nothing"),
+        ([row()], "claim", "60 accounts); for a first post R² is 0.05, 95 % interval 0.01 to 0.09.", ""),
+        ([row(first=(-0.1, 0.2))], "claim", "; for a first post R² is 0.05, 95 % interval −0.10 to 0.20.", ""),  # noqa: RUF001
+        ([row(first=None)], "claim", "; for a first post R² is 0.05.", "new account"),
+        ([row(model="metadata")], "claim", "and of whose past it is shown nothing, metadata predicts", "earlier posts"),
+        ([row(model="metadata")], "claim", "metadata predicts", "first post"),  # it is the same number
+        ([row(split="random")], "none", "nothing can be said about other accounts", "better than"),
         ([], "none", "No model has been trained", "better than"),
     ],
 )
@@ -76,6 +83,48 @@ def test_the_headline_follows_its_intervals(rows: list[ResultRow], strength: str
     assert not denied or not said(sentences, denied)
     if strength == "none":
         assert all(finding.strength != "claim" for finding in sentences)
+
+
+@pytest.mark.parametrize(
+    ("first", "strength", "text"),
+    [
+        ((0.01, 0.09), "claim", "fusion predicts the engagement better than the mean does (R² 0.05"),
+        ((-0.02, 0.09), "weak", "fusion cannot be told from predicting the mean (R² 0.05"),
+        ((-0.3, -0.1), "claim", "fusion predicts the engagement worse than the mean of the test posts does (R² 0.05"),
+        (None, "", ""),
+    ],
+)
+def test_a_first_post_follows_its_own_interval(first: tuple[float, float] | None, strength: str, text: str) -> None:
+    found = said(findings.findings([row(first=first)], None, []), "Of the first post of a new account")
+    assert [finding.strength for finding in found] == ([strength] if strength else [])
+    assert not strength or f"of whose past nothing is known, {text}" in found[0].text
+
+
+@pytest.mark.parametrize(
+    ("interval", "strength", "text"),
+    [
+        (ABOVE, "claim", "fusion is better than followers alone"),
+        (ACROSS, "weak", "fusion cannot be told from followers alone"),
+        (BELOW, "claim", "fusion is worse than followers alone"),
+        (None, "", ""),
+    ],
+)
+def test_first_posts_are_compared_with_followers(interval: Interval | None, strength: str, text: str) -> None:
+    step = gain(interval, None, ("fusion", "followers"))
+    found = said(findings.findings([row()], None, [], first_posts=step), "On first posts")
+    assert [finding.strength for finding in found] == ([strength] if strength else [])
+    assert not strength or f"On first posts {text}: difference in R²" in found[0].text
+
+
+def test_every_claim_about_accounts_not_trained_on_says_what_was_known_of_them() -> None:
+    steps = [gain(end, True, metric=metric) for end in (ABOVE, BELOW) for metric in ("r2", "within_account")]
+    comparisons = [gain(end, None, ("fusion", "boosting")) for end in (ABOVE, BELOW)]
+    first = gain(ABOVE, None, ("fusion", "followers"))
+    for step, comparison in ((step, comparison) for step in steps for comparison in comparisons):
+        found = findings.findings([row()], comparison, [], [step], first_posts=first)
+        claims = [finding.text for finding in found if finding.strength == "claim"]
+        known = "knows the earlier posts", "whose earlier posts are known", "first post", "It puts their posts"
+        assert len(claims) == 6 and all(any(words in text for words in known) for text in claims), claims
 
 
 @pytest.mark.parametrize(
@@ -117,9 +166,9 @@ def test_order_within_accounts_has_to_hold_among_all(
 @pytest.mark.parametrize(
     ("interval", "strength", "text"),
     [
-        (ABOVE, "claim", "Fusion is better than the best model that is none, boosting"),
+        (ABOVE, "claim", "fusion is better than the best model that is none, boosting"),
         (ACROSS, "weak", "Fusion cannot be told from the best model that is none, boosting"),
-        (BELOW, "claim", "Fusion is worse than the best model that is none, boosting"),
+        (BELOW, "claim", "fusion is worse than the best model that is none, boosting"),
     ],
 )
 def test_fusion_against_the_best_other_model(interval: Interval, strength: str, text: str) -> None:
@@ -174,7 +223,7 @@ def test_a_leak_is_said_to_add_only_what_it_adds(interval: Interval | None, hold
 
 
 def test_ten_accounts_claim_nothing() -> None:
-    rows = [row(interval=None, order=None, note="too few"), row(model="leak", interval=None, order=None)]
+    rows = [row(interval=None, order=None, note="too few", first=None), row(model="leak", interval=None, order=None)]
     gains = [gain(None, None, metric=metric) for metric in ("r2", "spearman", "within_account")]
     comparison = gain(None, None, ("fusion", "boosting"))
     sentences = findings.findings(rows, comparison, [LEAK], gains, optimism(0.75, 0.66, None))
@@ -184,7 +233,7 @@ def test_ten_accounts_claim_nothing() -> None:
 
 def test_a_detectable_correlation_is_shown_four_times_in_five() -> None:
     random, count = np.random.default_rng(0), 60
-    planted = findings.detectable(count)
+    planted = headline.detectable(count)
     assert planted is not None
     x, noise = random.normal(size=(2, 20_000, count))
     y = planted * x + np.sqrt(1 - planted**2) * noise
@@ -192,7 +241,7 @@ def test_a_detectable_correlation_is_shown_four_times_in_five() -> None:
     correlations = (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
     shown = np.abs(np.arctanh(correlations)) * np.sqrt(count - 3) > 1.96
     assert shown.mean() == pytest.approx(0.8, abs=0.02)
-    assert findings.needed(planted) in (count, count + 1) and findings.detectable(4) is None
+    assert headline.needed(planted) in (count, count + 1) and headline.detectable(4) is None
 
 
 @pytest.mark.parametrize(("value", "shown"), [(None, "–"), (-0.001, "0.00"), (-0.25, "−0.25"), (1.0, "1.00")])  # noqa: RUF001

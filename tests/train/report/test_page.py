@@ -135,7 +135,7 @@ def test_tables_can_be_read_aloud(reported: tuple[Run, str, Page]) -> None:
 
 def test_it_has_both_tables_and_a_plot_for_each_model_but_the_mean(reported: tuple[Run, str, Page]) -> None:
     run, html, page = reported
-    assert html.index("New accounts: none of the test posts") < html.index("Random split: optimistic")
+    assert html.index("<b>Accounts not trained on, their past known.") < html.index("Random split: optimistic")
     for row in results_table(run):
         assert number(row["mse"].value, 3) in page.text
     labels = [a["aria-label"] for t, a in page.tags if t == "svg" and str(a["aria-label"]).startswith("Predicted")]

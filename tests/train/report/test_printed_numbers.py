@@ -18,6 +18,8 @@ from postmill.train.evaluation.schema import ModelMetrics
 from postmill.train.evaluation.schema_splits import (
     Calibration,
     Coverage,
+    CoverageRow,
+    FirstPost,
     MissingModality,
     PooledCounts,
     SliceErrors,
@@ -49,6 +51,16 @@ def stated() -> SplitResult:
         counts=PooledCounts(next(NUMBERS) * 7 + 1000, next(NUMBERS) + 500),
         mean={name: fresh() for name in metrics.METRICS},
         std={name: fresh() for name in metrics.METRICS},
+        first_post=FirstPost(
+            {name: fresh() for name in metrics.METRICS},
+            {name: Interval(fresh(), fresh()) for name in TABULATED},
+            {},
+            Coverage(0.9, fresh() / 10, Interval(fresh(), fresh()), fresh()),
+        ),
+        coverage={
+            "earlier_posts": (CoverageRow("0", 60, 59, 0.7061, Interval(0.61, 0.79)), CoverageRow("too small", 61)),
+            "followers": (CoverageRow("1 million and more", 250, 30, 0.9182),),
+        },
         calibration=Calibration(fresh(), fresh(), (), Coverage(0.9, 0.876, Interval(0.81, 0.93), fresh())),
         slices={"category": (SliceErrors("food", 707, 77, fresh(), {k: fresh() for k in TABULATED[:4]}),)},
         missing=(
@@ -84,8 +96,20 @@ def told(split: SplitResult, name: str) -> str:
     return f"{split.pooled[name]:.3f} [{low:.3f}, {high:.3f}]{control}"
 
 
+def as_first(split: SplitResult, name: str) -> str:
+    assert split.first_post is not None
+    low, high = split.first_post.interval[name]  # type: ignore[misc]
+    return f"{split.first_post.pooled[name]:.3f} [{low:.3f}, {high:.3f}]"
+
+
 def test_results_md() -> None:
     lines = table.markdown(MODELS, GAINS).splitlines()
+    start = lines.index("|---|---|---|")
+    headlines = [of.splits["influencer"] for of in MODELS]
+    assert [cells(line) for line in lines[start + 1 : start + 3]] == [
+        [of.name, told(split, "r2"), as_first(split, "r2")] for of, split in zip(MODELS, headlines, strict=True)
+    ]
+    assert "for that, followers is the baseline" in " ".join(lines).lower()
     start = lines.index("|---|---|---|---|")
     rows = [cells(line) for line in lines[start + 1 : start + 1 + 2 * len(TABULATED)]]
     for number, (of, name) in enumerate((of, name) for of in MODELS for name in TABULATED):
@@ -111,6 +135,12 @@ def test_the_card(tmp_path: Path) -> None:
         counts = [f"{reached.counts.test_posts:,}", f"{reached.counts.test_accounts:,}"]
         assert cells(line) == [split, *counts, *(told(reached, name) for name in TABULATED)]
         assert f"in the split {split} they hold 87.6%." in "\n".join(lines)
+        (line,) = [line for line in lines if line.startswith(f"| {split}, as first posts |")]
+        assert cells(line)[1:] == [as_first(reached, name) for name in TABULATED]
+        assert reached.first_post is not None and reached.first_post.coverage is not None
+        assert f"- As first posts: {reached.first_post.coverage.share:.1%} of the same posts" in "\n".join(lines)
+    assert "- By earlier posts: 0: 70.6% [0.610, 0.790] of 60 posts of 59 accounts." in lines
+    assert "- By followers: 1 million and more: 91.8% of 250 posts of 30 accounts." in lines
     few = replace(of.splits["influencer"], interval={}, notes=dict.fromkeys(("r2", "mse"), "too few accounts"))
     bare: ModelMetrics = replace(of.metrics, splits={"influencer": few})
     assert "No interval in the split influencer for R², MSE: too few accounts." in card.card(run, "fusion", bare)
@@ -146,12 +176,15 @@ def test_the_tables_of_results_on_the_page(split: str) -> None:
             if not metric.lower_is_better:
                 expected[f"{metric.short}, 95 % interval"] = spanned(reached.interval[name])
         expected["Within account, shuffled"] = f"{reached.shuffled['within_account']:.2f}"  # type: ignore[index]
+        assert reached.first_post is not None
+        expected["R² as a first post"] = f"{reached.first_post.pooled['r2']:.2f}"
+        expected["R² as a first post, 95 % interval"] = spanned(reached.first_post.interval["r2"])
         expected["R² by split, mean ± sd"] = f"{reached.mean['r2']:.2f} ± {reached.std['r2']:.2f}"
         assert row == expected
 
 
 def test_the_tables_of_steps_on_the_page() -> None:
-    gains, calibration, missing, category = map(of_page, section_steps.tables(GAINS, MODELS))
+    gains, calibration, coverage, missing, category = map(of_page, section_steps.tables(GAINS, MODELS))
     for row, gain in zip(gains, GAINS, strict=True):
         assert row == {
             "Step": "fusion over history-fusion",
@@ -170,6 +203,18 @@ def test_the_tables_of_steps_on_the_page() -> None:
             **{"Split": split, "Slope": f"{line.slope:.2f}", "Intercept": f"{line.intercept:.2f}"},
             **{"In the interval": "87.6%", "95 %": "0.81 to 0.93", "Mean width": f"{line.coverage.width:.2f}"},
         }
+    first = reached["influencer"].first_post
+    assert first is not None and first.coverage is not None
+    counts = reached["influencer"].counts
+    assert [list(row.values()) for row in coverage] == [
+        [
+            *("all, each as a first post", counts.test_posts, counts.test_accounts),
+            *(f"{first.coverage.share:.1%}", spanned(first.coverage.interval)),
+        ],
+        ["earlier posts of the account: 0", 60, 59, "70.6%", "0.61 to 0.79"],
+        ["earlier posts of the account: too small", 61, *"–––"],  # noqa: RUF001
+        ["followers: 1 million and more", 250, 30, "91.8%", "–"],  # noqa: RUF001
+    ]
     (curve,) = reached["influencer"].missing or ()
     kinds = {
         metrics.METRICS[name].short: f"{value:.{metrics.METRICS[name].digits}f}"
@@ -192,12 +237,15 @@ def test_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Console(file=out, width=80).print(printed)
         assert max(map(len, out.getvalue().splitlines())) <= 80
         shown.append(" ".join(out.getvalue().replace("│", " ").split()))
-    headline, others = shown
+    headline, splits, others = shown
     for of in MODELS:
         r2 = [of.splits[split].pooled["r2"] for split in ("influencer", "random")]
         ends = [spanned(of.splits[split].interval["r2"]) for split in ("influencer", "random")]
-        assert f"{of.name} {r2[0]:.3f} {r2[1]:.3f} {ends[0]} {ends[1]}" in headline
+        assert f"{of.name} {r2[0]:.3f} {r2[1]:.3f} {ends[0]} {ends[1]}" in splits
         one = of.splits["influencer"]
+        assert one.first_post is not None
+        first = f"{one.first_post.pooled['r2']:.3f} {spanned(one.first_post.interval['r2'])}"
+        assert f"{of.name} {r2[0]:.3f} {ends[0]} {first}" in headline and "compare with followers" in headline
         values = [f"{one.pooled[name]:.3f}" for name in ("mse", "mae")]
         values += [f"{one.pooled[name]:.3f} {spanned(one.interval[name])}" for name in ("spearman", "within_account")]
         assert f"{of.name} {' '.join(values)} shuffled {one.shuffled['within_account']:.3f}" in others  # type: ignore[index]

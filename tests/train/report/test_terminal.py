@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -19,7 +20,8 @@ NAMES = ("mse", "mae", "r2", "spearman", "within_account")
 
 
 def row(model: str, split: str, value: float | None, interval: Interval | None) -> ResultRow:
-    return ResultRow(model, split, {name: Estimate(value, interval) for name in NAMES}, 1, 100, 20)
+    first = {"r2": Estimate(0.0512, Interval(-0.2, 0.3))}
+    return ResultRow(model, split, {name: Estimate(value, interval) for name in NAMES}, 1, 100, 20, first)
 
 
 def printed(monkeypatch: pytest.MonkeyPatch, run: Run, rows: list[ResultRow]) -> str:
@@ -37,13 +39,20 @@ def test_each_split_has_a_column_and_the_first_its_other_metrics(
     rows = [
         row("fusion", "influencer", 0.51234, Interval(0.4, 0.6)),
         row("[red]mean[/red]", "influencer", None, None),
+        replace(row("leak", "influencer", 0.9, None), leaks=True),
         row("fusion", "time-influencer", -0.25, None),
     ]
     text = printed(monkeypatch, run, rows)
-    r2, others = text.split("influencer split")
+    headline, rest = text.split("R² on held-out posts by split")
+    assert "R² on accounts not trained on, 95 % over accounts" in headline and "their past known" in headline
+    assert "0.512  0.40 to 0.60" in headline and "0.051  -0.20 to 0.30" in headline and "sees comments" in headline
+    r2, others = rest.split("influencer split")
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in r2.splitlines() if "│" in line]
-    assert lines == [["fusion", "0.512", "-0.250"], ["", "0.40 to 0.60", ""], ["[red]mean[/red]", "-", ""]]
-    assert "R² on held-out posts, 95 % over accounts" in r2 and "Spearman, 95 %" in others and "MAE" in others
+    assert lines == [
+        *(["fusion", "0.512", "-0.250"], ["", "0.40 to 0.60", ""]),
+        *(["[red]mean[/red]", "-", ""], ["leak", "0.900", ""], ["(sees comments)", "", ""]),
+    ]
+    assert "95 % over" in r2 and "Spearman, 95 %" in others and "MAE" in others
     assert "0.512  0.40 to 0.60" in others and "[red]mean[/red]" in others and "-0.250" not in others
     assert max(map(len, text.splitlines())) <= 80
 
