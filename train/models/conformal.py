@@ -67,10 +67,12 @@ class Outside:
 def kinds(modalities: Mapping[str, Modality], rows: Rows) -> Kinds:
     """Return the kinds of the posts at ``rows``, as far as what a model is shown tells them."""
     past, metadata = modalities[ModalityName.HISTORY], modalities[ModalityName.METADATA]
-    posts = np.rint(np.expm1(past.take(rows)[:, history.PAST_POSTS])) * past.present[rows]
+    posts = np.where(past.present[rows], past.take(rows)[:, history.PAST_POSTS], 0.0)
     column = metadata.columns.index("log_followers")
-    followers = np.expm1(metadata.take(rows)[:, column].astype(np.float64)) * metadata.present[rows]
-    return Kinds(np.searchsorted(EARLIER, posts), np.searchsorted(REACH, np.rint(followers), side="right"))
+    followers = np.where(metadata.present[rows], metadata.take(rows)[:, column], 0.0)
+    # Both are log1p of whole numbers: edges lie between these.
+    earlier = np.searchsorted(np.log1p(np.array(EARLIER) + 0.5), posts)
+    return Kinds(earlier, np.searchsorted(np.log1p(np.array(REACH) - 0.5), followers))
 
 
 def as_first(modalities: Mapping[str, Modality]) -> dict[str, Modality]:
