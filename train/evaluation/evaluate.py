@@ -19,6 +19,7 @@ from postmill.train.data.modality import Modality
 from postmill.train.evaluation import calibration, coverage, metrics, slices
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.probes import control, first_posts, missing
+from postmill.train.evaluation.probes.explained import Explained, contributions, explain
 from postmill.train.evaluation.probes.missing import Without
 from postmill.train.evaluation.schema_splits import SeedCounts, SeedRun, SplitResult
 from postmill.train.evaluation.slices import Slices
@@ -73,6 +74,7 @@ class _Trial:
         test: Which posts are the test part.
         part: Their targets and predictions.
         without: The predictions with modalities taken away.
+        explained: What each modality adds to them.
         weights: Arrays by name.
     """
 
@@ -80,6 +82,7 @@ class _Trial:
     test: Mask
     part: Predicted
     without: Sequence[Without]
+    explained: Sequence[Explained]
     weights: Arrays
 
 
@@ -153,10 +156,13 @@ def _trials(
             earlier_posts=earlier_posts[test],
         )
         without: list[Without] = []
-        if split == splits.HEADLINE_SPLIT and len(modalities) >= missing.LEAST_MODALITIES:
-            without += missing.without(score, modalities, rows, scores)
+        explained = []
+        if split == splits.HEADLINE_SPLIT:
+            if len(modalities) >= missing.LEAST_MODALITIES:
+                without += missing.without(score, modalities, rows, scores)
+            explained.append(explain(training.name, fitted.weights, modalities, rows, accounts[test]))
         run = SeedRun(seed, _counts(data, train, test), metrics.all_of(part), dict(fitted.details))
-        yield _Trial(run, test, part, without, fitted.weights)
+        yield _Trial(run, test, part, without, explained, fitted.weights)
 
 
 def _score(
@@ -176,6 +182,7 @@ def _result(split: str, trials: Sequence[_Trial], post_slices: Slices) -> SplitR
         slices=slices.errors(pooled, of_posts),
         coverage=coverage.by_kind(pooled, of_posts),
         missing=missing.curve(pooled, [trial.without for trial in trials if trial.without]),
+        contributions=contributions([explained for trial in trials for explained in trial.explained]),
     )
 
 

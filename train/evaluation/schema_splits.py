@@ -93,6 +93,23 @@ class CoverageRow:
 
 
 @dataclass(frozen=True)
+class Contribution:
+    """How far a part of what a model is shown moves its predictions away from their average.
+
+    Attributes:
+        name: The modality, or ``start``: the past that a rung above ``history`` starts from.
+        posts: Test posts that were explained.
+        mean: Of the distances, in units of the target.
+        interval: 95 % of it, over accounts; None with too few of them or of posts.
+    """
+
+    name: str
+    posts: int
+    mean: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
 class FirstPost:
     """What a model reaches on all test posts as if each were its account's first, nothing of whose past is known.
 
@@ -190,6 +207,7 @@ class SplitResult(SplitMetrics):
         missing: In the headline split, what is left without each modality, for models that are shown several.
         coverage: In the headline split, for models that give intervals, what share of the posts they hold, by number of
             earlier posts and by followers.
+        contributions: In the headline split, for models whose parts add up, what moves their predictions.
     """
 
     seeds: tuple[SeedRun, ...]
@@ -197,3 +215,4 @@ class SplitResult(SplitMetrics):
     slices: Annotated[Mapping[str, tuple[SliceRow, ...]] | None, Field(alias="errors_by_kind")] = None
     missing: tuple[MissingRow, ...] | None = None
     coverage: Annotated[Mapping[str, tuple[CoverageRow, ...]] | None, Field(alias="coverage_by_kind")] = None
+    contributions: tuple[Contribution, ...] | None = None

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from postmill.train.data import target
-from postmill.train.data.arrays import Arrays, Rows
+from postmill.train.data.arrays import Arrays, Floats, Rows
 from postmill.train.data.modality import Modality
+from postmill.train.models import boosting
 from postmill.train.models.learners import TrainingContext, load, shown_to
 from postmill.train.models.problem import Fit, Problem, Scores
 from postmill.train.models.registry import LADDER
@@ -18,6 +19,7 @@ from postmill.train.models.registry import LADDER
 TRAINING_REVISION = 6
 """Of how models are trained: a change that alters numbers raises it, and models are trained again."""
 
+_EXPLAINED = "boosting"  # the learner whose predictions are sums of what each modality adds
 _TARGET = "target_"  # with this begin the names of the weights that are not the learner's
 _MEAN, _STD = f"{_TARGET}mean", f"{_TARGET}deviation"
 
@@ -43,6 +45,18 @@ def fit(name: str, problem: Problem, context: TrainingContext) -> Fit:
     fitted = load(rung).fit(rung, shown, scale.standardise(problem.target), context)
     weights = {_MEAN: np.array([scale.mean]), _STD: np.array([scale.std]), **fitted.weights}
     return Fit(weights, fitted.details)
+
+
+def contributions(name: str, weights: Arrays, modalities: Mapping[str, Modality], rows: Rows) -> dict[str, Floats]:
+    """Return what each modality, and the start, adds to predictions of targets for M posts, shape (M,) each.
+
+    They add up to the predictions but for a constant. Empty for models whose parts do not add up.
+    """
+    rung = LADDER[name]
+    if rung.learner != _EXPLAINED:
+        return {}
+    scale = float(weights[_STD][0])
+    return {part: scale * of for part, of in boosting.contributions(weights, shown_to(rung, modalities), rows).items()}
 
 
 def apply(

@@ -110,6 +110,9 @@ PAST = "history"
 CONTENT_STEP = Step("fusion", "history-fusion")
 """What content adds to an account's past in the same learner: the question of the study."""
 
+EXPLAINED = "boosting"
+"""The model whose predictions are told as sums of what each modality adds."""
+
 LEAK_STEP = Step("leak", "metadata")
 """What a leak seems to add."""
 

@@ -9,6 +9,7 @@ from postmill.train.evaluation import metrics
 from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.results import ModelResult
 from postmill.train.evaluation.schema_splits import (
+    Contribution,
     Coverage,
     CoverageRow,
     MissingModality,
@@ -16,11 +17,12 @@ from postmill.train.evaluation.schema_splits import (
     SplitResult,
 )
 from postmill.train.evaluation.slices import MIN_ACCOUNTS, MIN_POSTS
-from postmill.train.models.registry import CONTENT_STEP
+from postmill.train.models.registry import CONTENT_STEP, EXPLAINED
 from postmill.train.options import Split
 from postmill.train.report.formatting import DASH, number, span
 from postmill.train.report.html import INTERVAL_COLUMN, Cell, Table, number_columns, text_columns
 
+_PARTS = {"start": "followers and past, from which trees start", "history": "history, beyond that"}
 _DIVISIONS = {"earlier_posts": "earlier posts of the account"}
 
 
@@ -39,7 +41,12 @@ def tables(gains: Sequence[Gain], models: Sequence[ModelResult]) -> Iterator[Tab
         if result.calibration.coverage is not None:
             yield _coverage_by_kind(best.name, result)
         yield _missing(best.name, result.missing or ())
-        for division, slices in (result.slices or {}).items():
+    for model in models:
+        explained = model.splits[Split.INFLUENCER].contributions if Split.INFLUENCER in model.splits else None
+        if explained and model.model == EXPLAINED:
+            yield _contributions(model.name, explained)
+    if best is not None:
+        for division, slices in (best.splits[Split.INFLUENCER].slices or {}).items():
             if slices:
                 yield _slices(best.name, division, slices)
 
@@ -128,6 +135,21 @@ def _missing(name: str, curve: Sequence[MissingModality]) -> Table:
         " predicted as if it were its account's first post."
     )
     return Table(caption, [*text_columns("Taken away"), *number_columns(*(metric.short for metric in shown))], rows)
+
+
+def _contributions(name: str, explained: Sequence[Contribution]) -> Table:
+    total = sum(row.mean for row in explained)
+    rows: list[list[Cell]] = [
+        [_PARTS.get(row.name, row.name), number(row.mean, 3), span(row.interval, 3), f"{row.mean / total:.0%}"]
+        for row in explained
+    ]
+    caption = (
+        f"What moves the predictions of {name} on accounts not trained on: how far, on average, each part takes one"
+        " away from what is predicted on average, in units of the target. It is what the model relies on, not what a"
+        " change of a post would do."
+    )
+    headings = (*number_columns("Moves it by"), INTERVAL_COLUMN, *number_columns("Of all"))
+    return Table(caption, [*text_columns("Part"), *headings], rows)
 
 
 def _slices(name: str, division: str, slices: Sequence[SliceErrors]) -> Table:

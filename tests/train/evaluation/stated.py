@@ -9,6 +9,7 @@ from postmill.train.evaluation.schema import DataCounts, EncoderUse, ModelMetric
 from postmill.train.evaluation.schema_splits import (
     Calibration,
     CalibrationBin,
+    Contribution,
     Coverage,
     CoverageRow,
     FirstPost,
@@ -54,6 +55,7 @@ HEADLINE = replace(
     slices={"category": (SliceErrors("food", 7, 2, -0.1, {"mse": 0.2, "r2": None}), SliceErrors("small", 3))},
     missing=(MissingModality("image", 0.25, {"mse": 0.3}),),
     coverage={"earlier_posts": (CoverageRow("0", 30, 25, 0.7, Interval(0.5, 0.9)), CoverageRow("small", 3))},
+    contributions=(Contribution("start", 7, 0.75, Interval(0.5, 1.0)), Contribution("text", 7, 0.25, None)),
 )
 METRICS = ModelMetrics(
     settings=SETTINGS,

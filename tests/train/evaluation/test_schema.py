@@ -42,10 +42,14 @@ def test_the_file_has_sorted_keys_and_the_names_it_always_had() -> None:
     assert plain["interval"] == {"mse": [0.05, 1e-17], "r2": None}
     assert plain["calibration"]["coverage"] == {"wanted": 0.9, "found": 0.8, "interval": [0.7, 0.9], "width": 1.25}
     assert split["calibration"] == {"slope": None, "intercept": None, "bins": [], "coverage": None}
-    assert not {"errors_by_kind", "missing", "coverage_by_kind"} & set(plain)
+    assert not {"errors_by_kind", "missing", "coverage_by_kind", "contributions"} & set(plain)
     assert split["coverage_by_kind"]["earlier_posts"] == [
         {"name": "0", "posts": 30, "accounts": 25, "share": 0.7, "interval": [0.5, 0.9]},
         {"name": "small", "posts": 3},
+    ]
+    assert split["contributions"] == [
+        {"name": "start", "posts": 7, "mean": 0.75, "interval": [0.5, 1.0]},
+        {"name": "text", "posts": 7, "mean": 0.25, "interval": None},
     ]
     assert split["first_post"] == {
         **{"pooled": {"mse": 0.4, "r2": None}, "interval": {"mse": [0.3, 0.5], "r2": None}},
