@@ -10,9 +10,11 @@ import pytest
 
 from postmill.shards.formats import models
 from postmill.shards.formats.units import shard_name
+from postmill.shards.run import secret
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import UsageError
 from postmill.train import predict
+from postmill.train.data.hashing import Pseudonyms
 from postmill.train.stage import train_run
 
 MakeRun = Callable[..., Run]
@@ -51,7 +53,8 @@ def test_new_posts_are_scored_with_an_interval_where_there_is_one(
 @pytest.mark.parametrize("model", ["followers", "history", "boosting", "fusion", "stack"])
 def test_posts_of_training_get_what_evaluation_said(trained: Run, model: str) -> None:
     table = predict.predict(trained, model, trained.folder)
-    scored = dict(zip(table["key"].to_pylist(), table["predicted"].to_pylist(), strict=True))
+    names = Pseudonyms(secret.of_run(trained)).posts(table["key"].combine_chunks()).to_pylist()
+    scored = dict(zip(names, table["predicted"].to_pylist(), strict=True))
     tested = pq.read_table(trained.models / model / models.PREDICTIONS_FILE)
     np.testing.assert_allclose([scored[key] for key in tested["key"].to_pylist()], tested["predicted"], atol=1e-4)
 

@@ -15,8 +15,10 @@ import pytest
 from scipy import stats
 
 from postmill.shards.formats import posts
+from postmill.shards.run import secret
 from postmill.shards.run.folder import Run
 from postmill.train.data import dataset
+from postmill.train.data.hashing import Pseudonyms
 from postmill.train.evaluation import intervals
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.slices import TOO_SMALL
@@ -69,12 +71,16 @@ def trained(plant_once: Callable[..., Run], request: pytest.FixtureRequest) -> T
     folder = run.models / request.param
     records = pa.concat_tables([posts.read_records(run, shard, ["key", "category"]) for shard in (0, 1)])
     data = dataset.load(run, 1.0)
+    names = Pseudonyms(secret.of_run(run))
+    keys = names.posts(data.keys).to_pylist()
     return Trained(
         json.loads((folder / "metrics.json").read_bytes()),
         pq.read_table(folder / "predictions.parquet"),
-        dict(zip(records["key"].to_pylist(), records["category"].to_pylist(), strict=True)),
-        dict(zip(data.keys.to_pylist(), data.accounts.tolist(), strict=True)),
-        dict(zip(data.keys.to_pylist(), data.target.tolist(), strict=True)),
+        dict(
+            zip(names.posts(records["key"].combine_chunks()).to_pylist(), records["category"].to_pylist(), strict=True)
+        ),
+        dict(zip(keys, data.accounts.tolist(), strict=True)),
+        dict(zip(keys, data.target.tolist(), strict=True)),
     )
 
 
