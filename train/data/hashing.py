@@ -7,7 +7,6 @@ alike; they hide nothing. The second have the secret of the run, and hold within
 from __future__ import annotations
 
 import hashlib
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

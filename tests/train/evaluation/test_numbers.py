@@ -29,7 +29,7 @@ from tests.train.evaluation.oracles import ORACLES
 CATEGORIES = ("food", "art", "travel")
 INTERVALS = ("mse", "mae", "r2", "spearman", "within_account")
 SPLITS = ("influencer", "random")
-POSTS = 420
+POSTS = 560
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ def trained(plant_once: Callable[..., Run], request: pytest.FixtureRequest) -> T
         text=0.6,
         metadata=0.4,
         image=0.3,
-        record={"category": lambda row: CATEGORIES[row % 7 // 3]},
+        record={"category": lambda row: CATEGORIES[(row % 7 + 1) // 3]},
     )
     train_run(run, names=[request.param], seeds=3, split_names=SPLITS)
     folder = run.models / request.param
     records = pa.concat_tables([posts.read_records(run, shard, ["key", "category"]) for shard in (0, 1)])
     data = dataset.load(run, 1.0)
     names = Pseudonyms(secret.of_run(run))
-    keys = names.posts(data.keys).to_pylist()
+    keys, of_records = names.posts(data.keys).to_pylist(), names.posts(records["key"].combine_chunks())
     return Trained(
         json.loads((folder / "metrics.json").read_bytes()),
         pq.read_table(folder / "predictions.parquet"),
@@ -156,13 +156,12 @@ def test_calibration_and_coverage(trained: Trained) -> None:
         line = stats.linregress(part.predicted, part.true)
         assert (stated["slope"], stated["intercept"]) == pytest.approx((line.slope, line.intercept), rel=1e-6)
         order = np.argsort(part.predicted, kind="stable")
-        tenths = [order[n * len(order) // 10 : (n + 1) * len(order) // 10] for n in range(10)]
-        if len(order) % 10 == 0:
-            for one, rows in zip(stated["bins"], tenths, strict=True):
-                assert one["posts"] == len(rows)
-                assert one["predicted"] == pytest.approx(sum(part.predicted[rows]) / len(rows))
-                assert one["true"] == pytest.approx(sum(part.true[rows]) / len(rows))
-        assert sum(one["posts"] for one in stated["bins"]) == len(order) and len(stated["bins"]) == 10
+        parts = np.array_split(order, len(order) // 100)  # not tenths: none of a few people
+        for one, rows in zip(stated["bins"], parts, strict=True):
+            assert one["posts"] == len(rows) >= 100
+            assert one["predicted"] == pytest.approx(sum(part.predicted[rows]) / len(rows))
+            assert one["true"] == pytest.approx(sum(part.true[rows]) / len(rows))
+        assert sum(one["posts"] for one in stated["bins"]) == len(order) and len(parts) > 1
         if trained.metrics["settings"]["model"] == "metadata":
             assert stated["coverage"] is None and table["low"].null_count == table.num_rows
             continue
@@ -178,7 +177,7 @@ def test_errors_by_category(trained: Trained) -> None:
     part, table = trained.part("influencer")
     category = np.array([trained.category[key] for key in table["key"].to_pylist()])
     rows = trained.metrics["splits"]["influencer"]["errors_by_kind"]["category"]
-    assert [row["name"] for row in rows] == ["food", "art", TOO_SMALL]
+    assert [row["name"] for row in rows] == ["art", TOO_SMALL]
     for row in rows[:-1]:
         alone = category == row["name"]
         of_category = part.of(np.flatnonzero(alone))
@@ -186,7 +185,7 @@ def test_errors_by_category(trained: Trained) -> None:
         expected["bias"] = close(float(sum(of_category.predicted) - sum(of_category.true)) / row["posts"])
         counts = {"posts": int(alone.sum()), "accounts": len(set(of_category.accounts.tolist()))}
         assert row == {"name": row["name"], **counts, **expected}
-    assert rows[-1] == {"name": TOO_SMALL, "posts": int((category == "travel").sum())}
+    assert rows[-1] == {"name": TOO_SMALL, "posts": int((category != "art").sum())}
 
 
 def test_the_curve_starts_where_nothing_is_missing(trained: Trained) -> None:

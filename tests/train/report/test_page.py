@@ -69,13 +69,13 @@ def written(run: Run) -> tuple[str, Page]:
 @pytest.fixture(scope="module")
 def reported(plant_once: MakeRun) -> tuple[Run, str, Page]:
     run = plant_once(
-        posts=150,
-        accounts=30,
+        posts=320,
+        accounts=50,
         lost=4,
         text=0.5,
         account=0.5,
         record={
-            "category": lambda row: HOSTILE if row % 7 == 0 else "food & <b>drink</b>",
+            "category": lambda row: HOSTILE if row % 5 < 2 else "food & <b>drink</b>",
             "caption": lambda row: f"secret words {row}",
             "missing_images": lambda row: ["gone.jpg"] if row == 3 else [],
         },
@@ -121,7 +121,7 @@ def test_it_repeats_the_stand_ins_and_the_leak(reported: tuple[Run, str, Page]) 
 
 def test_it_says_what_was_lost_and_that_it_adds_up(reported: tuple[Run, str, Page]) -> None:
     _, _, page = reported
-    assert "154 posts mapped = 150 in shards + 4 lost. It adds up" in page.text
+    assert "324 posts mapped = 320 in shards + 4 lost. It adds up" in page.text
     assert "metadata missing" in page.text
 
 
