@@ -225,9 +225,7 @@ def _faults(run: Run, shards: int) -> tuple[dict[str, int], dict[str, int], int]
     return dict(sorted(by_reason.items(), key=_most_first)), dict(sorted(lost.items(), key=_most_first)), waiting
 
 
-def _categories(
-    per_category: Counter[str], members: Mapping[str, Set[str]]
-) -> tuple[tuple[Category, ...], Category]:
+def _categories(per_category: Counter[str], members: Mapping[str, Set[str]]) -> tuple[tuple[Category, ...], Category]:
     """Return the categories that are shown, and the others as one without a name."""
     names = [name for name, _ in sorted(per_category.items(), key=_most_first)]
     sizes = [Cell(per_category[name], members[name]) for name in names]
