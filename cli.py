@@ -294,11 +294,7 @@ def predict(
     output: options.OutputOption = None,
     device: options.DeviceOption = Device.CPU,
 ) -> None:
-    """Score new posts with a trained model: log engagement, its 90 % interval, and likes and comments.
-
-    Those are told as the median, below which about half of such posts stay, and as the expectation, which can be summed.
-    Rows carry the posts' own keys, which lead to the posts: the table is for joining, not for sharing.
-    """
+    """Score new posts: log engagement with its 90 % interval, likes and comments as median and as expectation."""
     steps.predict(steps.open_run(folder, reading=True), posts, model, output, device)
 
 

@@ -35,7 +35,7 @@ def new_run(folder: Path, options: Options | None = None) -> Run:
 
 def plant_secret(folder: Path, key: bytes = bytes(range(secret.BYTES))) -> Path:
     """Put a secret into the run folder, made where absent: what runs name alike they must have the same secret for."""
-    path = folder / secret.FOLDER / secret.FILE
+    path = folder / "secret" / secret.FILE
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.write(fd, key)

@@ -24,11 +24,11 @@ from postmill.shards.run import folder as runs
 from postmill.shards.run.checked import anew
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
-from postmill.train.data import algebra, features, hashing, history, target
+from postmill.train.data import algebra, features, hashing, history, smearing, target
 from postmill.train.data.arrays import Arrays, Floats
 from postmill.train.data.inputs import shown_in
 from postmill.train.data.modality import Modality, in_memory
-from postmill.train.evaluation import results, smearing
+from postmill.train.evaluation import results
 from postmill.train.evaluation.results import ModelResult
 from postmill.train.evaluation.schema import EncoderUse
 from postmill.train.models import ladder, recipes
@@ -79,7 +79,8 @@ def predict(run: Run, name: str, where: Path, device: str = "cpu") -> pa.Table:
         for weights in _weights(run, name, split)
     ]
     mean = np.mean(of_seeds, axis=0)
-    factor = smearing.factor(results.predictions(run, result, split))
+    tested = results.predictions(run, result, split)
+    factor = smearing.factor(tested.true, tested.predicted)
     engagement = smearing.median(mean[:, 0]), smearing.expected(mean[:, 0], factor)
     columns = [keys, *(pa.array(mean[:, n], mask=np.isnan(mean[:, n])) for n in range(3)), *map(pa.array, engagement)]
     return pa.Table.from_arrays(columns, schema=SCHEMA)

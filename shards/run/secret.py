@@ -19,7 +19,7 @@ from postmill.shards.run import publish, regular, temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError
 
-FOLDER, FILE = "secret", "names.key"
+FILE = "names.key"
 BYTES = 32
 
 
@@ -45,7 +45,7 @@ class Secret:
 
 def path_of(run: Run) -> Path:
     """Return where the run's secret lies."""
-    return run.folder / FOLDER / FILE
+    return run.secret / FILE
 
 
 def of_run(run: Run) -> Secret:
@@ -86,7 +86,7 @@ def _make(run: Run) -> None:
     """Make a secret in a folder of its own, whose name is given to it when it is whole, unless there is one by then."""
     temporary.sweep(run.folder, below=False)
     with publish.writing(path_of(run)), temporary.scratch(run.folder) as scratch:
-        made = scratch / FOLDER
+        made = scratch / run.secret.name
         made.mkdir(mode=0o700)
         fd = os.open(made / FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -95,7 +95,7 @@ def _make(run: Run) -> None:
         finally:
             os.close(fd)
         publish.sync_folder(made)
-        publish.put_folder(made, path_of(run).parent)
+        publish.put_folder(made, run.secret)
 
 
 def _damaged(path: Path) -> PostmillError:

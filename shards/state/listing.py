@@ -57,7 +57,7 @@ def manifests_of(folder: Folder) -> Manifests:
 
 def strays_above(run: Run, folder: Path) -> Iterator[Discrepancy]:
     """Yield what does not belong at the top of a run, or into a folder that holds only folders, or cannot be listed."""
-    top = {run.plan, run.spool, run.posts, run.embeddings, run.models, run.report, run.logs}
+    top = {run.plan, run.spool, run.posts, run.embeddings, run.models, run.report, run.secret, run.logs}
     if folder != run.folder and not folder.is_dir():
         return  # a file in its place is named at the top
     try:

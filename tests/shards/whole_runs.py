@@ -44,7 +44,7 @@ def named(folder: Path) -> set[Path]:
 
 def files(folder: Path) -> list[Path]:
     """The files that a manifest states, and the manifests."""
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != secret.FOLDER]
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != secret.FILE]
 
 
 def digests(folder: Path) -> dict[Path, str]:

@@ -61,7 +61,7 @@ def made(folder: Path) -> Run:
         for n, key in enumerate(IDS)
     ]
     run = write_posts(folder, records, 2)
-    shutil.rmtree(run.folder / secret.FOLDER)  # each is to have a secret of its own
+    shutil.rmtree(run.secret)  # each is to have a secret of its own
     names = ("log_followers", "width", "category_food", "caption_length")
     metadata = encoder("metadata", 4, models="paper", features=names, dtype="float32", stand_in_for="")
     write_embeddings(run, metadata, random.normal(size=(POSTS, 4)), np.ones(POSTS, dtype=bool))
@@ -196,7 +196,7 @@ def test_the_secret_is_in_its_own_file_alone(run: Run, tmp_path: Path) -> None:
     ]
     assert holding == [Path("secret/names.key")]
     opened = runs.open_run(run.folder)
-    assert key.hex() not in repr(opened) and secret.FOLDER not in (run.folder / "run.json").read_text()
+    assert key.hex() not in repr(opened) and "names.key" not in (run.folder / "run.json").read_text()
 
 
 def test_the_order_of_the_rows_is_not_that_of_the_posts(run: Run) -> None:

@@ -252,13 +252,13 @@ def test_runs_of_two_secrets_differ_in_names_alone(planted_run: MakeRun) -> None
 
 def test_models_of_one_secret_pair_and_of_another_are_trained_anew(planted_run: MakeRun) -> None:
     run = planted_run(posts=150, accounts=40, text=0.5)
-    shutil.rmtree(run.folder / secret.FOLDER)
+    shutil.rmtree(run.secret)
     assert not secret.path_of(run).exists()
     for name in ("metadata", "history", "leak"):
         train_run(run, names=[name], **QUICK)
     key = secret.path_of(run).read_bytes()
     assert len(gains.gains(run, results.read_results(run))) == len(gains.measured())  # leak over metadata
-    shutil.rmtree(run.folder / secret.FOLDER)
+    shutil.rmtree(run.secret)
     assert train_run(run, names=["metadata", "history"], **QUICK).trained == ("history", "metadata")
     assert secret.path_of(run).read_bytes() != key
     # The one that is left has names of the first secret: it is paired with none.

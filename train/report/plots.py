@@ -171,7 +171,7 @@ def _hexagons(
     y: Callable[[float], float],
     size: float,
 ) -> tuple[list[str], int]:
-    """Return hexagons whose opacity grows with the square root of how many posts lie in them, and how many lie in none."""
+    """Return hexagons whose opacity grows with the square root of their posts, and how many posts lie in none."""
     across = min(MOST_HEXAGONS, max(FEWEST_HEXAGONS, math.isqrt(len(true))))
     step = max((high - low) / across, LEAST_WIDTH)
     rise = step * math.sqrt(3) / 2

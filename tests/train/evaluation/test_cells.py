@@ -113,7 +113,7 @@ def test_no_hidden_slice_follows_from_other_divisions_of_the_same_posts(seed: in
     for division, (name, of_division) in enumerate(zip(names, rows.values(), strict=True)):
         shown = {name.index(row.name) for row in of_division if row.name != TOO_SMALL}
         equations += [equation(division, {code}) for code in shown]
-        unseen = {code for code in set(codes[division].tolist()) - shown}
+        unseen = set(codes[division].tolist()) - shown
         empty = set(range(len(name))) - set(codes[division].tolist())
         equations += [equation(division, {code}) for code in empty]  # it is known that they have none
         if shown:

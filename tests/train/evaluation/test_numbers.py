@@ -76,9 +76,7 @@ def trained(plant_once: Callable[..., Run], request: pytest.FixtureRequest) -> T
     return Trained(
         json.loads((folder / "metrics.json").read_bytes()),
         pq.read_table(folder / "predictions.parquet"),
-        dict(
-            zip(names.posts(records["key"].combine_chunks()).to_pylist(), records["category"].to_pylist(), strict=True)
-        ),
+        dict(zip(of_records.to_pylist(), records["category"].to_pylist(), strict=True)),
         dict(zip(keys, data.accounts.tolist(), strict=True)),
         dict(zip(keys, data.target.tolist(), strict=True)),
     )

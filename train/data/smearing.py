@@ -11,18 +11,21 @@ from __future__ import annotations
 import numpy as np
 
 from postmill.train.data.arrays import Floats
-from postmill.train.evaluation.measures import Predicted
 
 
-def factor(tested: Predicted) -> float:
-    """Return the smearing factor of a model: the mean of exp(true - predicted) over posts it was not trained on.
+def factor(true: Floats, predicted: Floats) -> float:
+    """Return the smearing factor of a model: the mean of exp(true - predicted) over N posts it was not trained on.
+
+    Args:
+        true: Shape (N,), in log space.
+        predicted: Shape (N,), likewise.
 
     Raises:
-        ValueError: There are none.
+        ValueError: N is 0.
     """
-    if not len(tested.true):
+    if not len(true):
         raise ValueError("no posts to tell the smearing factor from")
-    return float(np.mean(np.exp(tested.true - tested.predicted)))
+    return float(np.mean(np.exp(true - predicted)))
 
 
 def median(predicted: Floats) -> Floats:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from postmill.train.evaluation import smearing
-from tests.train.evaluation.drawn import judged
+from postmill.train.data import smearing
 
 
 @pytest.mark.parametrize("errors", ["normal", "uniform", "skewed"])
@@ -20,7 +19,7 @@ def test_expectations_sum_to_what_came_whatever_the_errors(errors: str) -> None:
     predicted = random.normal(6, 1, size=200_000)
     true = predicted + drawn
     half = 100_000
-    factor = smearing.factor(judged(true[:half], predicted[:half]))
+    factor = smearing.factor(true[:half], predicted[:half])
     expected = smearing.expected(predicted[half:], factor)
     came = np.expm1(true[half:])
     assert expected.sum() == pytest.approx(came.sum(), rel=0.02)
@@ -30,10 +29,10 @@ def test_expectations_sum_to_what_came_whatever_the_errors(errors: str) -> None:
 def test_the_factor_of_normal_errors_is_the_exponential_of_half_their_variance() -> None:
     predicted = np.zeros(400_000)
     true = np.random.default_rng(0).normal(scale=0.6, size=400_000)
-    assert smearing.factor(judged(true, predicted)) == pytest.approx(np.exp(0.18), rel=0.01)
+    assert smearing.factor(true, predicted) == pytest.approx(np.exp(0.18), rel=0.01)
 
 
 def test_nothing_less_than_no_engagement_is_expected() -> None:
     assert smearing.expected(np.array([-1.0, 0.0]), 1.0).tolist() == [0.0, 0.0]
     with pytest.raises(ValueError, match="no posts"):
-        smearing.factor(judged([], []))
+        smearing.factor(np.empty(0), np.empty(0))
