@@ -48,6 +48,14 @@ def path_of(run: Run) -> Path:
     return run.secret / FILE
 
 
+def is_ours(run: Run) -> bool:
+    """Say whether there is a secret's folder that is the user's own: another's is not to be looked into."""
+    try:
+        return run.secret.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
 def of_run(run: Run) -> Secret:
     """Return the run's secret, which is made where there is none; of several workers the first one's is everyone's.
 
@@ -55,20 +63,27 @@ def of_run(run: Run) -> Secret:
         PostmillError: What lies there is no regular file, is not 32 bytes long, may be read by others than its owner,
             or cannot be read; or the folder cannot be written.
     """
-    path = path_of(run)
-    try:
-        return _read(path)
-    except (FileNotFoundError, NotADirectoryError):
+    there = found(run)
+    if there is None:
         _make(run)
-    return _read(path)
+        there = found(run)
+    if there is None:
+        raise PostmillError("was removed while it was made", place=path_of(run), hint="run the same command again")
+    return there
 
 
-def _read(path: Path) -> Secret:
+def found(run: Run) -> Secret | None:
+    """Return the run's secret, None where there is none.
+
+    Raises:
+        PostmillError: As of :func:`of_run`, but for writing.
+    """
+    path = path_of(run)
     try:
         with regular.opened(path) as file:
             mode, key = os.fstat(file.fileno()).st_mode, file.read(BYTES + 1) or b""
-    except (PostmillError, FileNotFoundError, NotADirectoryError):
-        raise
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
         raise regular.unreadable(path, error) from error
     if len(key) != BYTES:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from postmill.shards.run import publish, secret
+from postmill.shards.run import pinned, publish, secret
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError
 from tests.runs import new_run, plant_secret
@@ -118,3 +118,8 @@ def test_a_copy_keeps_it(run: Run, tmp_path: Path) -> None:
     made = secret.of_run(run)
     shutil.copytree(run.folder, tmp_path / "copy")
     assert secret.of_run(Run(tmp_path / "copy", "", run.sources, run.options, run.locations)) == made
+
+
+def test_a_folder_that_holds_it_alone_is_one_for_a_new_run(tmp_path: Path) -> None:
+    plant_secret(tmp_path / "run")
+    assert pinned.look(tmp_path / "run") is None
