@@ -32,7 +32,7 @@ TIERS: Mapping[str, float] = {
     "1 million and more": float("inf"),
 }
 NOT_KNOWN, TOO_SHORT = "not known", "too short to tell"
-TOO_SMALL = "kinds with too few accounts or posts to show"
+TOO_SMALL = "kinds not shown, of too few accounts or posts to be told apart"
 LANGUAGE_SAMPLE = 200_000
 """Languages are told for at most so many posts, evenly spread."""
 
