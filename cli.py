@@ -294,7 +294,7 @@ def predict(
     output: options.OutputOption = None,
     device: options.DeviceOption = Device.CPU,
 ) -> None:
-    """Score new posts with a trained model: log engagement, its 90 % interval, and likes and comments."""
+    """Score new posts: log engagement with its 90 % interval, likes and comments as median and as expectation."""
     steps.predict(steps.open_run(folder, reading=True), posts, model, output, device)
 
 

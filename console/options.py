@@ -154,7 +154,12 @@ PostsArgument = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option("--output", parser=on_disk, metavar="FILE", help="A .parquet or .csv file; default: CSV here."),
+    typer.Option(
+        "--output",
+        parser=on_disk,
+        metavar="FILE",
+        help="A .parquet or .csv file; default: CSV here. Its keys name the posts: for joining, not for sharing.",
+    ),
 ]
 MetadataOption = Annotated[
     list[str] | None,

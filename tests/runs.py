@@ -1,13 +1,18 @@
-"""Run folders without a dataset: what is pinned and what manifests state, where a test does not care what it is."""
+"""Run folders without a dataset: what is pinned and what manifests state, where a test does not care what it is.
+
+And the secret of a run, where bytes of two runs are compared.
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from postmill.shards.formats.counts import PlanCounts, ShardCounts
 from postmill.shards.run import folder as runs
+from postmill.shards.run import secret
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Options
 from postmill.shards.run.sources import Locations, PinnedArchive, PinnedText, Sources
@@ -26,6 +31,16 @@ def new_run(folder: Path, options: Options | None = None, *, invented: bool = Fa
     run = runs.new(folder, replace(SOURCES, invented=invented), options or Options(), LOCATIONS)
     runs.put(run)
     return run
+
+
+def plant_secret(folder: Path, key: bytes = bytes(range(secret.BYTES))) -> Path:
+    """Put a secret into the run folder, made where absent: what runs name alike they must have the same secret for."""
+    path = folder / "secret" / secret.FILE
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(fd, key)
+    os.close(fd)
+    return path
 
 
 def plan_counts(**counts: Any) -> PlanCounts:

@@ -21,7 +21,7 @@ def assert_hidden(secrets: Iterable[str], *places: Path | str) -> None:
     forms = {form for secret in secrets for form in _forms(secret)}
     assert forms and min(map(len, forms)) >= 6, "a secret of a few letters is found by chance"
     for place in places:
-        for name, content in _contents(place):
+        for name, content in contents(place):
             found = [form for form in forms if form in content]
             assert not found, f"{found} in {name}"
 
@@ -36,7 +36,7 @@ def _forms(secret: str) -> Iterator[bytes]:
         yield base64.b64encode(b"\0" * before + plain)[-(-before * 4 // 3) : -4]
 
 
-def _contents(place: Path | str) -> Iterator[tuple[str, bytes]]:
+def contents(place: Path | str) -> Iterator[tuple[str, bytes]]:
     if isinstance(place, str):
         yield "what was said", place.encode()
         return

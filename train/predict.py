@@ -1,7 +1,8 @@
 """What a trained model says of new posts: the mean of the networks that were trained on the headline split.
 
 New posts are those of another run folder, or some of its post shards, encoded by the same encoders as in training. An
-account's earlier posts are looked for among the posts of that run and of the run the model was trained in.
+account's earlier posts are looked for among the posts of that run and of the run the model was trained in. In likes and
+comments a prediction is told as a median and as an expectation, whose factor comes from the test posts of that split.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from postmill.shards.run import folder as runs
 from postmill.shards.run.checked import anew
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
-from postmill.train.data import algebra, features, hashing, history, target
+from postmill.train.data import algebra, features, hashing, history, smearing, target
 from postmill.train.data.arrays import Arrays, Floats
 from postmill.train.data.inputs import shown_in
 from postmill.train.data.modality import Modality, in_memory
@@ -39,11 +40,12 @@ from postmill.train.options import ModalityName, scoring_split
 
 SCHEMA = pa.schema(
     [
-        ("key", pa.string()),  # of the post
+        ("key", pa.string()),  # of the post itself, which it names: whoever is given it finds the post
         ("predicted", pa.float64()),  # log1p(likes + w * comments)
         ("low", pa.float64()),  # ends of the interval that should hold 90 %; null where the model has none
         ("high", pa.float64()),
-        ("engagement", pa.float64()),  # the prediction in likes and comments
+        ("engagement_median", pa.float64()),  # likes and comments that about half of such posts stay below
+        ("engagement_expected", pa.float64()),  # their mean, which can be summed
         ("caveats", pa.string()),  # what is to be borne in mind of all of them: kinds of caveats, parted by "; "
     ]
 )
@@ -81,9 +83,12 @@ def predict(run: Run, name: str, where: Path, device: str = "cpu") -> pa.Table:
         for weights in _weights(run, name, split)
     ]
     mean = np.mean(of_seeds, axis=0)
-    columns = [keys, *(pa.array(mean[:, n], mask=np.isnan(mean[:, n])) for n in range(3))]
+    tested = results.predictions(run, result, split)
+    factor = smearing.factor(tested.true, tested.predicted)
+    engagement = smearing.median(mean[:, 0]), smearing.expected(mean[:, 0], factor)
+    columns = [keys, *(pa.array(mean[:, n], mask=np.isnan(mean[:, n])) for n in range(3)), *map(pa.array, engagement)]
     said = caveats.of_predictions(run, result, other, len(keys), _own_posts(run, keys))
-    columns += [pa.array(np.expm1(mean[:, 0])), pa.repeat(caveats.kinds(said), len(keys))]
+    columns.append(pa.repeat(caveats.kinds(said), len(keys)))
     return pa.Table.from_arrays(columns, schema=SCHEMA.with_metadata(caveats.schema_metadata(said)))
 
 

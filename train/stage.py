@@ -13,16 +13,16 @@ import safetensors.numpy
 from postmill.shards.formats import counts, custody, models
 from postmill.shards.formats.counts import ModelCounts
 from postmill.shards.formats.encoders import encoders_of
-from postmill.shards.run import manifests
+from postmill.shards.run import manifests, secret
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.progress import Progress, Silent
 from postmill.shards.state import tasks
 from postmill.shards.state.tasks import WHOLE, Task
 from postmill.train import request
-from postmill.train.data import algebra, dataset, features, hashing, inputs, splits
-from postmill.train.data.arrays import Ids
+from postmill.train.data import algebra, dataset, features, inputs, splits
 from postmill.train.data.dataset import Dataset
+from postmill.train.data.hashing import Pseudonyms
 from postmill.train.data.inputs import Inputs, shown_in
 from postmill.train.data.modality import Modality
 from postmill.train.evaluation import card, caveats, evaluate, provenance, serialise, slices, table
@@ -152,6 +152,7 @@ class _Work:
         splits: The splits that can be made.
         splits_left_out: Why the others cannot, by name.
         seeds: Trainings on each split.
+        pseudonyms: What stands for accounts and posts in the predictions.
     """
 
     run: Run
@@ -161,18 +162,12 @@ class _Work:
     splits: tuple[Split, ...]
     splits_left_out: Mapping[str, str]
     seeds: int
+    pseudonyms: Pseudonyms
 
     @cached_property
     def slices(self) -> Slices:
         """By which errors are told apart."""
         return slices.slices(self.run, self.data.finished, self.data.rows)
-
-    @cached_property
-    def accounts(self) -> Ids:
-        """A keyed hash for the account of each post, so that predictions can be handed on without names."""
-        distinct, inverse = np.unique(self.data.accounts, return_inverse=True)
-        hashed = [hashing.hash64("account", self.run.fingerprint, str(account)) for account in distinct]
-        return np.array(hashed, dtype=np.uint64)[inverse]
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -195,6 +190,7 @@ class _Work:
             encoders={name: provenance.encoder_use(modality) for name, modality in modalities.items()},
             near_duplicates=None if self.pictures is None else provenance.encoder_use(self.pictures),
             posts=provenance.posts_hash(data),
+            pseudonyms=self.pseudonyms.secret.fingerprint,
         )
 
 
@@ -215,7 +211,8 @@ def _load(run: Run, asked: Request, progress: Progress) -> _Work:
         )
     if not slices.languages_can_be_told():
         progress.note("errors are not told apart by language: pip install 'postmill[languages]'")
-    return _Work(run, asked, data, pictures, usable, left_out, asked.seeds or request.seeds_for(len(data.rows)))
+    seeds = asked.seeds or request.seeds_for(len(data.rows))
+    return _Work(run, asked, data, pictures, usable, left_out, seeds, Pseudonyms(secret.of_run(run)))
 
 
 def _train_model(work: _Work, model: str, modalities: Mapping[str, Modality], progress: Progress) -> bool:
@@ -233,7 +230,7 @@ def _train_model(work: _Work, model: str, modalities: Mapping[str, Modality], pr
             progress.note(f"{what}: {unit_name} is trained anew")
     plan = TrainingPlan(model, work.recipe, work.splits, work.seeds, work.asked.device)
     with progress.track(f"train {unit_name}", len(work.splits) * work.seeds, "trainings") as advance:
-        evaluation = evaluate.evaluate(plan, work.data, modalities, work.slices, checkpoints, work.accounts, advance)
+        evaluation = evaluate.evaluate(plan, work.data, modalities, work.slices, checkpoints, work.pseudonyms, advance)
     metrics = provenance.model_metrics(settings, work.data, evaluation.splits)
     metrics = replace(metrics, caveats=caveats.of_model(run, unit_name, metrics))
     _publish(work, model, metrics, evaluation)

@@ -34,8 +34,8 @@ PREDICTIONS = pa.schema(
     [
         ("split", pa.string()),  # random, influencer, time, time-influencer
         ("seed", pa.int32()),
-        ("key", pa.string()),  # of a post of this split's and seed's test part
-        ("account", pa.string()),  # keyed hash of the account, the same within a run
+        ("key", pa.string()),  # what stands for a post of this split's and seed's test part, by the run's secret
+        ("account", pa.string()),  # what stands for its account, the same within a run
         ("true", pa.float64()),  # log1p(likes + w * comments)
         ("predicted", pa.float64()),
         ("low", pa.float64()),  # ends of the interval that should hold 90 % of posts; null where the model has none
@@ -51,7 +51,7 @@ PREDICTIONS = pa.schema(
 
 
 def account_name(account: int) -> str:
-    """Return how an account's hash is written in the predictions."""
+    """Return how what stands for an account is written in the predictions."""
     return f"{account:016x}"
 
 

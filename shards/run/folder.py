@@ -83,6 +83,11 @@ class Run:
         return self.folder / "report"
 
     @property
+    def secret(self) -> Path:
+        """Folder of what is shared with nobody (:mod:`.secret`)."""
+        return self.folder / "secret"
+
+    @property
     def logs(self) -> Path:
         """Folder of the logs."""
         return self.folder / "logs"

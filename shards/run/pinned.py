@@ -63,7 +63,7 @@ def look(folder: Path) -> Pinned | None:
         run = runs.open_run(folder)
         return Pinned(run.fingerprint, run.sources, run.options, run.locations)
     pinned = _by_plan(manifests.read(folder / PLAN, PLAN))
-    if names - {PLAN, "logs", *_WORK} or (pinned is None and work_of(folder) == ""):
+    if names - {PLAN, "logs", "secret", *_WORK} or (pinned is None and work_of(folder) == ""):
         if (folder / RUN_FILE).exists():  # another command has published it meanwhile
             return look(folder)
         raise UsageError(

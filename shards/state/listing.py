@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from postmill.shards.run import manifests, regular
+from postmill.shards.run import manifests, regular, secret
 from postmill.shards.run.folder import RUN_FILE, Run
 from postmill.shards.run.manifests import Manifest
 from postmill.shards.run.temporary import TEMPORARY
@@ -56,8 +56,11 @@ def manifests_of(folder: Folder) -> Manifests:
 
 
 def strays_above(run: Run, folder: Path) -> Iterator[Discrepancy]:
-    """Yield what does not belong at the top of a run, or into a folder that holds only folders, or cannot be listed."""
-    top = {run.plan, run.spool, run.posts, run.embeddings, run.models, run.report, run.logs}
+    """Yield what does not belong at the top of a run or beside its secret, or into a folder that holds only folders.
+
+    Likewise a folder of these that cannot be listed.
+    """
+    top = {run.plan, run.spool, run.posts, run.embeddings, run.models, run.report, run.secret, run.logs}
     if folder != run.folder and not folder.is_dir():
         return  # a file in its place is named at the top
     try:
@@ -67,6 +70,8 @@ def strays_above(run: Run, folder: Path) -> Iterator[Discrepancy]:
         return
     for path in paths:
         known = path in top and path.is_dir() if folder == run.folder else regular.is_folder(path)
+        if folder == run.secret:
+            known = path == secret.path_of(run)
         if not known and path != run.folder / RUN_FILE and not path.name.startswith(TEMPORARY):
             yield _stray(path)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from postmill.shards.formats import plan, posts, shard_lists
 from postmill.shards.formats.encoders import ENCODER_FILE, away, read_encoder
 from postmill.shards.formats.units import shard_name
-from postmill.shards.run import manifests, regular, sealed
+from postmill.shards.run import manifests, regular, sealed, secret
 from postmill.shards.run.checked import anew
 from postmill.shards.run.folder import Run
 from postmill.shards.run.manifests import Manifest
@@ -43,7 +43,7 @@ def verify_files(run: Run, progress: Progress | None = None) -> Iterator[Discrep
     """Yield a discrepancy for each file that is missing, altered or too many, and each row that does not fit the plan.
 
     Each file is read once from front to back. Memory: the tables of one shard. Temporaries of running commands are
-    passed over; logs have no manifest. ``run.json`` was checked when the run was opened.
+    passed over; logs and the secret have no manifest. ``run.json`` was checked when the run was opened.
     """
     planned = contents.planned_units(run)
     chain = None
@@ -55,6 +55,8 @@ def verify_files(run: Run, progress: Progress | None = None) -> Iterator[Discrep
     named: set[Path] = set()  # what is unreadable and named is not named again where something else needs it
     for parent in (run.folder, run.embeddings, run.models):
         yield from _noted(named, strays_above(run, parent))
+    if secret.is_ours(run):
+        yield from _noted(named, [*strays_above(run, run.secret), *_secret(run)])
     with (progress or Silent()).track("verify", total, "bytes") as advance:
         plan_is_sound = planned is not None
         unsound: set[str] = set()  # post shards that nothing else can be compared with
@@ -83,6 +85,14 @@ def verify_files(run: Run, progress: Progress | None = None) -> Iterator[Discrep
                 yield from strays(folder, known, loose)
     if planned is not None:
         yield from _shard_lists(run)
+
+
+def _secret(run: Run) -> Iterator[Discrepancy]:
+    """Yield what is wrong with the file of the secret: its content no manifest states."""
+    try:
+        secret.found(run)
+    except PostmillError as error:
+        yield Discrepancy(secret.path_of(run), error.cause, error.hint or "")
 
 
 def _noted(named: set[Path], discrepancies: Iterable[Discrepancy]) -> Iterator[Discrepancy]:

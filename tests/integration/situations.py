@@ -203,6 +203,9 @@ SITUATIONS: dict[str, Situation] = {
     "an encoder in the folder of another": S(
         ("shards/formats/encoders.py:encoders_of",), copied_encoder, TRAIN, same=False
     ),
+    "a secret cut short": S(
+        ("shards/run/secret.py:_damaged",), lambda run: replace(run / "secret/names.key", b"short"), TRAIN, same=False
+    ),
     "rotten weights": S(DAMAGED, flip("models/followers/model.safetensors"), PREDICT),
     "weights that are none": S(
         ("train/predict.py:_weights",), other_content("models/followers/model.safetensors", b"none", MODEL), PREDICT

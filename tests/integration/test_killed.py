@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from postmill.ingest.sample.write import write_sample
+from tests.runs import plant_secret
 
 COMMAND = [sys.executable, "-m", "postmill.cli"]
 
@@ -64,12 +65,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def undisturbed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("undisturbed") / "run"
+    plant_secret(run)
     finish(start(source, run))
     return run
 
 
 def test_killed_in_every_stage(source: Path, undisturbed: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
+    plant_secret(run)
     killed = []
     for name, reached in MOMENTS.items():
         process = start(source, run)

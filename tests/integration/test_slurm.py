@@ -21,6 +21,7 @@ from postmill.shards.run import folder as runs
 from postmill.shards.state import attempts
 from tests.datasets import KnownDataset
 from tests.integration.slurm import NODES, Cluster
+from tests.runs import plant_secret
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBMIT = ("--models", "light", "--gres", "", "--cpus", "1", "--mem", "500M")
@@ -106,6 +107,7 @@ def logs(run: Path) -> str:
 @pytest.fixture(scope="module")
 def undisturbed(built: KnownDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("undisturbed") / "run"
+    plant_secret(run)
     local("run", built.folder, run, "--models", "light")
     return run
 
@@ -114,6 +116,7 @@ def test_requeued_cancelled_and_orphaned_tasks_end_with_the_bytes_of_a_local_run
     cluster: Cluster, undisturbed: Path, built: KnownDataset, tmp_path: Path
 ) -> None:
     run = tmp_path / "a run 'of' $(one)"
+    plant_secret(run)
     local("plan", built.folder, run)
     cluster.call("scontrol", "update", "PartitionName=main", "State=DOWN")  # nothing begins unseen
     said = cluster.postmill("submit", run, *SUBMIT, "--tasks", 2)

@@ -20,6 +20,7 @@ from postmill.shards.formats import (
 from postmill.shards.formats.encoders import Encoder
 from postmill.shards.run import manifests, sealed
 from postmill.shards.run.folder import Run
+from postmill.train import predict
 from tests.shards.document import DOC, columns, rows_after, section, table_of
 from tests.shards.golden import MANIFEST, RUN_JSON
 
@@ -36,6 +37,7 @@ from tests.shards.golden import MANIFEST, RUN_JSON
         ("posts/", "**posts-000012.parquet**", posts.SCHEMA),
         ("Faults", "found in one shard", faults.SCHEMA),
         ("models/NAME/", "`predictions.parquet`: a row", models.PREDICTIONS),
+        ("What `postmill predict` writes", "A row for each post", predict.SCHEMA),
     ],
 )
 def test_the_document_lists_exactly_the_columns_of_the_code(title: str, words: str, schema: pa.Schema) -> None:

@@ -47,9 +47,23 @@ def test_a_missing_file_is_found(folder: Path) -> None:
     assert discrepancies(folder) == []
 
 
+def test_a_secret_that_is_none_or_that_others_may_read_is_named(folder: Path) -> None:
+    path = folder / "secret" / "names.key"
+    with spoilt(path, b"short"):
+        (found,) = discrepancies(folder)
+        assert found.path == path and "not the 32 bytes" in found.what and "rm -f" in found.remedy
+    with spoilt(path, None):
+        assert discrepancies(folder) == []
+    path.chmod(0o644)
+    (found,) = discrepancies(folder)
+    assert found.path == path and "read by others" in found.what
+    path.chmod(0o600)
+    assert discrepancies(folder) == []
+
+
 def test_a_stray_file_is_found(folder: Path) -> None:
     places = [folder, *(path for path in sorted(folder.rglob("*")) if path.is_dir())]
-    assert len(places) == 11
+    assert len(places) == 12
     for place in places:
         for stray in (place / "stray.bin", place / "stray.json", place / "posts-000099.tar"):
             with spoilt(stray, b"{}"):

@@ -12,6 +12,7 @@ from postmill.ingest.pack.stages import ingest
 from postmill.ingest.plan.make import make_plan
 from postmill.ingest.source.layout import discover
 from postmill.shards.run import folder as runs
+from postmill.shards.run import secret
 from postmill.shards.run.options import Options
 from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.state.verify import Discrepancy, verify
@@ -42,7 +43,8 @@ def named(folder: Path) -> set[Path]:
 
 
 def files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    """The files that a manifest states, and the manifests."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != secret.FILE]
 
 
 def digests(folder: Path) -> dict[Path, str]:

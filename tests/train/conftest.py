@@ -17,7 +17,7 @@ from postmill.shards.formats.units import shard_name
 from postmill.shards.run import publish
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.progress import Silent
-from tests.runs import new_run, plan_counts, shard_counts
+from tests.runs import new_run, plan_counts, plant_secret, shard_counts
 
 TEXT_WIDTH, IMAGE_WIDTH = 24, 16
 
@@ -72,8 +72,9 @@ def make_encoder() -> Callable[..., Encoder]:
 def write_posts(
     folder: Path, records: Sequence[dict[str, Any]], shards: int, lost: int = 0, *, invented: bool = False
 ) -> Run:
-    """A run folder with finished post shards that hold records alone."""
+    """A run folder with finished post shards that hold records alone, and with the secret that all such have."""
     run = new_run(folder, invented=invented)
+    plant_secret(folder)
     pieces = np.array_split(np.arange(len(records)), shards)
     with publish.unit(run.plan, plan.NAME, run.fingerprint) as unit:
         missing = [faults.Fault(Reason.METADATA_MISSING, post_lost=True, post_id=f"lost{n}") for n in range(lost)]

@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from postmill.shards.formats import models
+from postmill.shards.formats import models, posts
 from postmill.shards.formats.units import shard_name
+from postmill.shards.run import secret
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import UsageError
 from postmill.train import predict
+from postmill.train.data.hashing import Pseudonyms
 from postmill.train.data.modality import Block, Modality
 from postmill.train.stage import train_run
 
@@ -40,7 +42,11 @@ def test_new_posts_are_scored_with_an_interval_where_there_is_one(
     assert table.schema == predict.SCHEMA and table.num_rows == 90
     predicted = table["predicted"].to_numpy()
     assert np.isfinite(predicted).all()
-    np.testing.assert_allclose(table["engagement"].to_numpy(), np.expm1(predicted))
+    np.testing.assert_allclose(table["engagement_median"].to_numpy(), np.expm1(predicted))
+    tested = pq.read_table(trained.models / model / models.PREDICTIONS_FILE)
+    factor = np.exp(tested["true"].to_numpy() - tested["predicted"].to_numpy()).mean()
+    np.testing.assert_allclose(table["engagement_expected"].to_numpy(), np.exp(predicted) * factor - 1)
+    assert factor > 1 and table["key"].to_pylist() == [f"p{row:06d}" for row in range(90)]  # the posts' own
     if model == "history":
         assert table["low"].null_count == 90
     else:
@@ -54,7 +60,8 @@ def test_new_posts_are_scored_with_an_interval_where_there_is_one(
 @pytest.mark.parametrize("model", ["followers", "history", "boosting", "fusion", "stack"])
 def test_posts_of_training_get_what_evaluation_said(trained: Run, model: str) -> None:
     table = predict.predict(trained, model, trained.folder)
-    scored = dict(zip(table["key"].to_pylist(), table["predicted"].to_pylist(), strict=True))
+    names = Pseudonyms(secret.of_run(trained)).posts(table["key"].combine_chunks()).to_pylist()
+    scored = dict(zip(names, table["predicted"].to_pylist(), strict=True))
     tested = pq.read_table(trained.models / model / models.PREDICTIONS_FILE)
     np.testing.assert_allclose([scored[key] for key in tested["key"].to_pylist()], tested["predicted"], atol=1e-4)
 
@@ -75,10 +82,30 @@ def test_a_first_post_is_predicted_as_evaluation_said_whatever_the_past_was(
 
         monkeypatch.setattr(predict, "_history", not_known)
         table = predict.predict(trained, model, trained.folder)
-        scored.append(dict(zip(table["key"].to_pylist(), table["predicted"].to_pylist(), strict=True)))
+        names = Pseudonyms(secret.of_run(trained)).posts(table["key"].combine_chunks()).to_pylist()
+        scored.append(dict(zip(names, table["predicted"].to_pylist(), strict=True)))
     assert scored[0] == scored[1]
     tested = pq.read_table(trained.models / model / models.PREDICTIONS_FILE)
     np.testing.assert_allclose([scored[0][key] for key in tested["key"].to_pylist()], tested["first"], atol=1e-4)
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.0])
+def test_expectations_sum_to_what_came_and_medians_to_less(planted_run: MakeRun, noise: float) -> None:
+    truth = dict(accounts=150, text=0.4, metadata=0.5, noise=noise)
+    run, new = planted_run("old", posts=3_000, seed=1, **truth), planted_run("new", posts=3_000, seed=2, **truth)
+    train_run(run, names=["metadata"], split_names=("influencer",))
+    table = predict.predict(run, "metadata", new.folder)
+    came = np.concatenate([_engagement(new, shard) for shard in range(2)])
+    median, expected = (table[f"engagement_{kind}"].to_numpy() for kind in ("median", "expected"))
+    assert expected.sum() == pytest.approx(came.sum(), rel=0.05)
+    assert median.sum() < 0.95 * came.sum()
+    assert np.mean(came < median) == pytest.approx(0.5, abs=0.03)
+
+
+def _engagement(run: Run, shard: int) -> np.ndarray:
+    table = posts.read_records(run, shard, ["likes", "comment_count"])
+    total: np.ndarray = table["likes"].to_numpy() + table["comment_count"].to_numpy()
+    return total
 
 
 def test_refusals_name_the_next_step(trained: Run, planted_run: MakeRun) -> None:

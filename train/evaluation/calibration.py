@@ -1,10 +1,13 @@
-"""How predictions lie to what came true: the line through them, tenths of the posts, and what their intervals hold."""
+"""How predictions lie to what came true: the line through them, tenths of the posts, and what their intervals hold.
+
+Of few posts or accounts the tenths are fewer and larger parts (:func:`.cells.tenths`).
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from postmill.train.evaluation import coverage
+from postmill.train.evaluation import cells, coverage
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.schema_splits import Calibration, CalibrationBin
 
@@ -28,8 +31,7 @@ def calibration(part: Predicted) -> Calibration:
 
 
 def _bins(part: Predicted) -> tuple[CalibrationBin, ...]:
-    order = np.argsort(part.predicted, kind="stable")
     return tuple(
         CalibrationBin(len(rows), float(part.predicted[rows].mean()), float(part.true[rows].mean()))
-        for rows in np.array_split(order, min(BINS, len(order)))
+        for rows in cells.tenths(part.accounts, np.argsort(part.predicted, kind="stable"), BINS)
     )

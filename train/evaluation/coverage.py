@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from postmill.train.data.arrays import Floats, Rows
-from postmill.train.evaluation import intervals
+from postmill.train.evaluation import cells, intervals
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.schema_splits import Coverage, CoverageRow
-from postmill.train.evaluation.slices import MIN_ACCOUNTS, MIN_POSTS, NOT_KNOWN, TOO_SMALL, Division, Slices
+from postmill.train.evaluation.slices import NOT_KNOWN, TOO_SMALL, Division, Slices
 from postmill.train.models.problem import COVERAGE
 
 EARLIER_POSTS: Mapping[str, int] = {"0": 0, "1 to 2": 1, "3 to 20": 3, "21 and more": 21}
@@ -36,7 +36,7 @@ def of(part: Predicted) -> Coverage | None:
 def by_kind(part: Predicted, of_posts: Slices) -> dict[str, tuple[CoverageRow, ...]] | None:
     """Return coverage by number of earlier posts and by followers; None where the model gives no intervals.
 
-    Kinds with too few accounts or posts to show stand together in a last row without a share.
+    Kinds that are not shown (:func:`.cells.shown`) stand together in a last row without a share.
 
     Args:
         part: N test posts.
@@ -65,14 +65,19 @@ def _by_past(earlier_posts: Rows) -> Division:
 
 
 def _rows(part: Predicted, inside: Floats, division: Division) -> Iterator[CoverageRow]:
-    too_small = 0
-    for code, name in enumerate(division.names):
-        rows = np.flatnonzero(division.codes == code)
-        accounts = len(np.unique(part.accounts[rows]))
-        if accounts < MIN_ACCOUNTS or (len(rows) < MIN_POSTS and name != NO_PAST):
-            too_small += len(rows)
+    rows_of = [np.flatnonzero(division.codes == code) for code in range(len(division.names))]
+    kinds = cells.of_rows(part.accounts, rows_of)
+    by_accounts = [
+        name == NO_PAST and len(kind.accounts) >= cells.MIN_ACCOUNTS
+        for name, kind in zip(division.names, kinds, strict=True)
+    ]
+    rest = cells.shown([kind for kind, alone in zip(kinds, by_accounts, strict=True) if not alone])
+    others, not_shown = iter(rest), 0
+    for name, rows, kind, alone in zip(division.names, rows_of, kinds, by_accounts, strict=True):
+        if not (alone or next(others)):
+            not_shown += len(rows)
             continue
         inferred = intervals.of_mean(inside[rows], part.accounts[rows])
-        yield CoverageRow(name, len(rows), accounts, inferred.value, inferred.interval)
-    if too_small:
-        yield CoverageRow(TOO_SMALL, too_small)
+        yield CoverageRow(name, len(rows), len(kind.accounts), inferred.value, inferred.interval)
+    if not_shown:
+        yield CoverageRow(TOO_SMALL, not_shown)

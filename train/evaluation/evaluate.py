@@ -15,6 +15,7 @@ from postmill.shards.formats import models
 from postmill.train.data import splits, target
 from postmill.train.data.arrays import Arrays, Floats, Ids, Mask, Rows
 from postmill.train.data.dataset import Dataset
+from postmill.train.data.hashing import Pseudonyms
 from postmill.train.data.modality import Modality
 from postmill.train.evaluation import calibration, coverage, metrics, slices
 from postmill.train.evaluation.measures import Predicted
@@ -92,7 +93,7 @@ def evaluate(
     modalities: Mapping[str, Modality],
     post_slices: Slices,
     checkpoints: Checkpoints,
-    accounts: Ids,
+    pseudonyms: Pseudonyms,
     advance: Callable[[int], None],
 ) -> Evaluation:
     """Train a model once for each split and seed and judge it on the test parts.
@@ -103,19 +104,20 @@ def evaluate(
         modalities: What the model is shown.
         post_slices: The slices of the same posts as ``data``.
         checkpoints: Where long trainings are kept.
-        accounts: Shape (N,): what stands for the account of each post in the predictions. Intervals are over these, so
-            that whoever has the predictions can compute them again.
+        pseudonyms: What stands for accounts and posts in the predictions. Intervals are over these accounts, so that
+            whoever has the predictions can compute them again.
         advance: Called with 1 after each training.
     """
     results: dict[str, SplitResult] = {}
     weights: dict[str, npt.NDArray[Any]] = {}
+    accounts = pseudonyms.accounts(data.accounts)
     tables = []
     for split in training.splits:
         trials = []
         for trial in _trials(training, split, data, modalities, checkpoints, accounts):
             trials.append(trial)
             weights.update((f"{split}/{trial.run.seed}/{name}", value) for name, value in trial.weights.items())
-            tables.append(_predictions(split, data, trial))
+            tables.append(_predictions(split, pseudonyms.posts(data.keys.filter(pa.array(trial.test))), trial))
             advance(1)
         results[split] = _result(split, trials, post_slices)
     return Evaluation(results, pa.concat_tables(tables), weights)
@@ -196,14 +198,15 @@ def _counts(data: Dataset, train: Mask, test: Mask) -> SeedCounts:
     )
 
 
-def _predictions(split: str, data: Dataset, trial: _Trial) -> pa.Table:
+def _predictions(split: str, keys: pa.Array, trial: _Trial) -> pa.Table:
+    """Return the rows of a test part in order of ``keys``: that of the posts themselves would tell which is which."""
     part, rows = trial.part, len(trial.part.true)
     distinct, account = np.unique(part.accounts, return_inverse=True)
     names = pa.array([models.account_name(of) for of in distinct.tolist()], pa.string())
     columns = {
         "split": pa.array([split] * rows, pa.string()),
         "seed": pa.array(np.full(rows, trial.run.seed, dtype=np.int32)),
-        "key": data.keys.filter(pa.array(trial.test)),
+        "key": keys,
         "account": names.take(pa.array(account)),
         "true": pa.array(part.true),
         "predicted": pa.array(part.predicted),
@@ -216,7 +219,7 @@ def _predictions(split: str, data: Dataset, trial: _Trial) -> pa.Table:
         "first_high": _or_null(part.first_high, rows),
         "earlier_posts": _known(part.earlier_posts, rows),
     }
-    return pa.table(columns, schema=models.PREDICTIONS)
+    return pa.table(columns, schema=models.PREDICTIONS).sort_by("key")
 
 
 def _or_null(values: Floats | None, rows: int) -> pa.Array:

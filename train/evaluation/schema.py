@@ -63,6 +63,8 @@ class ModelSettings:
         encoders: What it is shown, by modality.
         near_duplicates: The encoder by which near-duplicates were found; None where names and captions alone told.
         posts: Hash over the records.
+        pseudonyms: Fingerprint of the secret (:mod:`.shards.run.secret`) by which predictions name accounts and posts;
+            empty where they do so without, as those of earlier versions.
     """
 
     model: str
@@ -77,6 +79,7 @@ class ModelSettings:
     encoders: Mapping[str, EncoderUse]
     near_duplicates: EncoderUse | None
     posts: str
+    pseudonyms: str = ""
 
     @property
     def fingerprint(self) -> str:

@@ -49,7 +49,10 @@ class SeedRun:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """A tenth of the test posts in order of their prediction: how many, and their mean prediction and target."""
+    """A tenth of the test posts in order of their prediction: how many, and their mean prediction and target.
+
+    It is a larger part where a tenth is too small to show, and there is none where all posts are.
+    """
 
     posts: int
     predicted: float

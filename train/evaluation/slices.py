@@ -21,7 +21,7 @@ from postmill.shards.run.folder import Run
 from postmill.train.data import target
 from postmill.train.data.arrays import Rows
 from postmill.train.data.dataset import Finished
-from postmill.train.evaluation import metrics
+from postmill.train.evaluation import cells, metrics
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.schema_splits import SliceErrors
 
@@ -32,12 +32,9 @@ TIERS: Mapping[str, float] = {
     "1 million and more": float("inf"),
 }
 NOT_KNOWN, TOO_SHORT = "not known", "too short to tell"
-TOO_SMALL = "kinds with too few accounts or posts to show"
+TOO_SMALL = "kinds not shown, of too few accounts or posts to be told apart"
 LANGUAGE_SAMPLE = 200_000
 """Languages are told for at most so many posts, evenly spread."""
-
-MIN_ACCOUNTS, MIN_POSTS = 20, 100
-"""A slice with fewer is not shown: no number is that of a few people."""
 
 MIN_LETTERS = 20
 
@@ -141,7 +138,7 @@ def language(caption: str) -> str:
 
 
 def errors(part: Predicted, of: Slices) -> dict[str, tuple[SliceErrors, ...]]:
-    """Return, by division, the errors of each slice with enough accounts and posts, the largest first.
+    """Return, by division, the errors of each slice that is shown (:func:`.cells.shown`), the largest first.
 
     The posts of the others stand together in a last row without errors.
 
@@ -154,17 +151,14 @@ def errors(part: Predicted, of: Slices) -> dict[str, tuple[SliceErrors, ...]]:
 
 def _errors_of(part: Predicted, division: Division) -> Iterator[SliceErrors]:
     rows_of = {name: np.flatnonzero(division.codes == code) for code, name in enumerate(division.names)}
-    shown = {name: rows for name, rows in rows_of.items() if _large_enough(part, rows)}
+    showing = cells.shown(cells.of_rows(part.accounts, list(rows_of.values())))
+    shown = {name: rows for (name, rows), shows in zip(rows_of.items(), showing, strict=True) if shows}
     yield from sorted(
         (_errors(name, part.of(rows)) for name, rows in shown.items()), key=lambda row: (-row.posts, row.name)
     )
     rest = sum(len(rows) for name, rows in rows_of.items() if name not in shown)
     if rest:
         yield SliceErrors(TOO_SMALL, rest)
-
-
-def _large_enough(part: Predicted, rows: Rows) -> bool:
-    return len(rows) >= MIN_POSTS and len(np.unique(part.accounts[rows])) >= MIN_ACCOUNTS
 
 
 def _errors(name: str, part: Predicted) -> SliceErrors:

@@ -1,9 +1,13 @@
-"""What the data of a run is, in numbers that name no one: counts, losses, and how the target is spread."""
+"""What the data of a run is, in numbers that name no one: counts, losses, and how the target is spread.
+
+Numbers of a part of the accounts keep to :mod:`.cells`. Counts of the ledger, of what was lost, left out or wrong, are
+exact however small: they are of files, and must add up.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +21,13 @@ from postmill.shards.formats.reasons import PICTURE_FAULTS
 from postmill.shards.run.chosen import ALL
 from postmill.shards.run.folder import Run
 from postmill.train.data import target
-from postmill.train.data.arrays import Floats
+from postmill.train.evaluation import cells
+from postmill.train.evaluation.cells import Cell, Histogram
 
 HISTOGRAM_BINS = 24
 _COLUMNS = ("influencer", "category", "likes", "comment_count", "taken_at", "caption", "images", "missing_images")
 NO_CATEGORY = "not known"
+SPREAD_ACCOUNTS = 100
 _OF_PICTURES = {"images_encoded", "images_left_out"}  # scalars of every encoder that decodes pictures
 
 
@@ -35,14 +41,19 @@ class Category:
 
 
 @dataclass(frozen=True)
-class Quartiles:
-    """Of whole numbers, each one of them: the least, the first quartile, the median, the third quartile, the most."""
+class PostsPerAccount:
+    """How many posts accounts have.
 
-    least: int
-    lower: int
-    median: int
-    upper: int
-    most: int
+    The least and the most are of single accounts, and are not told.
+
+    Attributes:
+        median: None below :data:`.cells.MIN_ACCOUNTS` accounts.
+        spread: What 5, 25, 75 and 95 % of the accounts do not exceed; None below :data:`SPREAD_ACCOUNTS` accounts, of
+            which a twentieth is five.
+    """
+
+    median: int | None = None
+    spread: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,10 +77,12 @@ class DataSummary:
         unusable_images: Pictures in the shards that no encoder can use; None where none has looked at all shards.
         without_image, without_caption: Posts.
         left_out: Posts without a target, by reason.
-        categories: Those with the most posts first.
+        categories: Those that are shown (:func:`.cells.shown`), with the most posts first.
+        hidden_categories: How many others there are.
+        hidden: Their posts and accounts, together.
         first, last: Times of publication, seconds since 1970 UTC; None where no post has one.
         times_out_of_range: Posts with a time that no post can have.
-        edges, counts: Histogram of the target log1p(likes + comments).
+        histogram: Of the target log1p(likes + comments).
     """
 
     planned_shards: int
@@ -83,7 +96,7 @@ class DataSummary:
     selection: str | None
     faults: Mapping[str, int]
     accounts: int
-    account_posts: Quartiles
+    account_posts: PostsPerAccount
     text_only: bool
     images: int
     missing_images: int
@@ -92,11 +105,17 @@ class DataSummary:
     without_caption: int
     left_out: Mapping[str, int]
     categories: tuple[Category, ...]
+    hidden_categories: int
+    hidden: Category
     first: int | None
     last: int | None
     times_out_of_range: int
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
+    histogram: Histogram
+
+    @property
+    def with_target(self) -> int:
+        """Posts with a target."""
+        return self.posts - sum(self.left_out.values())
 
     @property
     def complete(self) -> bool:
@@ -124,7 +143,8 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
     per_category: Counter[str] = Counter()
     members: dict[str, set[str]] = {}
     left_out: Counter[str] = Counter()
-    values, times = [np.empty(0)], []
+    codes: dict[str, int] = {}
+    values, accounts, times = [np.empty(0)], [np.empty(0, np.uint64)], []
     images = missing = without_image = without_caption = times_out_of_range = 0
     for shard in done:
         table = posts.read_records(run, shard, _COLUMNS)
@@ -138,14 +158,17 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         without_caption += _sum(pc.invert(pc.match_substring_regex(pc.fill_null(table["caption"], ""), VISIBLE)))
         engagement = target.engagement(table["likes"], table["comment_count"], comment_weight)
         left_out.update(engagement.left_out)
-        values.append(engagement.values[~np.isnan(engagement.values)])
+        known = ~np.isnan(engagement.values)
+        code = [codes.setdefault(account, len(codes)) for account in table["influencer"].to_pylist()]
+        values.append(engagement.values[known])
+        accounts.append(np.array(code, dtype=np.uint64)[known])
         taken_at = target.times(table["taken_at"])
         if not np.isnan(taken_at).all():
             times += [int(np.nanmin(taken_at)), int(np.nanmax(taken_at))]
         times_out_of_range += target.times_out_of_range(table["taken_at"])
     by_reason, lost, waiting = _faults(run, planned.shards)
     made = [counts for shard in done if (counts := posts.counts(run, shard)) is not None]
-    heights, edges = _histogram(np.concatenate(values))
+    categories, hidden = _categories(per_category, members)
     return DataSummary(
         planned_shards=planned.shards,
         shards=len(done),
@@ -158,7 +181,7 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         selection=None if run.options.chosen == ALL else str(run.options.chosen),
         faults=by_reason,
         accounts=len(per_account),
-        account_posts=_quartiles(per_account),
+        account_posts=_posts_per_account(per_account),
         text_only=run.locations.text_only,
         images=images,
         missing_images=missing,
@@ -166,14 +189,13 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         without_image=without_image,
         without_caption=without_caption,
         left_out=dict(sorted(left_out.items())),
-        categories=tuple(
-            Category(name, count, len(members[name])) for name, count in sorted(per_category.items(), key=_most_first)
-        ),
+        categories=categories,
+        hidden_categories=len(per_category) - len(categories),
+        hidden=hidden,
         first=min(times, default=None),
         last=max(times, default=None),
         times_out_of_range=times_out_of_range,
-        edges=edges,
-        counts=heights,
+        histogram=cells.histogram(np.concatenate(values), np.concatenate(accounts), HISTOGRAM_BINS),
     )
 
 
@@ -203,14 +225,24 @@ def _faults(run: Run, shards: int) -> tuple[dict[str, int], dict[str, int], int]
     return dict(sorted(by_reason.items(), key=_most_first)), dict(sorted(lost.items(), key=_most_first)), waiting
 
 
-def _quartiles(per_account: Counter[str]) -> Quartiles:
-    if not per_account:
-        return Quartiles(0, 0, 0, 0, 0)
-    return Quartiles(*map(int, np.quantile(list(per_account.values()), [0, 0.25, 0.5, 0.75, 1], method="nearest")))
+def _categories(per_category: Counter[str], members: Mapping[str, Set[str]]) -> tuple[tuple[Category, ...], Category]:
+    """Return the categories that are shown, and the others as one without a name."""
+    names = [name for name, _ in sorted(per_category.items(), key=_most_first)]
+    sizes = [Cell(per_category[name], members[name]) for name in names]
+    showing = cells.shown(sizes)
+    shown = [
+        Category(name, size.posts, len(size.accounts))
+        for name, size, shows in zip(names, sizes, showing, strict=True)
+        if shows
+    ]
+    others = cells.joined([size for size, shows in zip(sizes, showing, strict=True) if not shows])
+    return tuple(shown), Category("", others.posts, len(others.accounts))
 
 
-def _histogram(values: Floats) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    if not len(values):
-        return (), ()
-    heights, edges = np.histogram(values, bins=HISTOGRAM_BINS)
-    return tuple(int(height) for height in heights), tuple(float(edge) for edge in edges)
+def _posts_per_account(per_account: Mapping[str, int]) -> PostsPerAccount:
+    if len(per_account) < cells.MIN_ACCOUNTS:
+        return PostsPerAccount()
+    low, lower, median, upper, high = map(
+        int, np.quantile(list(per_account.values()), [0.05, 0.25, 0.5, 0.75, 0.95], method="nearest")
+    )
+    return PostsPerAccount(median, (low, lower, upper, high) if len(per_account) >= SPREAD_ACCOUNTS else None)

@@ -169,6 +169,11 @@ def _notices(data: DataSummary, models: Sequence[ModelResult]) -> Iterator[str]:
     settings = [result.metrics.settings for result in models]
     if len({(setting.posts, setting.comment_weight) for setting in settings}) > 1:
         yield "These models were not all trained on the same posts and target: train again before comparing them."
+    if len({setting.pseudonyms for setting in settings}) > 1:
+        yield (
+            "Predictions of these models name accounts and posts by another secret than those of the others, so no two"
+            " of them are compared: train all models again."
+        )
 
 
 def _day(seconds: int) -> str:

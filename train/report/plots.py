@@ -16,10 +16,14 @@ import numpy as np
 
 from postmill.train.data.arrays import Floats
 
-MAX_POINTS = 2_000
-"""More points than this are drawn as hexagons, the darker the more posts."""
+FEWEST_HEXAGONS, MOST_HEXAGONS = 8, 25
+"""Across a plot of posts, by their number. They are never drawn one by one: a dot is a post, told by its likes."""
 
-_HEXAGONS = 34  # across a plot
+LEAST_WIDTH = 0.2
+"""Of a hexagon, on the axes: no true value is told more closely."""
+
+MIN_POSTS = 5
+"""A hexagon with fewer posts is not drawn."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,19 @@ class ForestMark:
     css: str
 
 
-def scatter(true: Floats, predicted: Floats, low: float, high: float, label: str) -> str:
-    """Return predicted against true with the identity line; both axes run from ``low`` to ``high``."""
+@dataclass(frozen=True)
+class Density:
+    """A drawing of where posts lie, as SVG, and how many of them are in no hexagon that is drawn."""
+
+    svg: str
+    left_out: int
+
+
+def density(true: Floats, predicted: Floats, low: float, high: float, label: str) -> Density:
+    """Return predicted against true with the identity line; both axes run from ``low`` to ``high``.
+
+    Posts outside lie on the edge. Hexagons are the darker the more posts lie in them.
+    """
     size, left, top, bottom = 250, 34, 6, 34
     width, height = left + size + 8, top + size + bottom
     x, y = _axis(low, high, left, left + size), _axis(low, high, top + size, top)
@@ -43,19 +58,14 @@ def scatter(true: Floats, predicted: Floats, low: float, high: float, label: str
         parts.append(f'<text class="tick" x="{x(tick)}" y="{top + size + 13}" text-anchor="middle">{tick:g}</text>')
         parts.append(f'<text class="tick" x="{left - 5}" y="{y(tick) + 3.5}" text-anchor="end">{tick:g}</text>')
     shown_x, shown_y = np.clip(true, low, high), np.clip(predicted, low, high)
-    parts.append('<g class="points">')
-    if len(true) <= MAX_POINTS:
-        radius = 2.6 if len(true) <= 300 else 1.8
-        parts += [f'<circle cx="{x(a)}" cy="{y(b)}" r="{radius}"/>' for a, b in zip(shown_x, shown_y, strict=True)]
-    else:
-        parts += _hexagons(shown_x, shown_y, low, high, x, y, size)
-    parts.append("</g>")
+    hexagons, left_out = _hexagons(shown_x, shown_y, low, high, x, y, size)
+    parts += ['<g class="points">', *hexagons, "</g>"]
     parts.append(f'<path class="identity" d="M{x(low)} {y(low)}L{x(high)} {y(high)}"/>')
     parts.append(f'<text class="axis" x="{left + size / 2:g}" y="{height - 4}" text-anchor="middle">true</text>')
     middle = top + size / 2
     turned = f'transform="rotate(-90 9 {middle:g})"'
     parts.append(f'<text class="axis" x="9" y="{middle:g}" text-anchor="middle" {turned}>predicted</text>')
-    return "".join([*parts, "</svg>"])
+    return Density("".join([*parts, "</svg>"]), left_out)
 
 
 def forest(
@@ -94,21 +104,26 @@ def forest(
 
 
 def histogram(edges: Sequence[float], counts: Sequence[int], label: str) -> str:
-    """Return bars of ``counts`` between ``edges``, one more of these than counts."""
+    """Return bars of ``counts`` between ``edges``, one more of these than counts.
+
+    Of a bar that is wider than the narrowest the height is what that many of these have on average.
+    """
     size, tall, left, top = 520, 150, 40, 8
     width, height = left + size + 10, top + tall + 34
-    highest = max(counts)
+    widths = [b - a for a, b in itertools.pairwise(edges)]
+    heights = [count * min(widths) / width for count, width in zip(counts, widths, strict=True)]
+    highest = max(heights)
     x, y = _axis(edges[0], edges[-1], left, left + size), _axis(0, highest, top + tall, top)
     parts = [_open(width, height, label)]
     for tick in ticks(0, highest, 4):
         if tick == int(tick):
             parts.append(f'<path class="grid" d="M{left} {y(tick)}H{left + size}"/>')
             parts.append(f'<text class="tick" x="{left - 6}" y="{y(tick) + 3.5}" text-anchor="end">{tick:,.0f}</text>')
-    for (a, b), count in zip(itertools.pairwise(edges), counts, strict=True):
-        if count:
-            wide, high = max(x(b) - x(a) - 1.5, 0.5), top + tall - y(count)
+    for (a, b), posts in zip(itertools.pairwise(edges), heights, strict=True):
+        if posts:
+            wide, high = max(x(b) - x(a) - 1.5, 0.5), top + tall - y(posts)
             parts.append(
-                f'<rect class="bar" x="{x(a) + 0.75:g}" y="{y(count)}" width="{wide:.2f}" height="{high:.2f}"/>'
+                f'<rect class="bar" x="{x(a) + 0.75:g}" y="{y(posts)}" width="{wide:.2f}" height="{high:.2f}"/>'
             )
     for tick in ticks(edges[0], edges[-1], 8):
         parts.append(f'<text class="tick" x="{x(tick)}" y="{top + tall + 14}" text-anchor="middle">{tick:g}</text>')
@@ -165,14 +180,17 @@ def _hexagons(
     x: Callable[[float], float],
     y: Callable[[float], float],
     size: float,
-) -> list[str]:
-    """Return hexagons whose opacity grows with the square root of how many posts lie in them."""
-    step = (high - low) / _HEXAGONS
+) -> tuple[list[str], int]:
+    """Return hexagons whose opacity grows with the square root of their posts, and how many posts lie in none."""
+    across = min(MOST_HEXAGONS, max(FEWEST_HEXAGONS, math.isqrt(len(true))))
+    step = max((high - low) / across, LEAST_WIDTH)
     rise = step * math.sqrt(3) / 2
     row = np.round((predicted - low) / rise).astype(int)
     column = np.round((true - low) / step - 0.5 * (row % 2)).astype(int)
     cells, counts = np.unique(np.column_stack([row, column]), axis=0, return_counts=True)
-    radius = size / _HEXAGONS / math.sqrt(3)
+    left_out = int(counts[counts < MIN_POSTS].sum())
+    cells, counts = cells[counts >= MIN_POSTS], counts[counts >= MIN_POSTS]
+    radius = size * step / (high - low) / math.sqrt(3)
     corners = [(radius * math.sin(math.pi * n / 3), radius * math.cos(math.pi * n / 3)) for n in range(6)]
     steps = "".join(f"l{b[0] - a[0]:.2f} {b[1] - a[1]:.2f}" for a, b in itertools.pairwise(corners))
     parts = []
@@ -181,7 +199,7 @@ def _hexagons(
         opacity = 0.08 + 0.92 * math.sqrt(count / counts.max())
         start_x, start_y = x(a) + corners[0][0], y(b) + corners[0][1]
         parts.append(f'<path fill-opacity="{opacity:.2f}" d="M{start_x:.1f} {start_y:.1f}{steps}z"/>')
-    return parts
+    return parts, left_out
 
 
 def _signed(number: float) -> str:

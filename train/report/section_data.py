@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postmill.shards.formats import faults
+from postmill.train.evaluation import cells
 from postmill.train.report import plots
 from postmill.train.report.describe import DataSummary
 from postmill.train.report.html import Cell, Table, number_columns, text_columns
 
 MANY_CATEGORIES = 15
 _NOT_SEEN = "not looked at"
+_RULE = (
+    f"Those with fewer than {cells.MIN_ACCOUNTS} accounts or {cells.MIN_POSTS} posts stand together, with the next"
+    " larger ones where one of them could else be told from the total."
+)
 
 
 @dataclass(frozen=True)
@@ -24,13 +29,14 @@ class TargetFigure:
 
 
 def target_figure(data: DataSummary) -> TargetFigure | None:
-    """Return the histogram of the target; None where no post has one."""
-    if not data.counts:
+    """Return the histogram of the target; None where too few posts or accounts have one."""
+    shown = data.histogram
+    if not shown.counts:
         return None
-    low, high = data.edges[0], data.edges[-1]
-    label = f"Histogram of the target of {sum(data.counts):,} posts, from {low:.1f} to {high:.1f}"
-    examples = " and ".join(f"{value:g} is {math.expm1(value):,.0f}" for value in (math.ceil(low), math.floor(high)))
-    return TargetFigure(plots.histogram(data.edges, data.counts, label), examples)
+    low, high = shown.edges[0], shown.edges[-1]
+    label = f"Histogram of the target of {sum(shown.counts):,} posts, from {low:g} to {high:g}"
+    examples = " and ".join(f"{value:g} is {math.expm1(value):,.0f}" for value in (low, high))
+    return TargetFigure(plots.histogram(shown.edges, shown.counts, label), examples)
 
 
 def tables(data: DataSummary) -> Iterator[Table]:
@@ -44,11 +50,13 @@ def tables(data: DataSummary) -> Iterator[Table]:
 def _categories(data: DataSummary) -> Table:
     shown, others = data.categories[:MANY_CATEGORIES], data.categories[MANY_CATEGORIES:]
     rows: list[list[Cell]] = [[category.name, category.posts, category.accounts] for category in shown]
-    if others:
-        posts, accounts = sum(other.posts for other in others), sum(other.accounts for other in others)
-        rows.append([f"{len(others):,} others", posts, accounts])
+    number = len(others) + data.hidden_categories
+    if number:
+        together = [*others, data.hidden]
+        posts, accounts = sum(other.posts for other in together), sum(other.accounts for other in together)
+        rows.append([f"{number:,} others" if number > 1 else "another one", posts, accounts])
     columns = [*text_columns("Category"), *number_columns("Posts", "Accounts")]
-    return Table("Categories of accounts.", columns, rows)
+    return Table(f"Categories of accounts. {_RULE}", columns, rows)
 
 
 def _lacks(data: DataSummary) -> Table:

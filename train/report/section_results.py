@@ -85,11 +85,12 @@ class ResultsSection:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Predicted against true of one model, as SVG."""
+    """Predicted against true of one model, as SVG, and how many posts are in no hexagon that is drawn."""
 
     model: str
     headline: str
     svg: str
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -200,5 +201,5 @@ def _scatters(run: Run, models: Sequence[ModelResult], split: Split) -> Iterator
     high = float(np.ceil(max(part.true.max() for _, part in shown)))
     for result, part in shown:
         label = f"Predicted against true engagement, {result.name}, {split} split, {len(part.true):,} posts"
-        svg = plots.scatter(part.true, part.predicted, low, high, label)
-        yield Scatter(result.name, f"R² {number(result.headline(split))}", svg)
+        drawn = plots.density(part.true, part.predicted, low, high, label)
+        yield Scatter(result.name, f"R² {number(result.headline(split))}", drawn.svg, drawn.left_out)

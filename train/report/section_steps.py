@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from postmill.train.evaluation import gains as evaluation
 from postmill.train.evaluation import metrics
+from postmill.train.evaluation.cells import MIN_ACCOUNTS, MIN_POSTS
 from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.results import ModelResult
 from postmill.train.evaluation.schema_splits import (
@@ -16,7 +17,6 @@ from postmill.train.evaluation.schema_splits import (
     SliceErrors,
     SplitResult,
 )
-from postmill.train.evaluation.slices import MIN_ACCOUNTS, MIN_POSTS
 from postmill.train.models.registry import CONTENT_STEP, EXPLAINED
 from postmill.train.options import Split
 from postmill.train.report.formatting import DASH, number, span

@@ -28,10 +28,10 @@ def test_predictions_too_far_apart_have_a_slope_below_one() -> None:
 
 
 def test_the_bins_are_tenths_in_order_of_the_prediction() -> None:
-    part = random_posts(3, posts=205)
-    pairs = sorted(zip(part.predicted.tolist(), range(205), strict=True))  # equal predictions in the order of the posts
+    part = random_posts(3, posts=1_205, accounts=90)
+    pairs = sorted(zip(part.predicted.tolist(), range(1_205), strict=True))  # equal predictions in the order of posts
     result = calibration(part).bins
-    assert [one.posts for one in result] == [21] * 5 + [20] * 5
+    assert [one.posts for one in result] == [121] * 5 + [120] * 5
     start = 0
     for one in result:
         rows = [row for _, row in pairs[start : start + one.posts]]
@@ -40,9 +40,10 @@ def test_the_bins_are_tenths_in_order_of_the_prediction() -> None:
         assert one.true == pytest.approx(sum(part.true[rows]) / len(rows))
 
 
-def test_few_posts_have_a_bin_each() -> None:
-    result = calibration(judged([1, 5, 3], [2.0, 9.0, 4.0])).bins
-    assert [(one.posts, one.predicted, one.true) for one in result] == [(1, 2.0, 1.0), (1, 4.0, 3.0), (1, 9.0, 5.0)]
+def test_few_posts_have_fewer_bins_and_none_of_a_few_people() -> None:
+    part = random_posts(3, posts=420, accounts=60)
+    assert [one.posts for one in calibration(part).bins] == [105] * 4
+    assert calibration(judged([1, 5, 3], [2.0, 9.0, 4.0])).bins == ()
 
 
 def test_equal_predictions_have_no_line_and_no_bins() -> None:

@@ -10,16 +10,8 @@ import pytest
 from postmill.shards.run.folder import Run
 from postmill.train.data import dataset
 from postmill.train.evaluation import slices
-from postmill.train.evaluation.slices import (
-    MIN_ACCOUNTS,
-    MIN_POSTS,
-    NOT_KNOWN,
-    TIERS,
-    TOO_SHORT,
-    TOO_SMALL,
-    Division,
-    Slices,
-)
+from postmill.train.evaluation.cells import MIN_ACCOUNTS, MIN_POSTS
+from postmill.train.evaluation.slices import NOT_KNOWN, TIERS, TOO_SHORT, TOO_SMALL, Division, Slices
 from tests.train.evaluation.drawn import judged, random_posts
 from tests.train.evaluation.oracles import ORACLES
 
@@ -28,8 +20,8 @@ MakeRun = Callable[..., Run]
 
 def test_each_slice_has_the_errors_of_its_posts_alone() -> None:
     part = random_posts(11, posts=600, accounts=80)
-    codes = np.random.default_rng(11).choice(4, size=600, p=[0.3, 0.45, 0.05, 0.2]).astype(np.int16)
-    divided = Slices({"taste": Division(("sweet", "sour", "rare", "bitter"), codes)})
+    codes = np.random.default_rng(11).choice(5, size=600, p=[0.24, 0.33, 0.03, 0.22, 0.18]).astype(np.int16)
+    divided = Slices({"taste": Division(("sweet", "sour", "rare", "bitter", "salt"), codes)})
     shown = slices.errors(part, divided)["taste"]
     assert [row.name for row in shown] == ["sour", "sweet", "bitter", TOO_SMALL]
     for row in shown[:-1]:
@@ -39,7 +31,9 @@ def test_each_slice_has_the_errors_of_its_posts_alone() -> None:
         for name, value in row.metrics.items():
             assert value == pytest.approx(ORACLES[name](alone)), name
         assert row.bias == pytest.approx(sum(alone.predicted) / row.posts - sum(alone.true) / row.posts)
-    assert shown[-1].posts == int((codes == 2).sum())
+    # What is rare would be told by the total if the smallest of the others were not hidden with it.
+    assert MIN_POSTS <= int((codes == 4).sum()) < int((codes == 3).sum())
+    assert shown[-1].posts == int(np.isin(codes, (2, 4)).sum()) >= MIN_POSTS
     assert (shown[-1].accounts, shown[-1].bias, shown[-1].metrics) == (None, None, {})
 
 

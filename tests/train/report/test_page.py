@@ -15,7 +15,7 @@ from jinja2 import UndefinedError
 from postmill.shards.run import manifests
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError
-from postmill.train.evaluation import results, serialise
+from postmill.train.evaluation import cells, results, serialise
 from postmill.train.evaluation.results import ModelResult, results_table
 from postmill.train.evaluation.schema import ModelMetrics
 from postmill.train.report import describe, html, plots
@@ -69,13 +69,13 @@ def written(run: Run) -> tuple[str, Page]:
 @pytest.fixture(scope="module")
 def reported(plant_once: MakeRun) -> tuple[Run, str, Page]:
     run = plant_once(
-        posts=150,
-        accounts=30,
+        posts=320,
+        accounts=50,
         lost=4,
         text=0.5,
         account=0.5,
         record={
-            "category": lambda row: HOSTILE if row % 7 == 0 else "food & <b>drink</b>",
+            "category": lambda row: HOSTILE if row % 5 < 2 else "food & <b>drink</b>",
             "caption": lambda row: f"secret words {row}",
             "missing_images": lambda row: ["gone.jpg"] if row == 3 else [],
         },
@@ -119,9 +119,26 @@ def test_it_repeats_the_stand_ins_and_the_leak(reported: tuple[Run, str, Page]) 
     assert "uses comments, which exist only after a post is published" in page.text
 
 
+def test_it_shows_no_post_and_no_cell_of_a_few_people(planted_run: MakeRun) -> None:
+    category = ["food", "food", "food", "art", "art", "pet"]
+    run = planted_run(
+        posts=420, accounts=60, text=0.5, record={"category": lambda row: "rare" if row < 3 else category[row % 6]}
+    )
+    train_run(run, names=["followers", "metadata"], seeds=5, split_names=("influencer",))
+    html, page = written(run)
+    drawings = re.findall(r'<g class="points">(.*?)</g>', html)
+    assert len(drawings) == 2 and all(re.sub(r"<path [^>]*/>", "", drawing) == "" for drawing in drawings)
+    assert f"hexagons with fewer than {plots.MIN_POSTS} posts are left out" in page.text
+    assert f"of {cells.MIN_ACCOUNTS} accounts and {cells.MIN_POSTS} posts at least" in page.text
+    # The three rare posts and the 70 of pets are too few together: art goes with them.
+    assert "food 207" in page.text and "3 others 213" in page.text
+    assert not re.search(r"\b(art|pet|rare) \d", page.text)
+    assert f"with fewer than {describe.SPREAD_ACCOUNTS} accounts no more is told" in page.text
+
+
 def test_it_says_what_was_lost_and_that_it_adds_up(reported: tuple[Run, str, Page]) -> None:
     _, _, page = reported
-    assert "154 posts mapped = 150 in shards + 4 lost. It adds up" in page.text
+    assert "324 posts mapped = 320 in shards + 4 lost. It adds up" in page.text
     assert "metadata missing" in page.text
 
 

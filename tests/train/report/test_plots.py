@@ -1,8 +1,9 @@
-"""Drawings: as many points as can be told apart, and ticks that people can read."""
+"""Drawings: no post by itself, and ticks that people can read."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import re
 
 import numpy as np
@@ -13,12 +14,65 @@ from postmill.train.evaluation.results import Estimate, ResultRow
 from postmill.train.report import plots, section_results
 
 
-def test_many_points_are_drawn_as_hexagons() -> None:
-    random = np.random.default_rng(0)
-    few, many = random.normal(size=plots.MAX_POINTS), random.normal(size=200_000)
-    assert plots.scatter(few, few, -4, 4, "few").count("<circle") == plots.MAX_POINTS
-    drawn = plots.scatter(many, many * 0.5, -4, 4, "many")
-    assert "<circle" not in drawn and len(drawn) < 200_000
+class Drawn:
+    """What an onlooker reads off a drawing: the centre of each hexagon on the axes, from its path."""
+
+    def __init__(self, density: plots.Density, low: float, high: float) -> None:
+        self.svg = density.svg
+        frame = re.search(r'class="frame" x="([\d.]+)" y="([\d.]+)" width="([\d.]+)"', density.svg)
+        assert frame is not None
+        left, top, size = map(float, frame.groups())
+        inside = density.svg.split('<g class="points">')[1].split("</g>")[0]
+        assert re.sub(r"<path [^>]*/>", "", inside) == ""
+        paths = re.findall(r'd="M([\d.-]+) ([\d.-]+)((?:l[\d.-]+ [\d.-]+)+)z"', inside)
+        starts = np.array([(float(x), float(y)) for x, y, _ in paths]).reshape(-1, 2)
+        steps = [np.array([[float(n) for n in step.split()] for step in p[1:].split("l")]) for _, _, p in paths]
+        corners = [np.vstack([[0, 0], np.cumsum(step, axis=0)]) for step in steps]
+        centres = np.array([start + corner.mean(axis=0) for start, corner in zip(starts, corners, strict=True)])
+        self.centres = centres.reshape(-1, 2)
+        self.true = low + (self.centres[:, 0] - left) / size * (high - low)
+        self.predicted = low + (top + size - self.centres[:, 1]) / size * (high - low)
+
+
+@pytest.mark.parametrize(("posts", "low", "high"), [(97, 3, 17), (400, 6, 7), (1_874, 3, 14), (20_000, 0, 16)])
+def test_no_post_can_be_singled_out_in_a_drawing(posts: int, low: float, high: float) -> None:
+    random = np.random.default_rng(posts)
+    true = np.clip(random.normal((low + high) / 2, (high - low) / 7, posts), low, high)
+    predicted = np.clip(true * 0.8 + random.normal(0.2 * (low + high) / 2, 0.4, posts), low, high)
+    density = plots.density(true, predicted, low, high, "many")
+    drawn = Drawn(density, low, high)
+    assert "<circle" not in density.svg and len(density.svg) < 200_000
+    # Each centre is that of a hexagon, and each post lies in one.
+    width = max((high - low) / min(25, max(8, math.isqrt(posts))), 0.2)
+    drawn_cells = cells_of(drawn.true, drawn.predicted, low, width)
+    of_posts = cells_of(true, predicted, low, width)
+    counts = [of_posts.count(cell) for cell in drawn_cells]
+    assert len(set(drawn_cells)) == len(drawn_cells) > 3 and min(counts) >= 5
+    assert density.left_out == posts - sum(counts)
+    # A mark tells a true value to half a hexagon at best, and that of no fewer than five posts.
+    gaps = np.diff(np.unique(np.round(drawn.true[np.abs(drawn.predicted - drawn.predicted[0]) < 0.01], 2)))
+    assert width >= 0.2 and (gaps > 0.15).all()
+
+
+def cells_of(true: np.ndarray, predicted: np.ndarray, low: float, width: float) -> list[tuple[int, int]]:
+    """The row and column of each point in a grid of hexagons, of which every second row is moved by half of one."""
+    rows = np.round((predicted - low) / (width * math.sqrt(3) / 2)).astype(int)
+    columns = np.round((true - low) / width - 0.5 * (rows % 2)).astype(int)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
+def test_what_is_not_drawn_is_counted() -> None:
+    true = np.array([1.0] * 5 + [3.0] * 4 + [5.0])
+    density = plots.density(true, true, 0, 6, "few")
+    assert density.left_out == 5 and len(Drawn(density, 0, 6).true) == 1
+    assert plots.density(np.array([2.0]), np.array([2.0]), 0, 6, "one").left_out == 1
+
+
+def test_a_wide_bar_is_as_high_as_the_narrow_ones_are_on_average() -> None:
+    drawn = plots.histogram([0.0, 1.0, 2.0, 5.0], [100, 200, 300], "bars")
+    bars = [(float(w), float(h)) for w, h in re.findall(r'class="bar"[^>]* width="([\d.]+)" height="([\d.]+)"', drawn)]
+    assert bars[0][1] == pytest.approx(bars[2][1]) and bars[1][1] == pytest.approx(2 * bars[0][1])
+    assert bars[2][0] + 1.5 == pytest.approx(3 * (bars[0][0] + 1.5), abs=0.3)
 
 
 def test_the_headline_is_drawn_with_the_past_known_as_first_posts_and_beside_followers() -> None:
