@@ -30,19 +30,19 @@ from postmill.train.data.modality import Modality, in_memory
 from postmill.train.evaluation import results
 from postmill.train.evaluation.results import ModelResult
 from postmill.train.evaluation.schema import EncoderUse
-from postmill.train.models import ladder, recipes
+from postmill.train.models import ladder, recipes, registry
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.problem import Scores
-from postmill.train.models.registry import LADDER
 from postmill.train.options import ModalityName, scoring_split
 
 SCHEMA = pa.schema(
     [
         ("key", pa.string()),  # of the post
-        ("predicted", pa.float64()),  # log1p(likes + w * comments)
+        ("predicted", pa.float64()),  # the target
         ("low", pa.float64()),  # ends of the interval that should hold 90 %; null where the model has none
         ("high", pa.float64()),
-        ("engagement", pa.float64()),  # the prediction in likes and comments
+        ("engagement", pa.float64()),  # the prediction as counts: the target's logarithm undone
+        ("target", pa.string()),  # what is predicted, such as "log(1 + likes + comments)"
     ]
 )
 _SHARD = re.compile(r"posts-(\d{6})\.(tar|parquet|json)")
@@ -78,7 +78,9 @@ def predict(run: Run, name: str, where: Path, device: str = "cpu") -> pa.Table:
     ]
     mean = np.mean(of_seeds, axis=0)
     columns = [keys, *(pa.array(mean[:, n], mask=np.isnan(mean[:, n])) for n in range(3))]
-    return pa.Table.from_arrays([*columns, pa.array(np.expm1(mean[:, 0]))], schema=SCHEMA)
+    of = result.metrics.settings.definition
+    named = pa.array([of.formula] * len(keys), pa.string())
+    return pa.Table.from_arrays([*columns, pa.array(of.counts(mean[:, 0])), named], schema=SCHEMA)
 
 
 def _columns(scores: Scores) -> Floats:
@@ -121,7 +123,8 @@ def _weights(run: Run, name: str, split: str) -> list[Arrays]:
 
 def _modalities(run: Run, result: ModelResult, other: Run, shards: tuple[int, ...]) -> dict[str, Modality]:
     """Open the model's modalities for the new posts, from encoders with the fingerprints of training."""
-    if LADDER[result.model].leaks:
+    rung = registry.rung(result.model, result.recipe)
+    if rung.leaks:
         raise UsageError(
             f"{result.name} is shown what exists only after publication and predicts nothing that is new",
             place="--model",
@@ -129,7 +132,7 @@ def _modalities(run: Run, result: ModelResult, other: Run, shards: tuple[int, ..
         )
     modalities = {}
     available = encoders_of(other)
-    for name in shown_in(run, LADDER[result.model].modalities):
+    for name in shown_in(run, rung.modalities):
         if name == ModalityName.HISTORY:
             modalities[name.value] = _history(run, result, other, shards)
             continue
@@ -156,7 +159,7 @@ def _encode_command(run: Run, use: EncoderUse, other: Run) -> str:
 
 def _history(run: Run, result: ModelResult, other: Run, shards: tuple[int, ...]) -> Modality:
     """Return the history of the new posts among all posts of both runs, each post counted once."""
-    columns = ["key", "influencer", "likes", "comment_count", "taken_at"]
+    columns = ["key", "influencer", "taken_at", *target.COLUMNS]
     new = pa.concat_tables([posts.read_records(other, shard, columns) for shard in shards])
     known = [
         posts.read_records(of_run, shard, columns)
@@ -167,7 +170,7 @@ def _history(run: Run, result: ModelResult, other: Run, shards: tuple[int, ...])
     joined = pa.concat_tables([new, *known])
     count = new.num_rows
     table = joined.take(pa.array(_first_rows(joined["key"].to_pylist(), count), pa.int64()))
-    y = target.engagement(table["likes"], table["comment_count"], result.metrics.settings.comment_weight).values
+    y = target.engagement(table, result.metrics.settings.definition).values
     accounts = hashing.name_hashes(table["influencer"].combine_chunks())
     values, present = history.of_posts(accounts, target.times(table["taken_at"]), y)
     name = ModalityName.HISTORY.value

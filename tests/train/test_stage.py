@@ -17,8 +17,10 @@ from postmill.shards.run import manifests
 from postmill.shards.run.folder import Run
 from postmill.shards.state.tasks import Task
 from postmill.train.data import dataset, features, splits
+from postmill.train.data.target import Definition
 from postmill.train.evaluation import gains, results
 from postmill.train.models import registry, ridge
+from postmill.train.options import RecipeName
 from postmill.train.stage import train_run
 
 MakeRun = Callable[..., Run]
@@ -98,13 +100,15 @@ def test_comments_that_know_the_answer_help_the_papers_features_alone(planted_ru
 def test_the_papers_recipe(planted_run: MakeRun) -> None:
     run = planted_run(posts=200, accounts=40, text=0.5)
     summary = train_run(run, recipe="paper", seeds=1)
-    assert summary.trained == ("paper-text-mlp", "paper-image-mlp")
+    names = [f"paper-{name}" for name in registry.names(RecipeName.PAPER)]
+    assert list(summary.trained) == names and len(names) == 6
+    assert summary.splits == ("random", "influencer", "time", "time-influencer")  # its own first
     settings = parsed(run, "paper-text-mlp")["settings"]
     assert settings["encoders"]["text"]["encoder"] == "text-with-comments"
     method = settings["method"]
     assert (method["rate"], method["batch"], method["epochs"], method["adamw"]) == (1e-4, 64, 3, False)
-    training = parsed(run, "paper-text-mlp")["splits"]["random"]["seeds"][0]["training"]["members"]
-    assert [member["epochs"] for member in training] == [3]
+    training = parsed(run, "paper-text-mlp")["splits"]["random"]["seeds"][0]["training"]
+    assert (training["epochs"], training["steps"]) == (3, 9)  # 160 posts are three batches
     counts = parsed(run, "paper-text-mlp")["splits"]["random"]["seeds"][0]["counts"]
     assert (counts["train_posts"], counts["test_posts"]) == (160, 40)
 
@@ -172,7 +176,7 @@ def test_predictions_can_be_made_again_from_the_weights(planted_run: MakeRun) ->
     train_run(run, names=["metadata"], **QUICK)
     weights = safetensors.numpy.load_file(run.models / "metadata" / models.WEIGHTS_FILE)
     learnt = {key.rsplit("/", 1)[1]: value for key, value in weights.items()}
-    data = dataset.load(run, 1.0)
+    data = dataset.load(run, Definition())
     metadata = features.open_modalities(run, data.shards, ["metadata"], "default", None)["metadata"]
     test = splits.tested(data.accounts, 0)
     columns = np.column_stack([metadata.take(data.rows[test]), np.ones(test.sum())])
@@ -242,7 +246,7 @@ def test_near_duplicates_and_renamed_accounts_stay_together(planted_run: MakeRun
             "owner_id": lambda row: "77" if row in (0, 60) else f"id{row % 40}" if row >= 40 else None,
         },
     )
-    data = dataset.load(run, 1.0)
+    data = dataset.load(run, Definition())
     assert len(np.unique(data.near_duplicates)) == 200 - 30
     assert data.accounts[0] == data.accounts[60] == data.accounts[20]
     for seed in range(5):

@@ -16,13 +16,14 @@ from postmill.shards.run.folder import Run
 from postmill.shards.run.temporary import TEMPORARY
 from postmill.shards.runtime.errors import PostmillError
 from postmill.train.data.arrays import Floats
+from postmill.train.data.target import Definition
 from postmill.train.evaluation import metrics, serialise
 from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.schema import EncoderUse, ModelMetrics
 from postmill.train.evaluation.schema_splits import SplitResult
 from postmill.train.models import registry
-from postmill.train.options import FeatureSet, RecipeName, Split
+from postmill.train.options import FeatureSet, RecipeName, Split, TargetName
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class ModelResult:
     def model(self) -> str:
         """Its rung of the ladder."""
         return self.metrics.settings.model
+
+    @property
+    def definition(self) -> Definition:
+        """What it predicts."""
+        return self.metrics.settings.definition
+
+    @property
+    def of_study(self) -> bool:
+        """Whether it is one of the study's, with its recipe."""
+        return self.recipe == RecipeName.PAPER
 
     @property
     def recipe(self) -> str:
@@ -106,6 +117,7 @@ class ResultRow:
         split: One of :class:`.options.Split`.
         estimates: By the names of :data:`.metrics.METRICS`.
         seeds, test_posts, test_accounts: How much they rest on.
+        rung: The model of the ladder, where recipe and features are the project's own; else empty.
     """
 
     model: str
@@ -114,6 +126,7 @@ class ResultRow:
     seeds: int
     test_posts: int
     test_accounts: int
+    rung: str = ""
 
     def __getitem__(self, metric: str) -> Estimate:
         """Return the estimate of ``metric``, undefined where the model was not measured by it."""
@@ -151,7 +164,19 @@ def inputs(run: Run, results: Sequence[ModelResult]) -> dict[str, str]:
 
 def _order(result: ModelResult) -> tuple[bool, bool, int, str]:
     as_paper = result.recipe == RecipeName.PAPER, result.features == FeatureSet.PAPER
-    return *as_paper, registry.position(result.model), result.name
+    return *as_paper, registry.position(result.model, result.recipe), result.name
+
+
+def by_target(results: Sequence[ModelResult]) -> dict[Definition, list[ModelResult]]:
+    """Return the models by what they predict, the usual target first: none is compared with one of another target."""
+
+    def order(definition: Definition) -> tuple[int, bool, float]:
+        weight = definition.comment_weight
+        return list(TargetName).index(definition.name), weight != 1, weight
+
+    first = {of.formula: of for of in sorted({result.definition for result in results}, key=order, reverse=True)}
+    grouped = {of: [result for result in results if result.definition.formula == of.formula] for of in first.values()}
+    return dict(sorted(grouped.items(), key=lambda item: order(item[0])))
 
 
 def results_table(run: Run) -> list[ResultRow]:
@@ -162,10 +187,14 @@ def results_table(run: Run) -> list[ResultRow]:
 
 def rows_of(results: Sequence[ModelResult], split: str) -> list[ResultRow]:
     """Return one row for each model that was judged on ``split``."""
-    return [row(result.name, split, result.splits[split]) for result in results if split in result.splits]
+    return [
+        row(result.name, split, result.splits[split], result.model if result.default else "")
+        for result in results
+        if split in result.splits
+    ]
 
 
-def row(model: str, split: str, result: SplitResult) -> ResultRow:
+def row(model: str, split: str, result: SplitResult, rung: str = "") -> ResultRow:
     """Return the line of the table that says what ``model`` reached on ``split``."""
     shuffled = {} if result.shuffled is None else result.shuffled
     judged_by_it = {metric.name for metric in metrics.METRICS.values() if metric.has_control}
@@ -186,6 +215,7 @@ def row(model: str, split: str, result: SplitResult) -> ResultRow:
         seeds=len(result.seeds),
         test_posts=result.counts.test_posts,
         test_accounts=result.counts.test_accounts,
+        rung=rung,
     )
 
 

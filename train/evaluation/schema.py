@@ -12,9 +12,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from postmill.shards.run.sealed import canonical_hash
+from postmill.train.data.target import Definition
 from postmill.train.evaluation import serialise
 from postmill.train.evaluation.schema_splits import SplitResult
 from postmill.train.evaluation.serialise import STRICT
+from postmill.train.options import TargetName
 
 R2_DEFINITION = "1 - sum (y - predicted)^2 / sum (y - mean of y in the test part)^2"
 
@@ -56,7 +58,8 @@ class ModelSettings:
         features: Of :class:`.options.FeatureSet`.
         splits: Those evaluated, the headline first.
         splits_left_out: Why a split that was asked for could not be made, by its name.
-        comment_weight: How many likes a comment counts for.
+        target: Of :class:`.options.TargetName`.
+        comment_weight: How many likes a comment counts for, where both are counted.
         seeds: Trainings on each split.
         languages: Whether errors are told apart by language.
         method: How the model is trained: its own parameters.
@@ -70,6 +73,7 @@ class ModelSettings:
     features: str
     splits: tuple[str, ...]
     splits_left_out: Mapping[str, str]
+    target: TargetName
     comment_weight: float
     seeds: int
     languages: bool
@@ -82,6 +86,11 @@ class ModelSettings:
     def fingerprint(self) -> str:
         """SHA-256 of the settings as compact JSON."""
         return canonical_hash(serialise.plain(self))
+
+    @property
+    def definition(self) -> Definition:
+        """What is predicted."""
+        return Definition(self.target, self.comment_weight)
 
     @property
     def leaking(self) -> bool:

@@ -33,7 +33,7 @@ def write_results(run: Run) -> list[Gain]:
         PostmillError: A model cannot be read, or the disk is full.
     """
     models = results.read_results(run)
-    measured = gains.gains(run, models)
+    measured = [gain for of_target in results.by_target(models).values() for gain in gains.gains(run, of_target)]
     if not models:
         return measured
     numbers = ResultsJson({result.name: result.splits for result in models}, tuple(measured))
@@ -46,14 +46,16 @@ def write_results(run: Run) -> list[Gain]:
 
 
 def markdown(models: Sequence[ModelResult], measured: Sequence[Gain]) -> str:
-    """Return the table, and the gains below it, as Markdown."""
-    return "\n".join([*_models(models), *_gains(measured)]) + "\n"
+    """Return the table of each target, and the gains below it, as Markdown."""
+    lines = ["# Results\n", f"{EXPLANATION} `influencer` is the headline: its test accounts were not trained on.\n"]
+    for definition, of_target in results.by_target(models).items():
+        lines += [f"What is predicted: {definition.formula}, natural logarithm.\n", *_models(of_target)]
+        lines += [*_gains([gain for gain in measured if gain.target == definition.formula]), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def _models(models: Sequence[ModelResult]) -> Iterator[str]:
     shown = [split for split in Split if any(split in result.splits for result in models)]
-    yield "# Results\n"
-    yield f"{EXPLANATION} `influencer` is the headline: its test accounts were not trained on.\n"
     yield "| model | metric | " + " | ".join(shown) + " |"
     yield "|---" * (2 + len(shown)) + "|"
     for result in models:

@@ -18,9 +18,10 @@ from postmill.shards.run.chosen import ALL
 from postmill.shards.run.folder import Run
 from postmill.train.data import target
 from postmill.train.data.arrays import Floats
+from postmill.train.data.target import Definition
 
 HISTOGRAM_BINS = 24
-_COLUMNS = ("influencer", "category", "likes", "comment_count", "taken_at", "caption", "images", "missing_images")
+_COLUMNS = ("influencer", "category", "taken_at", "caption", "images", "missing_images", *target.COLUMNS)
 NO_CATEGORY = "not known"
 _OF_PICTURES = {"images_encoded", "images_left_out"}  # scalars of every encoder that decodes pictures
 
@@ -69,7 +70,8 @@ class DataSummary:
         categories: Those with the most posts first.
         first, last: Times of publication, seconds since 1970 UTC; None where no post has one.
         times_out_of_range: Posts with a time that no post can have.
-        edges, counts: Histogram of the target log1p(likes + comments).
+        definition: What the target is.
+        edges, counts: Histogram of the target.
     """
 
     planned_shards: int
@@ -95,6 +97,7 @@ class DataSummary:
     first: int | None
     last: int | None
     times_out_of_range: int
+    definition: Definition
     edges: tuple[float, ...]
     counts: tuple[int, ...]
 
@@ -111,13 +114,14 @@ class DataSummary:
         return self.mapped == self.posts + sum(self.lost.values()) + self.waiting + self.not_chosen
 
 
-def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
-    """Return the summary of the run's finished post shards.
+def summarise(run: Run, definition: Definition | None = None) -> DataSummary:
+    """Return the summary of the run's finished post shards, and of the target; None for the usual one.
 
     Raises:
         UsageError: There is no finished plan.
         PostmillError: A shard cannot be read.
     """
+    definition = definition or Definition()
     planned = plan.counts(run)
     done = list(posts.done_shards(run, planned.shards))
     per_account: Counter[str] = Counter()
@@ -136,7 +140,7 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         missing += _sum(pc.list_value_length(table["missing_images"]))
         without_image += _sum(pc.equal(pc.list_value_length(table["images"]), 0))
         without_caption += _sum(pc.invert(pc.match_substring_regex(pc.fill_null(table["caption"], ""), VISIBLE)))
-        engagement = target.engagement(table["likes"], table["comment_count"], comment_weight)
+        engagement = target.engagement(table, definition)
         left_out.update(engagement.left_out)
         values.append(engagement.values[~np.isnan(engagement.values)])
         taken_at = target.times(table["taken_at"])
@@ -172,6 +176,7 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         first=min(times, default=None),
         last=max(times, default=None),
         times_out_of_range=times_out_of_range,
+        definition=definition,
         edges=edges,
         counts=heights,
     )

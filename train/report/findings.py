@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from postmill.train.data.target import Definition
 from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.metrics import HEADLINE, SPEARMAN, WITHIN
 from postmill.train.evaluation.optimism import Optimism
@@ -46,7 +47,7 @@ def findings(
     interval, as is what stands in no table of gains; what any other gain says has to hold among all of them.
 
     Args:
-        rows: The table of results, all splits.
+        rows: The table of results, all splits, of models of one target.
         comparison: Fusion against the best model that is none, on the account-disjoint split.
         leaking: Models that were shown comments.
         gains: The measured steps of the ladder.
@@ -56,7 +57,7 @@ def findings(
     clean = [row for row in rows if row.model not in leaks]
     by_key = {(gain.model, gain.base, gain.split, gain.metric): gain for gain in gains}
     return [
-        *_headline(clean),
+        *(_headline(clean) if clean or not rows else _no_forecast()),
         *_over_history(by_key.get((*CONTENT_STEP, Split.INFLUENCER, HEADLINE))),
         *_order(by_key.get((*CONTENT_STEP, Split.INFLUENCER, WITHIN))),
         *_step(comparison),
@@ -67,9 +68,9 @@ def findings(
 
 def best(rows: Sequence[ResultRow], split: str) -> ResultRow | None:
     """Return the row of ``split`` that the headline is about: that of fusion, or else of the model with the best R²."""
-    by_model = {row.model: row for row in rows if row.split == split}
-    highest = max(by_model.values(), key=lambda row: row.r2 if row.r2 is not None else -1e9, default=None)
-    return by_model.get(CONTENT_STEP.model, highest)
+    of_split = [row for row in rows if row.split == split]
+    highest = max(of_split, key=lambda row: row.r2 if row.r2 is not None else -1e9, default=None)
+    return next((row for row in of_split if row.rung == CONTENT_STEP.model), highest)
 
 
 def _headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
@@ -99,7 +100,7 @@ def _headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
         yield from _what_few_posts_show(row.test_posts, row.test_accounts)
         return
     evidence = f"R² {number(r2.value)}, 95 % interval {span(r2.interval)}, {row.test_accounts:,} accounts"
-    tested = f"On accounts it was not trained on{_known_of(row.model)}, {row.model}"
+    tested = f"On accounts it was not trained on{_known_of(row.rung)}, {row.model}"
     if r2.interval.low > 0:
         yield Finding(CLAIM, f"{tested} predicts engagement better than the mean does ({evidence}).")
     elif r2.interval.high < 0:
@@ -114,6 +115,10 @@ def _headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
             yield Finding(CLAIM, f"It puts their posts in the wrong order, with {evidence}.")
         else:
             yield Finding(WEAK, f"Whether it puts their posts in order is not settled: {evidence}.")
+
+
+def _no_forecast() -> Iterator[Finding]:
+    yield Finding(NONE, "Every model of this run reads comments, so nothing here says what can be forecast.")
 
 
 def _known_of(model: str) -> str:
@@ -239,12 +244,20 @@ def _leak(
         shown = by_key.get((result.name, Split.INFLUENCER)) or by_key.get((result.name, Split.RANDOM))
         if shown is None or shown.r2 is None:
             continue
-        gain = gains.get((*LEAK_STEP, shown.split, HEADLINE)) if result.name == LEAK_STEP.model else None
+        is_step = result.default and result.model == LEAK_STEP.model
+        gain = gains.get((*LEAK_STEP, shown.split, HEADLINE)) if is_step else None
         yield Finding(
             WEAK,
-            f"{result.name} reads the comments, which are written after publication and are part of what is predicted:"
-            f" its R² of {number(shown.r2)} is no forecast.{_seems_to_add(gain)}",
+            f"{result.name} reads the comments, which are written after publication and"
+            f" {_comments_are(result.definition)}: its R² of {number(shown.r2)} is no forecast.{_seems_to_add(gain)}",
         )
+
+
+def _comments_are(definition: Definition) -> str:
+    likes, comments = definition.weights
+    if not comments:
+        return "grow with what is predicted"
+    return "are part of what is predicted" if likes else "are themselves what is predicted"
 
 
 def _seems_to_add(gain: Gain | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from postmill.train.evaluation.results import ModelResult, ResultRow
 from postmill.train.options import ModalityName, Split
+from postmill.train.report import study
 from postmill.train.report.describe import DataSummary
 
 
@@ -28,6 +29,8 @@ def limits(data: DataSummary, rows: Sequence[ResultRow], models: Sequence[ModelR
         sentences.append(
             f"Stand-in encoders were used for {_listed(stand_ins)}: the numbers are not those of the paper's models."
         )
+    if any(result.of_study and ModalityName.IMAGE in result.encoders for result in models):
+        sentences.append(study.MISSING_PICTURES)
     if any(ModalityName.METADATA in result.encoders for result in models):
         sentences.append(
             "Counts of followers, followees and posts were taken when the list of accounts was crawled, after most"

@@ -83,8 +83,8 @@ def forest(names: Sequence[str], marks: Sequence[Sequence[ForestMark]], low: flo
     return "".join([*parts, "</svg>"])
 
 
-def histogram(edges: Sequence[float], counts: Sequence[int], label: str) -> str:
-    """Return bars of ``counts`` between ``edges``, one more of these than counts."""
+def histogram(edges: Sequence[float], counts: Sequence[int], axis: str, label: str) -> str:
+    """Return bars of ``counts`` between ``edges``, one more of these than counts, with ``axis`` below them."""
     size, tall, left, top = 520, 150, 40, 8
     width, height = left + size + 10, top + tall + 34
     highest = max(counts)
@@ -104,7 +104,7 @@ def histogram(edges: Sequence[float], counts: Sequence[int], label: str) -> str:
         parts.append(f'<text class="tick" x="{x(tick)}" y="{top + tall + 14}" text-anchor="middle">{tick:g}</text>')
     parts.append(f'<path class="base" d="M{left} {top + tall}H{left + size}"/>')
     position = f'x="{left + size / 2:g}" y="{height - 4}"'
-    parts.append(f'<text class="axis" {position} text-anchor="middle">log(1 + likes + comments)</text>')
+    parts.append(f'<text class="axis" {position} text-anchor="middle">{escape(axis)}</text>')
     return "".join([*parts, "</svg>"])
 
 

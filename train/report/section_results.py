@@ -12,7 +12,7 @@ from postmill.train.evaluation import metrics, results
 from postmill.train.evaluation.metrics import HEADLINE
 from postmill.train.evaluation.results import ModelResult, ResultRow
 from postmill.train.options import Split
-from postmill.train.report import plots
+from postmill.train.report import plots, study
 from postmill.train.report.formatting import number, span
 from postmill.train.report.html import INTERVAL_COLUMN, Cell, Table, TableColumn
 from postmill.train.report.plots import ForestMark
@@ -91,11 +91,19 @@ class Scatter:
 
 @dataclass(frozen=True)
 class ScatterGroup:
-    """The figures of one split; folded away unless they are of the headline split."""
+    """The figures of one split; folded away unless they are of the headline split, or the study's own.
+
+    Attributes:
+        title: What they are of.
+        plots: One a model.
+        folded: Whether only the title is shown.
+        note: What is said of them where the title is shown beside them; empty where it is not.
+    """
 
     title: str
     plots: Sequence[Scatter]
     folded: bool
+    note: str = ""
 
 
 def section(rows: Sequence[ResultRow], models: Sequence[ModelResult]) -> ResultsSection:
@@ -106,13 +114,25 @@ def section(rows: Sequence[ResultRow], models: Sequence[ModelResult]) -> Results
 def figures(run: Run, models: Sequence[ModelResult]) -> Iterator[ScatterGroup]:
     """Yield predicted against true of every model that is shown anything, for each split that is drawn.
 
+    The study's models on the study's split are its figure 1: first where there are no others.
+
     Raises:
         PostmillError: A table of predictions cannot be read.
     """
+    own = [result for result in models if result.of_study and Split.RANDOM in result.splits]
+    if own and all(result.of_study for result in models):
+        yield _study_figure(run, own)
     for split in _CSS:
-        shown = [result for result in models if split in result.splits and result.encoders]
+        shown = [r for r in models if split in r.splits and r.encoders and not (r in own and split == Split.RANDOM)]
         if shown:
             yield ScatterGroup(SPLIT_WORDS[split].title, list(_scatters(run, shown, split)), split != Split.INFLUENCER)
+        if split == Split.INFLUENCER and own and not all(result.of_study for result in models):
+            yield _study_figure(run, own)
+
+
+def _study_figure(run: Run, models: Sequence[ModelResult]) -> ScatterGroup:
+    plots = list(_scatters(run, models, Split.RANDOM, beyond=1.0))
+    return ScatterGroup(study.FIGURE, plots, folded=False, note=study.FIGURE_NOTE)
 
 
 def _split(split: Split, words: SplitWords, rows: Sequence[ResultRow], models: Sequence[ModelResult]) -> SplitPart:
@@ -171,10 +191,14 @@ def _mark(row: ResultRow | None, css: str) -> ForestMark:
     return ForestMark(row[HEADLINE].value, low, high, css)
 
 
-def _scatters(run: Run, models: Sequence[ModelResult], split: Split) -> Iterator[Scatter]:
+def _scatters(run: Run, models: Sequence[ModelResult], split: Split, beyond: float = 0.0) -> Iterator[Scatter]:
+    """Yield the figures of a split on one pair of axes: what is true, and predictions up to ``beyond`` times its range
+    outside; what is farther off is drawn at the edge."""
     shown = [(result, results.predictions(run, result, split)) for result in models]
-    low = float(np.floor(min(part.true.min() for _, part in shown)))
-    high = float(np.ceil(max(part.true.max() for _, part in shown)))
+    least, most = min(part.true.min() for _, part in shown), max(part.true.max() for _, part in shown)
+    margin = beyond * (most - least)
+    low = float(np.floor(min(least, max(least - margin, min(part.predicted.min() for _, part in shown)))))
+    high = float(np.ceil(max(most, min(most + margin, max(part.predicted.max() for _, part in shown)))))
     for result, part in shown:
         label = f"Predicted against true engagement, {result.name}, {split} split, {len(part.true):,} posts"
         svg = plots.scatter(part.true, part.predicted, low, high, label)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterator, Mapping
 
 from rich.markup import escape
 from rich.table import Table
@@ -12,6 +11,7 @@ from postmill.shards.run.folder import Run
 from postmill.train.evaluation import metrics, results
 from postmill.train.evaluation.metrics import HEADLINE
 from postmill.train.evaluation.results import Estimate, ResultRow
+from postmill.train.options import RecipeName, Split, splits_of
 
 
 def results_tables(run: Run) -> Iterator[Table]:
@@ -20,16 +20,21 @@ def results_tables(run: Run) -> Iterator[Table]:
     Raises:
         PostmillError: A model's ``metrics.json`` cannot be read.
     """
-    rows = results.results_table(run)
-    by_split = {split: list(of_split) for split, of_split in groupby(rows, key=lambda row: row.split)}
-    if by_split:
-        yield _headline(by_split)
-        split = next(iter(by_split))
-        yield _others(split, by_split[split])
+    for definition, models in results.by_target(results.read_results(run)).items():
+        order = splits_of(RecipeName.PAPER if all(result.of_study for result in models) else RecipeName.POSTMILL)
+        rows = {split: of_split for split in order if (of_split := results.rows_of(models, split))}
+        yield from target_tables(rows, definition.formula)
 
 
-def _headline(by_split: dict[str, list[ResultRow]]) -> Table:
-    title = f"{metrics.METRICS[HEADLINE].short} on held-out posts, 95 % over accounts"
+def target_tables(by_split: Mapping[Split, list[ResultRow]], formula: str) -> Iterator[Table]:
+    """Yield the tables of the models of one target, named by its formula."""
+    yield _headline(by_split, formula)
+    split = next(iter(by_split))
+    yield _others(split, by_split[split])
+
+
+def _headline(by_split: Mapping[Split, list[ResultRow]], formula: str) -> Table:
+    title = f"{metrics.METRICS[HEADLINE].short} of {formula} on held-out posts, 95 % over accounts"
     columns = (split.replace("-", "-\n") for split in by_split)
     notes = sorted({row[HEADLINE].note for rows in by_split.values() for row in rows if row[HEADLINE].note})
     caption = f"no interval and no claim: {'; '.join(notes)}" if notes else None

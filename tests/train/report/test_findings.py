@@ -30,7 +30,7 @@ def row(
 ) -> ResultRow:
     ends = [None if pair is None else Interval(*pair) for pair in (interval, order)]
     estimates = {"r2": Estimate(r2, ends[0], note, mean=0.3, std=0.05), "spearman": Estimate(0.5, ends[1])}
-    return ResultRow(model, split, estimates, seeds=5, test_posts=1_000, test_accounts=60)
+    return ResultRow(model, split, estimates, seeds=5, test_posts=1_000, test_accounts=60, rung=model)
 
 
 def gain(
