@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,6 @@ import safetensors.numpy
 
 from postmill.shards.formats import counts, custody, models
 from postmill.shards.formats.counts import ModelCounts
-from postmill.shards.formats.encoders import encoders_of
 from postmill.shards.run import manifests
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import UsageError
@@ -117,7 +116,7 @@ def train_run(
         device=device,
     )
     if asked.recipe == RecipeName.PAPER:
-        asked = _as_studied(run, asked, progress)
+        asked = request.as_studied(run, asked, progress)
     chosen = tasks.share(_possible(run, asked, progress), task)
     shown = dict.fromkeys(name for model in chosen for name in shown_in(run, asked.rung(model).modalities))
     features.check_encoders(run, list(shown), asked.features, asked.encoder_models)
@@ -240,20 +239,6 @@ def _train_model(work: _Work, model: str, modalities: Mapping[str, Modality], pr
     _publish(work, model, metrics, evaluation)
     checkpoints.clear()
     return True
-
-
-def _as_studied(run: Run, asked: Request, progress: Progress) -> Request:
-    """Return the request with the study's encoders, where there are others too, and with comments where encoded."""
-    available = encoders_of(run)
-    sets: dict[str, set[str]] = {}
-    for encoder in available:
-        sets.setdefault(encoder.encoder, set()).add(encoder.models)
-    if asked.encoder_models is None and any(models > {"paper"} for models in sets.values()):
-        asked = replace(asked, encoder_models="paper")
-    if features.TEXT_WITH_COMMENTS in sets:
-        return replace(asked, features=FeatureSet.PAPER)
-    progress.note("the run has no text-with-comments embeddings: the paper's recipe is trained on captions alone")
-    return replace(asked, features=FeatureSet.DEFAULT)
 
 
 def _possible(run: Run, asked: Request, progress: Progress) -> list[str]:

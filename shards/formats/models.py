@@ -106,6 +106,16 @@ def publishing(run: Run, name: str) -> Iterator[Unit]:
         yield unit
 
 
+def is_trained(run: Run, recipe: str | None, target: str | None) -> bool:
+    """Return whether any model of ``recipe`` that predicts ``target`` is finished; None for the usual ones."""
+    for of in regular.folders(run.models, temporary.TEMPORARY):
+        match = _FOLDER.fullmatch(of.name)
+        found = ("paper" if match["paper"] else None, match["target"]) if match else (None, None)
+        if found == (recipe, None if target is None else f"-{target}") and manifest(run, of.name) is not None:
+            return True
+    return False
+
+
 def done_with(run: Run, name: str, settings: str) -> Manifest | None:
     """Return the manifest of model ``name`` if it is complete and was trained with ``settings`` (a fingerprint)."""
     done = manifests.done(folder(run, name), MANIFEST, run.fingerprint)
