@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from postmill.train.evaluation.metrics import HEADLINE
 from postmill.train.evaluation.results import ModelResult, ResultRow, rows_of
@@ -34,8 +35,8 @@ _WHERE = {
 def findings(results: Sequence[ModelResult]) -> Iterator[Finding]:
     """Yield what the study's recipe comes to: with the target as it is, then with the target standardised.
 
-    A sentence claims only what the intervals of all its models support on every split that it names, so that how many
-    models there are gives it no chance.
+    A sentence claims only what the intervals of both models that the study trained support on every split that it
+    names, so that how many there are gives chance nothing to choose from.
 
     Args:
         results: Models of one target; those that are none of the study's are passed over.
@@ -44,9 +45,9 @@ def findings(results: Sequence[ModelResult]) -> Iterator[Finding]:
     raw = [result for result in studied if registry.is_raw(result.model)]
     others = [result for result in studied if result not in raw]
     if raw:
-        yield from _finding(raw, f"{_size(raw[0])} With its target as it is,")
+        yield from _finding(raw, f"{_size(raw[0])} With the target as it is,")
     if others:
-        yield from _finding(others, f"{'' if raw else _size(others[0]) + ' '}With its target in standard deviations,")
+        yield from _finding(others, f"{'' if raw else _size(others[0]) + ' '}With the target in standard deviations,")
 
 
 def steps(posts: int) -> int:
@@ -63,30 +64,49 @@ def _size(result: ModelResult) -> str:
 
 
 def _finding(results: Sequence[ModelResult], opening: str) -> Iterator[Finding]:
-    told = []
+    parts, settled = [], True
     for split, where in _WHERE.items():
-        rows = [row for row in rows_of(results, split) if row.r2 is not None]
-        if rows:
-            told.append((_verdict(rows), where, "; ".join(f"{row.model} {number(row.r2)}" for row in rows)))
-    if not told:
-        return
-    sentences = [f"{where} {text} (R²: {values})" for (_, text), where, values in told]
-    strength = CLAIM if all(settled for (settled, _), _, _ in told) else WEAK
-    comments = " They read comments: no forecast." if any(result.leaks for result in results) else ""
-    yield Finding(strength, f"{opening} {'; '.join(sentences)}.{comments}")
+        clauses = []
+        for trained in (True, False):  # the two that the study trained, then what it announced
+            rows = rows_of([result for result in results if _is_trained(result) == trained], split)
+            known = [row for row in rows if row.r2 is not None]
+            if known:
+                verdict = _verdict(known)
+                clauses.append(verdict.text)
+                settled &= verdict.settled or not trained
+        if clauses:
+            parts.append(f"{where}, {', and '.join(clauses)}")
+    if parts:
+        leaking = [result.name for result in results if result.leaks]
+        comments = f" {' and '.join(leaking)} read comments, so theirs is no forecast." if leaking else ""
+        yield Finding(CLAIM if settled else WEAK, f"{opening} {'; '.join(parts)}.{comments}")
 
 
-def _verdict(rows: Sequence[ResultRow]) -> tuple[bool, str]:
-    """Return whether the intervals settle it, and how the models of a split do against the mean of the test posts."""
-    known = [row[HEADLINE].interval for row in rows]
-    intervals = [interval for interval in known if interval is not None]
-    each = "it is" if len(rows) == 1 else "each model is"
-    if len(intervals) < len(known):
-        return False, "no interval can be given, and the numbers describe these posts alone"
-    if all(interval.high < 0 for interval in intervals):
-        return True, f"{each} worse than the mean of the test posts"
-    if all(interval.low > 0 for interval in intervals):
-        return True, f"{each} better than the mean of the test posts"
-    return False, "not every model can be told from the mean of the test posts" if len(rows) > 1 else (
-        "it cannot be told from the mean of the test posts"
+def _is_trained(result: ModelResult) -> bool:
+    return not result.model.startswith(registry.CONTENT_STEP.model)
+
+
+class _Verdict(NamedTuple):
+    """How models of a split do against the mean of the test posts, and whether their intervals settle it."""
+
+    text: str
+    settled: bool
+
+
+def _verdict(rows: Sequence[ResultRow]) -> _Verdict:
+    names = " and ".join(f"{row.model} (R² {number(row.r2)})" for row in rows)
+    intervals = [row[HEADLINE].interval for row in rows]
+    known = [interval for interval in intervals if interval is not None]
+    is_, has, its = (
+        ("is", "has", "its number describes") if len(rows) == 1 else ("are", "have", "their numbers describe")
     )
+    if len(known) < len(intervals):
+        return _Verdict(f"{names} {has} no interval, and {its} these posts alone", settled=False)
+    for compared, agree in (
+        ("worse than", all(interval.high < 0 for interval in known)),
+        ("better than", all(interval.low > 0 for interval in known)),
+    ):
+        if agree:
+            return _Verdict(f"{names} {is_} {compared} the mean of the test posts", settled=True)
+    told = "cannot be told from" if len(rows) == 1 else "cannot both be told from"
+    return _Verdict(f"{names} {told} the mean of the test posts", settled=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 
 from rich.markup import escape
@@ -12,6 +13,8 @@ from postmill.train.evaluation import metrics, results
 from postmill.train.evaluation.metrics import HEADLINE
 from postmill.train.evaluation.results import Estimate, ResultRow
 from postmill.train.options import RecipeName, Split, splits_of
+
+_NAME_WIDTH = 14
 
 
 def results_tables(run: Run) -> Iterator[Table]:
@@ -42,7 +45,7 @@ def _headline(by_split: Mapping[Split, list[ResultRow]], formula: str) -> Table:
     estimates = {(row.model, split): row[HEADLINE] for split, rows in by_split.items() for row in rows}
     for model in dict.fromkeys(model for model, _ in estimates):
         cells = (estimates.get((model, split)) for split in by_split)
-        table.add_row(escape(model), *("" if cell is None else _estimate(cell, "\n") for cell in cells))
+        table.add_row(_name(model), *("" if cell is None else _estimate(cell, "\n") for cell in cells))
     return table
 
 
@@ -52,8 +55,13 @@ def _others(split: str, rows: list[ResultRow]) -> Table:
     table = Table("model", *columns, title=f"{split} split", title_justify="left")
     for row in rows:
         cells = [(row[metric.name], metric.lower_is_better) for metric in shown]
-        table.add_row(escape(row.model), *(_value(cell) if error else _estimate(cell) for cell, error in cells))
+        table.add_row(_name(row.model), *(_value(cell) if error else _estimate(cell) for cell, error in cells))
     return table
+
+
+def _name(model: str) -> str:
+    """Return a model's name, on several lines where one would be cut short beside so many columns."""
+    return escape("\n".join(textwrap.wrap(model, _NAME_WIDTH, break_long_words=False)))
 
 
 def _value(cell: Estimate) -> str:

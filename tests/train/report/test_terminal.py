@@ -50,5 +50,13 @@ def test_each_split_has_a_column_and_the_first_its_other_metrics() -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_a_long_name_is_never_cut_short() -> None:
+    names = [f"paper-{of}-mlp{scale}" for of in ("text", "image") for scale in ("", "-standardised")]
+    low = Interval(-60.16, -2.76)
+    text = printed([row(name, split, -35.188, low) for split in Split for name in names])
+    column = [line.split("│")[1].strip() for line in text.split("influencer split")[0].splitlines() if "│" in line]
+    assert "…" not in text and "".join(column) == "".join(names)
+
+
 def test_a_run_without_models_has_no_table(planted_run: MakeRun) -> None:
     assert list(results_tables(planted_run(posts=10, accounts=5))) == []
