@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from postmill.train.evaluation import gains, results
 from postmill.train.models import registry, ridge
 from postmill.train.options import RecipeName
 from postmill.train.stage import train_run
+from tests.train.conftest import Notes
 
 MakeRun = Callable[..., Run]
 QUICK: dict[str, Any] = dict(seeds=1, split_names=("influencer",))
@@ -111,6 +113,20 @@ def test_the_papers_recipe(planted_run: MakeRun) -> None:
     assert (training["epochs"], training["steps"]) == (3, 9)  # 160 posts are three batches
     counts = parsed(run, "paper-text-mlp")["splits"]["random"]["seeds"][0]["counts"]
     assert (counts["train_posts"], counts["test_posts"]) == (160, 40)
+
+
+def test_the_papers_recipe_takes_the_papers_encoders_where_there_are_others(
+    planted_run: MakeRun, another_text: Callable[[Run], None], notes: Notes
+) -> None:
+    run = planted_run(posts=60, accounts=20)
+    another_text(run)
+    shutil.rmtree(run.embeddings / "text-with-comments.tiny-text-with-comments")
+    train_run(run, recipe="paper", names=["text-mlp"], split_names=("random",), seeds=1, progress=notes)
+    assert parsed(run, "paper-text-mlp")["settings"]["encoders"]["text"]["model"] == "big-text"
+    assert any("trained on captions alone" in line for line in notes.lines)
+    assert models.command(run, "paper-text-mlp").endswith(
+        "--model text-mlp --recipe paper --models paper --split random --seeds 1"
+    )
 
 
 def test_two_runs_give_the_same_bytes(planted_run: MakeRun) -> None:
