@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from postmill.shards.formats.encoders import encoders_of
-from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import UsageError, unknown
-from postmill.shards.runtime.progress import Progress
-from postmill.train.data import features, splits, target
+from postmill.train.data import splits, target
 from postmill.train.data.dataset import Dataset
 from postmill.train.data.target import Definition
 from postmill.train.models import registry
@@ -122,20 +119,6 @@ def resolve(
         encoder_models=encoder_models,
         device=device_for(device),
     )
-
-
-def as_studied(run: Run, asked: Request, progress: Progress) -> Request:
-    """Return the request with the study's encoders, where there are others too, and with comments where encoded."""
-    available = encoders_of(run)
-    sets: dict[str, set[str]] = {}
-    for encoder in available:
-        sets.setdefault(encoder.encoder, set()).add(encoder.models)
-    if asked.encoder_models is None and any(models > {"paper"} for models in sets.values()):
-        asked = replace(asked, encoder_models="paper")
-    if features.TEXT_WITH_COMMENTS in sets:
-        return replace(asked, features=FeatureSet.PAPER)
-    progress.note("the run has no text-with-comments embeddings: the paper's recipe is trained on captions alone")
-    return replace(asked, features=FeatureSet.DEFAULT)
 
 
 def usable_splits(data: Dataset, names: Sequence[Split]) -> tuple[tuple[Split, ...], dict[str, str]]:

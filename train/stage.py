@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -116,7 +116,8 @@ def train_run(
         device=device,
     )
     if asked.recipe == RecipeName.PAPER:
-        asked = request.as_studied(run, asked, progress)
+        as_studied, encoder_models = features.as_studied(run, asked.encoder_models, progress)
+        asked = replace(asked, features=as_studied, encoder_models=encoder_models)
     chosen = tasks.share(_possible(run, asked, progress), task)
     shown = dict.fromkeys(name for model in chosen for name in shown_in(run, asked.rung(model).modalities))
     features.check_encoders(run, list(shown), asked.features, asked.encoder_models)

@@ -58,7 +58,6 @@ class ModelSettings:
         features: Of :class:`.options.FeatureSet`.
         splits: Those evaluated, the headline first.
         splits_left_out: Why a split that was asked for could not be made, by its name.
-        target: Of :class:`.options.TargetName`.
         comment_weight: How many likes a comment counts for, where both are counted.
         seeds: Trainings on each split.
         languages: Whether errors are told apart by language.
@@ -66,6 +65,7 @@ class ModelSettings:
         encoders: What it is shown, by modality.
         near_duplicates: The encoder by which near-duplicates were found; None where names and captions alone told.
         posts: Hash over the records.
+        target: What is predicted.
     """
 
     model: str
@@ -73,7 +73,6 @@ class ModelSettings:
     features: str
     splits: tuple[str, ...]
     splits_left_out: Mapping[str, str]
-    target: TargetName
     comment_weight: float
     seeds: int
     languages: bool
@@ -81,6 +80,7 @@ class ModelSettings:
     encoders: Mapping[str, EncoderUse]
     near_duplicates: EncoderUse | None
     posts: str
+    target: TargetName = TargetName.LIKES_AND_COMMENTS
 
     @property
     def fingerprint(self) -> str:
