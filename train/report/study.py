@@ -64,26 +64,33 @@ def _size(result: ModelResult) -> str:
 
 
 def _finding(results: Sequence[ModelResult], opening: str) -> Iterator[Finding]:
-    parts, settled = [], True
-    for split, where in _WHERE.items():
-        clauses = []
-        for trained in (True, False):  # the two that the study trained, then what it announced
-            rows = rows_of([result for result in results if _is_trained(result) == trained], split)
-            known = [row for row in rows if row.r2 is not None]
-            if known:
-                verdict = _verdict(known)
-                clauses.append(verdict.text)
-                settled &= verdict.settled or not trained
-        if clauses:
-            parts.append(f"{where}, {', and '.join(clauses)}")
-    if parts:
-        leaking = [result.name for result in results if result.leaks]
-        comments = f" {' and '.join(leaking)} read comments, so theirs is no forecast." if leaking else ""
-        yield Finding(CLAIM if settled else WEAK, f"{opening} {'; '.join(parts)}.{comments}")
+    of_splits = {split: [row for row in rows_of(results, split) if row.r2 is not None] for split in _WHERE}
+    rows = [row for of_split in of_splits.values() for row in of_split]
+    if not rows:
+        return
+    notes = sorted({row[HEADLINE].note or "not for every model" for row in rows if row[HEADLINE].interval is None})
+    parts, settled = [], not notes
+    for split, of_split in of_splits.items():
+        if of_split and notes:
+            parts.append(f"R² {_WHERE[split]} is {_listed([f'{number(row.r2)} ({row.model})' for row in of_split])}")
+        elif of_split:
+            verdicts = [_verdict(models) for models in _trained_and_announced(results, of_split) if models]
+            parts.append(f"{_WHERE[split]}, {', and '.join(verdict.text for verdict in verdicts)}")
+            settled &= verdicts[0].settled
+    text = f"{opening} {'; '.join(parts)}."
+    if notes:
+        text += f" No interval: {'; '.join(notes)}. These numbers describe these posts alone."
+    if leaking := [result.name for result in results if result.leaks]:
+        text += f" {_listed(leaking)} read comments, so theirs is no forecast."
+    yield Finding(CLAIM if settled else WEAK, text)
 
 
-def _is_trained(result: ModelResult) -> bool:
-    return not result.model.startswith(registry.CONTENT_STEP.model)
+def _trained_and_announced(
+    results: Sequence[ModelResult], rows: Sequence[ResultRow]
+) -> tuple[list[ResultRow], list[ResultRow]]:
+    """Return the rows of the models that the study trained, and those of what it announced."""
+    announced = {result.name for result in results if result.model.startswith(registry.CONTENT_STEP.model)}
+    return [row for row in rows if row.model not in announced], [row for row in rows if row.model in announced]
 
 
 class _Verdict(NamedTuple):
@@ -94,19 +101,18 @@ class _Verdict(NamedTuple):
 
 
 def _verdict(rows: Sequence[ResultRow]) -> _Verdict:
-    names = " and ".join(f"{row.model} (R² {number(row.r2)})" for row in rows)
-    intervals = [row[HEADLINE].interval for row in rows]
-    known = [interval for interval in intervals if interval is not None]
-    is_, has, its = (
-        ("is", "has", "its number describes") if len(rows) == 1 else ("are", "have", "their numbers describe")
-    )
-    if len(known) < len(intervals):
-        return _Verdict(f"{names} {has} no interval, and {its} these posts alone", settled=False)
+    names = _listed([f"{row.model} (R² {number(row.r2)})" for row in rows])
+    intervals = [interval for row in rows if (interval := row[HEADLINE].interval) is not None]
     for compared, agree in (
-        ("worse than", all(interval.high < 0 for interval in known)),
-        ("better than", all(interval.low > 0 for interval in known)),
+        ("worse than", all(interval.high < 0 for interval in intervals)),
+        ("better than", all(interval.low > 0 for interval in intervals)),
     ):
         if agree:
-            return _Verdict(f"{names} {is_} {compared} the mean of the test posts", settled=True)
+            are = "is" if len(rows) == 1 else "are"
+            return _Verdict(f"{names} {are} {compared} the mean of the test posts", settled=True)
     told = "cannot be told from" if len(rows) == 1 else "cannot both be told from"
     return _Verdict(f"{names} {told} the mean of the test posts", settled=False)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

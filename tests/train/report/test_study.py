@@ -56,7 +56,8 @@ def test_steps_are_counted(posts: int, steps: int) -> None:
         (ABOVE, BELOW, "claim", f"{BETTER}; on accounts that were not trained on", "cannot"),
         (ACROSS, ACROSS, "weak", "cannot both be told from the mean", "are worse"),
         (ABOVE, ACROSS, "weak", BETTER, "are worse"),
-        (None, None, "weak", "have no interval, and their numbers describe these posts alone", "than the mean"),
+        (None, None, "weak", "No interval: too few. These numbers describe these posts alone.", "the mean"),
+        (BELOW, None, "weak", "No interval: too few.", "the mean"),
     ],
 )
 def test_the_sentence_follows_the_intervals(
@@ -64,7 +65,10 @@ def test_the_sentence_follows_the_intervals(
 ) -> None:
     (finding,) = study.findings(trained(random, influencer))
     assert finding.strength == strength and said in finding.text and denied not in finding.text
-    assert "on its own random split, paper-text-mlp (R² −0.25) and paper-image-mlp (R² −0.25)" in finding.text  # noqa: RUF001
+    if None in (random, influencer):
+        assert "R² on its own random split is −0.25 (paper-text-mlp) and −0.25 (paper-image-mlp)" in finding.text  # noqa: RUF001
+    else:
+        assert "on its own random split, paper-text-mlp (R² −0.25) and paper-image-mlp (R² −0.25)" in finding.text  # noqa: RUF001
 
 
 def test_models_that_disagree_are_not_spoken_for_together() -> None:
