@@ -21,7 +21,7 @@ from postmill.train.data import dataset, features, splits
 from postmill.train.data.target import Definition
 from postmill.train.evaluation import gains, results
 from postmill.train.models import registry, ridge
-from postmill.train.options import RecipeName
+from postmill.train.options import RecipeName, Split
 from postmill.train.stage import train_run
 from tests.train.conftest import Notes
 
@@ -31,7 +31,8 @@ MULTIMODAL = dict(posts=650, accounts=140, text=0.7, image=0.7, metadata=0.5, se
 
 
 def r2(run: Run) -> dict[tuple[str, str], float | None]:
-    return {(row.model, row.split): row.r2 for row in results.results_table(run)}
+    models = results.read_results(run)
+    return {(row.model, row.split): row.r2 for split in Split for row in results.rows_of(models, split)}
 
 
 def hashes(run: Run) -> dict[str, str]:

@@ -23,7 +23,7 @@ from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.schema import EncoderUse, ModelMetrics
 from postmill.train.evaluation.schema_splits import SplitResult
 from postmill.train.models import registry
-from postmill.train.options import FeatureSet, RecipeName, Split, TargetName
+from postmill.train.options import FeatureSet, RecipeName, TargetName
 
 
 @dataclass(frozen=True)
@@ -177,12 +177,6 @@ def by_target(results: Sequence[ModelResult]) -> dict[Definition, list[ModelResu
     first = {of.formula: of for of in sorted({result.definition for result in results}, key=order, reverse=True)}
     grouped = {of: [result for result in results if result.definition.formula == of.formula] for of in first.values()}
     return dict(sorted(grouped.items(), key=lambda item: order(item[0])))
-
-
-def results_table(run: Run) -> list[ResultRow]:
-    """Return the table of results: the account-disjoint split first, each in the order of the ladder."""
-    results = read_results(run)
-    return [row for split in Split for row in rows_of(results, split)]
 
 
 def rows_of(results: Sequence[ModelResult], split: str) -> list[ResultRow]:

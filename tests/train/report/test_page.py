@@ -16,8 +16,9 @@ from postmill.shards.run import manifests
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError
 from postmill.train.evaluation import results, serialise
-from postmill.train.evaluation.results import ModelResult, results_table
+from postmill.train.evaluation.results import ModelResult
 from postmill.train.evaluation.schema import ModelMetrics
+from postmill.train.options import Split
 from postmill.train.report import describe, html, plots
 from postmill.train.report import page as pages
 from postmill.train.report.formatting import number
@@ -136,7 +137,8 @@ def test_tables_can_be_read_aloud(reported: tuple[Run, str, Page]) -> None:
 def test_it_has_both_tables_and_a_plot_for_each_model_but_the_mean(reported: tuple[Run, str, Page]) -> None:
     run, html, page = reported
     assert html.index("New accounts: none of the test posts") < html.index("Random split: optimistic")
-    for row in results_table(run):
+    models = results.read_results(run)
+    for row in (row for split in Split for row in results.rows_of(models, split)):
         assert number(row["mse"].value, 3) in page.text
     labels = [a["aria-label"] for t, a in page.tags if t == "svg" and str(a["aria-label"]).startswith("Predicted")]
     assert len(labels) == 2 * (2 + 6)  # ours, and the study's
@@ -200,6 +202,15 @@ def test_models_of_another_target_stand_elsewhere(planted_run: MakeRun) -> None:
         "What is predicted: log(1 + likes), natural logarithm.",
     ]
     assert table.index("followers") < table.index("log(1 + likes),") < table.index("metadata-likes")
+
+
+def test_a_rate_is_shown_in_its_own_unit(planted_run: MakeRun) -> None:
+    run = planted_run(posts=60, accounts=20, record={"followers": lambda row: 0 if row == 3 else 10_000})
+    train_run(run, names=["mean"], seeds=1, target_name="rate")
+    _, page = written(run)
+    assert re.search(r"In likes and comments per follower, \S+ is 0\.\d+ and \S+ is 0\.\d+\.", page.text), page.text
+    assert "posts without a target: no followers" in page.text
+    assert "log(1 + likes + comments) - log(1 + followers)" in page.text
 
 
 def test_a_damaged_model_is_named(planted_run: MakeRun) -> None:
