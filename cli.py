@@ -15,9 +15,9 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, choosing, extras, lean, options, passes, sources, steps
+from postmill.console import checks, choosing, extras, lean, options, passes, sources, steps, training
 from postmill.console.errors import run_app
-from postmill.console.output import attempt, out, progress, share_of
+from postmill.console.output import attempt, progress, share_of
 from postmill.console.places import on_disk
 from postmill.encode.options import EncoderName, ModelSet, Precision, usual
 from postmill.jobs.settings import MAX_TASKS
@@ -26,7 +26,7 @@ from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.state.tasks import WHOLE
 from postmill.train.models import registry
-from postmill.train.options import FeatureSet, RecipeName, Split
+from postmill.train.options import FeatureSet, RecipeName, Split, TargetName
 
 TOGETHER, STEP_BY_STEP, RESULTS, CHECKS, CLUSTER = "Everything at once", "Step by step", "Results", "Checks", "Slurm"
 
@@ -51,14 +51,7 @@ def sample(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 0,
 ) -> None:
     """Write a small invented dataset in the real layout, with known truth planted."""
-    from postmill.ingest.sample.write import write_sample
-
-    with progress() as shown:
-        made = write_sample(folder, posts, influencers, seed, progress=shown)
-    out.print(
-        f"{folder}: {made.posts} posts of {made.influencers} accounts, {made.metadata_parts} metadata parts and "
-        f"{made.image_parts} picture parts, {made.size / 1e6:.1f} MB; the planted truth is in truth.json"
-    )
+    steps.sample(folder, posts, influencers, seed)
 
 
 @app.command("run", rich_help_panel=TOGETHER, epilog="Example: `postmill run data run --models light`")
@@ -71,6 +64,8 @@ def run_all(
     influencers: options.InfluencersOption = None,
     models: options.ModelsOption = ModelSet.PAPER,
     model: options.ModelOption = None,
+    study: training.StudyOption = None,
+    target: training.TargetOption = TargetName.LIKES_AND_COMMENTS,
     device: options.DeviceOption = Device.AUTO,
     precision: options.PrecisionOption = Precision.AUTO,
     workers: options.WorkersOption = 1,
@@ -115,7 +110,9 @@ def run_all(
         else:
             passes.ingest(run, tuple(Stage), share_of("0/1"), workers, shown, follow=follow, evict=spare)
             steps.encode(run, (), models, named, device, precision, share_of("0/1"), shown)
-        steps.train(run, shown, encoder_models=models, device=Device.CUDA if device is Device.CUDA else Device.CPU)
+        on = Device.CUDA if device is Device.CUDA else Device.CPU
+        recipe = training.recipe_of(study)
+        steps.train(run, shown, encoder_models=models, recipe=recipe, target=target, device=on)
         steps.report(run, shown)
     steps.end(run, max_faults)
 
@@ -240,24 +237,25 @@ def encode(
 
 @app.command(
     rich_help_panel=STEP_BY_STEP,
-    epilog="Example: `postmill train run` or, as in the study, `postmill train run --recipe paper`",
+    epilog="Example: `postmill train run` or, as in the study, `postmill train run --study paper`",
 )
 def train(
     folder: options.RunArgument,
-    model: Annotated[list[str] | None, options.list_of(registry.names(), "--model", "Only this model.")] = None,
-    models: Annotated[
-        ModelSet | None, options.one_of(ModelSet, "--models", "Which embeddings, where the run has several.")
-    ] = None,
-    recipe: options.RecipeOption = RecipeName.POSTMILL,
-    features: options.FeaturesOption = FeatureSet.DEFAULT,
-    split: options.SplitOption = None,
-    comment_weight: Annotated[float, typer.Option("--comment-weight", min=0.0, help="w in log1p(likes + w * c).")] = 1,
-    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Trainings; default: by number of posts.")] = None,
+    model: training.TrainedOption = None,
+    models: training.EmbeddingsOption = None,
+    study: training.StudyOption = None,
+    recipe: training.RecipeOption = RecipeName.POSTMILL,
+    features: training.FeaturesOption = FeatureSet.DEFAULT,
+    split: training.SplitOption = None,
+    target: training.TargetOption = TargetName.LIKES_AND_COMMENTS,
+    comment_weight: training.CommentWeightOption = 1,
+    seeds: training.SeedsOption = None,
     device: options.DeviceOption = Device.CPU,
     task: options.TaskOption = None,
 ) -> None:
     """Train the ladder of baselines and the fusion, and judge them on held-out posts and accounts."""
     names, splits, share = options.listed(model), options.chosen(split, Split, "--split"), share_of(task)
+    recipe = training.recipe_of(study, recipe)
     for name in names:
         registry.rung(name, recipe)  # refuses what there is not
     run = steps.open_run(folder)
@@ -270,6 +268,7 @@ def train(
             recipe=recipe,
             features=features,
             splits=splits,
+            target=target,
             comment_weight=comment_weight,
             seeds=seeds,
             device=device,
@@ -359,9 +358,7 @@ def faults(
     epilog="Example: `postmill inspect posts_image.z07`, or `postmill inspect a.zip --digest > a.jsonl`",
 )
 def inspect(
-    archive: Annotated[
-        list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, a list, or all; a folder.")
-    ],
+    archive: options.ArchiveArgument,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
     strict: options.StrictOption = False,
@@ -382,10 +379,10 @@ def submit(
     models: options.ModelsOption = ModelSet.PAPER,
     model: options.ModelOption = None,
     gpu_encoder: options.GpuEncoderOption = None,
-    gres: Annotated[
-        str, typer.Option("--gres", help="What such an encoder asks for; '' where there is no GPU.")
-    ] = "gpu:1",
+    gres: options.GresOption = "gpu:1",
     precision: options.PrecisionOption = Precision.AUTO,
+    study: training.StudyOption = None,
+    target: training.TargetOption = TargetName.LIKES_AND_COMMENTS,
     tasks: Annotated[int, typer.Option("--tasks", min=1, help="The most tasks of a stage.")] = MAX_TASKS,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="The most tasks that run at once.")] = None,
     partition: Annotated[str | None, typer.Option("--partition", help="As for sbatch.")] = None,
@@ -395,9 +392,7 @@ def submit(
     cpus: Annotated[int | None, typer.Option("--cpus", min=1, help="Cores of a task.")] = None,
     module: Annotated[list[str] | None, typer.Option("--module", help="For `module load`. Repeatable.")] = None,
     venv: options.VenvOption = None,
-    sbatch: Annotated[
-        list[str] | None, typer.Option("--sbatch", help="A further option: `--sbatch=--qos=high`. Repeatable.")
-    ] = None,
+    sbatch: options.SbatchOption = None,
     again: options.AgainOption = False,
     dry_run: options.DryRunOption = False,
 ) -> None:
@@ -410,6 +405,8 @@ def submit(
         models=models,
         model_overrides=options.overrides(model),
         precision=precision,
+        study=study,
+        target=target,
         tasks=tasks,
         limit=limit,
         partition=partition,

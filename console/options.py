@@ -18,7 +18,6 @@ from postmill.shards.run.chosen import TypedChosen
 from postmill.shards.run.options import MAX_ENTRY, SHARD_BYTES, Level, TypedOptions
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import UsageError, unknown
-from postmill.train.options import FeatureSet, RecipeName, Split
 
 _WIDE = 60  # of a list of names that stands in the help where other options have their type
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -275,14 +274,13 @@ PerImageOption = Annotated[
 ]
 AgainOption = Annotated[bool, typer.Option("--again", help="Also tasks that failed three times.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the scripts, submit nothing.")]
-RecipeOption = Annotated[
-    RecipeName, one_of(RecipeName, "--recipe", "postmill: trained with care; paper: the study's own settings.")
+GresOption = Annotated[str, typer.Option("--gres", help="What such an encoder asks for; '' where there is no GPU.")]
+SbatchOption = Annotated[
+    list[str] | None, typer.Option("--sbatch", help="A further option: `--sbatch=--qos=high`. Repeatable.")
 ]
-FeaturesOption = Annotated[
-    FeatureSet,
-    one_of(FeatureSet, "--features", "default: what exists before publication; paper: with comments, which leak."),
+ArchiveArgument = Annotated[
+    list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, a list, or all; a folder.")
 ]
-SplitOption = Annotated[list[str] | None, list_of(Split, "--split", "Only this split; default: all four.")]
 
 
 def _show_version(asked: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from postmill.console.output import did, err, out
+from postmill.console.output import did, err, out, progress
 from postmill.console.streams import binary, emit
 from postmill.encode.options import ModelSet, Precision, usual
 from postmill.shards.formats.choices import Layout
@@ -18,7 +18,7 @@ from postmill.shards.runtime.errors import EXIT_FAULTS
 from postmill.shards.runtime.interrupt import interruptible
 from postmill.shards.runtime.progress import Progress
 from postmill.shards.state.tasks import WHOLE, Task
-from postmill.train.options import FeatureSet, RecipeName, Split
+from postmill.train.options import FeatureSet, RecipeName, Split, TargetName
 
 if TYPE_CHECKING:
     from postmill.encode.stage import EncoderSummary
@@ -45,6 +45,18 @@ def open_run(folder: Path, *, reading: bool = False) -> Run:
     run = runs.open_run(folder, reading=reading)
     locks.check(run.folder / runs.RUN_FILE)  # here, for worker processes say nothing
     return run
+
+
+def sample(folder: Path, posts: int, influencers: int, seed: int) -> None:
+    """Write an invented dataset, and say what it is."""
+    from postmill.ingest.sample.write import write_sample
+
+    with progress() as shown:
+        made = write_sample(folder, posts, influencers, seed, progress=shown)
+    out.print(
+        f"{folder}: {made.posts} posts of {made.influencers} accounts, {made.metadata_parts} metadata parts and "
+        f"{made.image_parts} picture parts, {made.size / 1e6:.1f} MB; the planted truth is in truth.json"
+    )
 
 
 def encode(
@@ -98,6 +110,7 @@ def train(
     recipe: RecipeName = RecipeName.POSTMILL,
     features: FeatureSet = FeatureSet.DEFAULT,
     splits: Sequence[Split] = (),
+    target: TargetName = TargetName.LIKES_AND_COMMENTS,
     comment_weight: float = 1.0,
     seeds: int | None = None,
     device: Device = Device.CPU,
@@ -112,6 +125,7 @@ def train(
         recipe=recipe,
         feature_set=features,
         split_names=splits or tuple(Split),
+        target_name=target,
         comment_weight=comment_weight,
         seeds=seeds,
         encoder_models=encoder_models,

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from postmill.encode.options import EncoderName
 from postmill.jobs.settings import Settings
 from postmill.jobs.slurm import Job
-from postmill.shards.formats import plan
+from postmill.shards.formats import models, plan
 from postmill.shards.formats.choices import Stage
 from postmill.shards.formats.encoders import Encoder
 from postmill.shards.run.folder import Run
@@ -18,6 +18,7 @@ from postmill.shards.state import attempts, pieces
 from postmill.shards.state.attempts import MAX_FAILURES, encode_stage
 from postmill.shards.state.pieces import PieceState
 from postmill.shards.state.tasks import Task, share
+from postmill.train.options import TargetName
 
 TRAIN = "train"
 _MAKERS = (Stage.WINDOWS.value, Stage.SPANNING.value)  # the stages that make post shards
@@ -109,7 +110,9 @@ def missing_work(run: Run, settings: Settings, queue: Sequence[Job], size: int, 
             for n in range(shards)
         ]
         cutter.after_makers(encode_stage(group), together, makers)
-    cutter.train(done=bool(pieces.list_units(run.report, run.fingerprint).done))
+    reported = bool(pieces.list_units(run.report, run.fingerprint).done)
+    target = None if settings.target == TargetName.LIKES_AND_COMMENTS else settings.target
+    cutter.train(done=reported and models.is_trained(run, settings.study, target))
     return MissingWork(tuple(cutter.arrays), cutter.queued, cutter.given_up, tuple(cutter.held_back))
 
 

@@ -7,12 +7,14 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from postmill.encode.options import EncoderName, ModelSet, Precision, usual
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.train.options import StudyName, TargetName
 
 if TYPE_CHECKING:
     from postmill.shards.run.folder import Run
@@ -31,6 +33,7 @@ class Settings:
         models: Where encoders take their models from.
         model_overrides: Folder or hub id by encoder.
         precision: As for `postmill encode`, for every encoder.
+        study, target: As for `postmill train`.
         tasks: The most tasks that a stage is cut into.
         limit: The most tasks of an array that run at once; None: as many as Slurm lets.
         partition, account, time, memory, cpus: Options of sbatch for every job; None: the template's, or the cluster's.
@@ -45,6 +48,8 @@ class Settings:
     models: ModelSet = ModelSet.PAPER
     model_overrides: Mapping[str, str] = field(default_factory=dict)
     precision: Precision = Precision.AUTO
+    study: StudyName | None = None
+    target: TargetName = TargetName.LIKES_AND_COMMENTS
     tasks: int = MAX_TASKS
     limit: int | None = None
     partition: str | None = None
@@ -108,7 +113,10 @@ def load(run: Run) -> Settings:
     try:
         value: dict[str, Any] = json.loads(regular.read(path))
         lists = {name: tuple(items) for name, items in value.items() if isinstance(items, list)}
+        names: dict[str, StrEnum | None]
         names = {"models": ModelSet(value["models"]), "precision": Precision(value["precision"])}
+        names["target"] = TargetName(value["target"])
+        names["study"] = None if value["study"] is None else StudyName(value["study"])
         return Settings(**{**value, **lists, **names})
     except FileNotFoundError:
         raise UsageError(

@@ -19,6 +19,7 @@ from postmill.shards.run import publish
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError
+from postmill.train.options import TargetName
 
 SCRIPTS = "scripts"
 _INGEST = frozenset(stage.value for stage in Stage)
@@ -177,7 +178,9 @@ def _options(settings: Settings, array: Array, cpus: int) -> list[str]:
         return ["--stage", array.stage, "--workers", str(max(1, min(cpus, array.pieces)))]
     models = ["--models", settings.models]
     if array.stage == TRAIN:
-        return models
+        study = [] if settings.study is None else ["--study", settings.study]
+        target = [] if settings.target == TargetName.LIKES_AND_COMMENTS else ["--target", settings.target]
+        return [*models, *study, *target]
     overrides = [f"--model={name}={model}" for name, model in sorted(settings.model_overrides.items())]
     device = Device.CUDA if _wants_gpu(settings, array) else Device.CPU
     encoders = [word for name in array.stage.split(".")[1:] for word in ("--encoder", name)]

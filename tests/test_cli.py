@@ -44,6 +44,21 @@ def data(pristine: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(pristine, tmp_path / "data"))
 
 
+def test_the_whole_job_as_the_study_did_it_and_with_another_target(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ("run", data, run, "--models", "light", "--images", "none", "--study", "paper", "--target", "comments")
+    done = postmill(*words)
+    assert done.returncode == 0, done.stderr
+    models = {f"paper-{name}{scale}-comments" for name in ("text-mlp", "fusion") for scale in ("", "-standardised")}
+    assert {folder.name for folder in (run / "models").iterdir()} == models
+    assert "image-mlp left out" in done.stderr and "stands in for" in done.stderr
+    assert "R² of log(1 + comments)" in done.stdout
+    assert done.stdout.index("random") < done.stdout.index("influencer")  # its own split first
+    page = (run / "report" / "index.html").read_text()
+    assert "Figure 1 of the study, on its own split" in page and "its recipe takes 6 gradient steps" in page
+    refused(postmill("train", run, "--study", "paper", "--model", "history"), 2, "none of the models of the study")
+
+
 def everything(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

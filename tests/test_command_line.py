@@ -21,7 +21,7 @@ from postmill.cli import app, ingest
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.shards.formats.choices import Layout, Stage
 from postmill.shards.runtime.devices import Device
-from postmill.train.options import FeatureSet, RecipeName, Split
+from postmill.train.options import FeatureSet, RecipeName, Split, StudyName, TargetName
 
 GOLDEN = Path(__file__).parent / "golden" / "cli.json"
 CLOSED = {
@@ -31,6 +31,8 @@ CLOSED = {
     "--precision": Precision,
     "--recipe": RecipeName,
     "--split": Split,
+    "--study": StudyName,
+    "--target": TargetName,
     "--stage": Stage,
     "--to": Layout,
     "--encoder": EncoderName,
@@ -139,6 +141,8 @@ def postmill_completes(words: str) -> list[str]:
         ("train run --split influncer", "--split", "influencer"),
         ("train run --recipe papr", "--recipe", "paper"),
         ("train run --features defualt", "--features", "default"),
+        ("train run --target coments", "--target", "comments"),
+        ("run data run --study papr", "--study", "paper"),
         ("train run --model fusionn", "--model", "fusion"),
         ("ingest run --stage window", "--stage", "windows"),
         ("export run out --to clip", "--to", "clip-retrieval"),

@@ -27,6 +27,26 @@ class RecipeName(StrEnum):
     PAPER = "paper"
 
 
+class StudyName(StrEnum):
+    """A published study whose settings are taken throughout."""
+
+    PAPER = "paper"
+
+
+def splits_of(recipe: RecipeName) -> tuple[Split, ...]:
+    """Return all splits in the order in which a recipe's models are judged: the study's own first, or the headline."""
+    return tuple(sorted(Split, key=lambda split: recipe == RecipeName.PAPER and split != Split.RANDOM))
+
+
+class TargetName(StrEnum):
+    """What is predicted, that of the study first (:mod:`.data.target`)."""
+
+    LIKES_AND_COMMENTS = "likes-and-comments"
+    LIKES = "likes"
+    COMMENTS = "comments"
+    RATE = "rate"
+
+
 class FeatureSet(StrEnum):
     """What models are shown: what exists before publication, or the study's features, which hold comments."""
 

@@ -32,20 +32,20 @@ from postmill.train.data.modality import Modality, in_memory
 from postmill.train.evaluation import caveats, results
 from postmill.train.evaluation.results import ModelResult
 from postmill.train.evaluation.schema import EncoderUse
-from postmill.train.models import ladder, recipes
+from postmill.train.models import ladder, recipes, registry
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.problem import Scores
-from postmill.train.models.registry import LADDER
 from postmill.train.options import ModalityName, scoring_split
 
 SCHEMA = pa.schema(
     [
         ("key", pa.string()),  # of the post itself, which it names: whoever is given it finds the post
-        ("predicted", pa.float64()),  # log1p(likes + w * comments)
+        ("predicted", pa.float64()),  # the target
         ("low", pa.float64()),  # ends of the interval that should hold 90 %; null where the model has none
         ("high", pa.float64()),
-        ("engagement_median", pa.float64()),  # likes and comments that about half of such posts stay below
+        ("engagement_median", pa.float64()),  # what about half of such posts stay below: the target's logarithm undone
         ("engagement_expected", pa.float64()),  # their mean, which can be summed
+        ("target", pa.string()),  # what is predicted, such as "log(1 + likes + comments)"
         ("caveats", pa.string()),  # what is to be borne in mind of all of them: kinds of caveats, parted by "; "
     ]
 )
@@ -83,12 +83,12 @@ def predict(run: Run, name: str, where: Path, device: str = "cpu") -> pa.Table:
         for weights in _weights(run, name, split)
     ]
     mean = np.mean(of_seeds, axis=0)
-    tested = results.predictions(run, result, split)
+    of, tested = result.metrics.settings.definition, results.predictions(run, result, split)
     factor = smearing.factor(tested.true, tested.predicted)
-    engagement = smearing.median(mean[:, 0]), smearing.expected(mean[:, 0], factor)
+    engagement = of.counts(mean[:, 0]), smearing.expected(mean[:, 0], factor, of)
     columns = [keys, *(pa.array(mean[:, n], mask=np.isnan(mean[:, n])) for n in range(3)), *map(pa.array, engagement)]
     said = caveats.of_predictions(run, result, other, len(keys), _own_posts(run, keys))
-    columns.append(pa.repeat(caveats.kinds(said), len(keys)))
+    columns += [pa.repeat(text, len(keys)) for text in (of.formula, caveats.kinds(said))]
     return pa.Table.from_arrays(columns, schema=SCHEMA.with_metadata(caveats.schema_metadata(said)))
 
 
@@ -141,7 +141,8 @@ def _weights(run: Run, name: str, split: str) -> list[Arrays]:
 
 def _modalities(run: Run, result: ModelResult, other: Run, shards: tuple[int, ...]) -> dict[str, Modality]:
     """Open the model's modalities for the new posts, from encoders with the fingerprints of training."""
-    if LADDER[result.model].leaks:
+    rung = registry.rung(result.model, result.recipe)
+    if rung.leaks:
         raise UsageError(
             f"{result.name} is shown what exists only after publication and predicts nothing that is new",
             place="--model",
@@ -149,7 +150,7 @@ def _modalities(run: Run, result: ModelResult, other: Run, shards: tuple[int, ..
         )
     modalities = {}
     available = encoders_of(other)
-    for name in shown_in(run, LADDER[result.model].modalities):
+    for name in shown_in(run, rung.modalities):
         if name == ModalityName.HISTORY:
             modalities[name.value] = _history(run, result, other, shards)
             continue
@@ -176,7 +177,7 @@ def _encode_command(run: Run, use: EncoderUse, other: Run) -> str:
 
 def _history(run: Run, result: ModelResult, other: Run, shards: tuple[int, ...]) -> Modality:
     """Return the history of the new posts among all posts of both runs, each post counted once."""
-    columns = ["key", "influencer", "likes", "comment_count", "taken_at"]
+    columns = ["key", "influencer", "taken_at", *target.COLUMNS]
     new = pa.concat_tables([posts.read_records(other, shard, columns) for shard in shards])
     known = [
         posts.read_records(of_run, shard, columns)
@@ -187,7 +188,7 @@ def _history(run: Run, result: ModelResult, other: Run, shards: tuple[int, ...])
     joined = pa.concat_tables([new, *known])
     count = new.num_rows
     table = joined.take(pa.array(_first_rows(joined["key"].to_pylist(), count), pa.int64()))
-    y = target.engagement(table["likes"], table["comment_count"], result.metrics.settings.comment_weight).values
+    y = target.engagement(table, result.metrics.settings.definition).values
     accounts = hashing.name_hashes(table["influencer"].combine_chunks())
     values, present = history.of_posts(accounts, target.times(table["taken_at"]), y)
     name = ModalityName.HISTORY.value

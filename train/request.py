@@ -12,8 +12,10 @@ from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import UsageError, unknown
 from postmill.train.data import splits, target
 from postmill.train.data.dataset import Dataset
+from postmill.train.data.target import Definition
 from postmill.train.models import registry
-from postmill.train.options import FeatureSet, RecipeName, Split
+from postmill.train.models.registry import Rung
+from postmill.train.options import FeatureSet, RecipeName, Split, TargetName, splits_of
 
 FIVE_SEEDS_BELOW, THREE_SEEDS_BELOW = 20_000, 1_000_000
 """Below the first number of posts, five seeds are trained; below the second, three; above, one."""
@@ -32,8 +34,8 @@ class Request:
         named: Whether they were named: else those whose library is missing are left out.
         recipe: How networks are trained.
         features: What models are shown.
-        splits: The splits to judge on, the headline first.
-        comment_weight: How many likes a comment counts for in the target.
+        splits: The splits to judge on, in the order of the recipe.
+        definition: What is predicted.
         seeds: Trainings of each model on each split; None chooses by the number of posts.
         encoder_models: ``light`` or ``paper``, where the run has embeddings of both.
         device: ``cpu`` or ``cuda``.
@@ -44,16 +46,22 @@ class Request:
     recipe: RecipeName
     features: FeatureSet
     splits: tuple[Split, ...]
-    comment_weight: float
+    definition: Definition
     seeds: int | None
     encoder_models: str | None
     device: str
 
     def unit_name(self, model: str) -> str:
-        """Return the name of the folder of ``model``: ``fusion``, ``fusion-with-comments``, ``paper-text-mlp``."""
+        """Return the name of the folder of ``model``: ``fusion``, ``fusion-with-comments-rate``, ``paper-text-mlp``."""
+        name = f"{model}-with-comments" if self.features == FeatureSet.PAPER else model
         if self.recipe == RecipeName.PAPER:
-            return f"paper-{model}"
-        return f"{model}-with-comments" if self.features == FeatureSet.PAPER else model
+            name = f"paper-{model}"
+        of = self.definition.name
+        return name if of == TargetName.LIKES_AND_COMMENTS else f"{name}-{of}"
+
+    def rung(self, model: str) -> Rung:
+        """Return the model ``model`` of this recipe."""
+        return registry.rung(model, self.recipe)
 
     def options(self, model: str) -> list[str]:
         """Return the options of the command that asks for ``model`` alone and for all else alike."""
@@ -64,10 +72,12 @@ class Request:
             words += ["--features", str(self.features)]
         if self.encoder_models is not None:
             words += ["--models", str(self.encoder_models)]
-        if self.splits != tuple(Split):
+        if self.splits != splits_of(self.recipe):
             words += [word for split in self.splits for word in ("--split", str(split))]
-        if self.comment_weight != 1:
-            words += ["--comment-weight", repr(self.comment_weight)]
+        if self.definition.name != TargetName.LIKES_AND_COMMENTS:
+            words += ["--target", str(self.definition.name)]
+        if self.definition.comment_weight != 1:
+            words += ["--comment-weight", repr(self.definition.comment_weight)]
         if self.seeds is not None:
             words += ["--seeds", str(self.seeds)]
         return words if self.device == Device.CPU else [*words, "--device", self.device]
@@ -79,6 +89,7 @@ def resolve(
     recipe: str,
     feature_set: str,
     split_names: Sequence[str],
+    target_name: str,
     comment_weight: float,
     seeds: int | None,
     encoder_models: str | None,
@@ -98,14 +109,15 @@ def resolve(
         raise UsageError(f"{seeds} is not from 1 to {MAX_SEEDS}", place="--seeds", hint="5 do for small data")
     if encoder_models is not None and encoder_models not in SETS:
         raise unknown(encoder_models, SETS, place="--models")
-    target.check_weight(comment_weight)
+    definition = Definition(_one_of(TargetName, target_name, "--target"), float(comment_weight))
+    target.check(definition)
     return Request(
         models=tuple(name for name in registry.names(by_recipe) if name in chosen),
         named=names is not None,
         recipe=by_recipe,
         features=_one_of(FeatureSet, feature_set, "--features"),
-        splits=tuple(split for split in Split if split in chosen_splits),
-        comment_weight=float(comment_weight),
+        splits=tuple(split for split in splits_of(by_recipe) if split in chosen_splits),
+        definition=definition,
         seeds=seeds,
         encoder_models=encoder_models,
         device=device_for(device),

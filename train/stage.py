@@ -12,7 +12,6 @@ import safetensors.numpy
 
 from postmill.shards.formats import counts, custody, models
 from postmill.shards.formats.counts import ModelCounts
-from postmill.shards.formats.encoders import encoders_of
 from postmill.shards.run import manifests, secret
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import UsageError
@@ -33,8 +32,7 @@ from postmill.train.models import ladder, recipes
 from postmill.train.models.checkpoint import Checkpoints
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.recipes import Recipe
-from postmill.train.models.registry import LADDER
-from postmill.train.options import FeatureSet, RecipeName, Split, scoring_split
+from postmill.train.options import FeatureSet, RecipeName, Split, TargetName, scoring_split
 from postmill.train.request import Request
 
 FORMAT = "postmill-model-1"
@@ -74,6 +72,7 @@ def train_run(
     recipe: str = RecipeName.POSTMILL,
     feature_set: str = FeatureSet.DEFAULT,
     split_names: Sequence[str] = tuple(Split),
+    target_name: str = TargetName.LIKES_AND_COMMENTS,
     comment_weight: float = 1.0,
     seeds: int | None = None,
     encoder_models: str | None = None,
@@ -85,13 +84,13 @@ def train_run(
 
     Args:
         run: The run.
-        names: Models of :data:`.registry.LADDER`; None for those that are not costly, or for the paper's two with
-            its recipe.
-        recipe: ``postmill``, or ``paper``: text-mlp and image-mlp with exactly the paper's settings, on the text with
-            comments where the run has it.
+        names: Models of the recipe, :func:`.registry.names`; None for those that are not costly.
+        recipe: ``postmill``, or ``paper``: the study's networks with exactly its settings, on its encoders and on the
+            text with comments where the run has them.
         feature_set: ``default``, or ``paper``, which takes what exists only after publication.
         split_names: Some of :class:`.options.Split`.
-        comment_weight: How many likes a comment counts for in the target.
+        target_name: What is predicted, of :class:`.options.TargetName`.
+        comment_weight: How many likes a comment counts for in the target, where both are counted.
         seeds: Trainings of each model on each split, each with its own split and weights; None chooses by the number
             of posts.
         encoder_models: ``light`` or ``paper``, where the run has embeddings of both.
@@ -110,22 +109,24 @@ def train_run(
         recipe=recipe,
         feature_set=feature_set,
         split_names=split_names,
+        target_name=target_name,
         comment_weight=comment_weight,
         seeds=seeds,
         encoder_models=encoder_models,
         device=device,
     )
     if asked.recipe == RecipeName.PAPER:
-        asked = replace(asked, features=_paper_features(run, progress))
+        as_studied, encoder_models = features.as_studied(run, asked.encoder_models, progress)
+        asked = replace(asked, features=as_studied, encoder_models=encoder_models)
     chosen = tasks.share(_possible(run, asked, progress), task)
-    shown = dict.fromkeys(name for model in chosen for name in shown_in(run, LADDER[model].modalities))
+    shown = dict.fromkeys(name for model in chosen for name in shown_in(run, asked.rung(model).modalities))
     features.check_encoders(run, list(shown), asked.features, asked.encoder_models)
     work = _load(run, asked, progress)
     opened = Inputs(run, work.data, asked.features, asked.encoder_models, progress)
     trained: list[str] = []
     kept: list[str] = []
     for model in chosen:
-        is_new = _train_model(work, model, opened.of(shown_in(run, LADDER[model].modalities)), progress)
+        is_new = _train_model(work, model, opened.of(shown_in(run, asked.rung(model).modalities)), progress)
         (trained if is_new else kept).append(asked.unit_name(model))
     table.write_results(run)
     return TrainSummary(
@@ -183,7 +184,8 @@ class _Work:
             features=asked.features.value,
             splits=tuple(split.value for split in self.splits),
             splits_left_out=self.splits_left_out,
-            comment_weight=asked.comment_weight,
+            target=asked.definition.name,
+            comment_weight=asked.definition.comment_weight,
             seeds=self.seeds,
             languages=slices.languages_can_be_told(),
             method=ladder.settings(model, TrainingContext(self.recipe, asked.device)),
@@ -198,7 +200,7 @@ def _load(run: Run, asked: Request, progress: Progress) -> _Work:
     """Read what training needs of the posts, and say what is left out."""
     of = dataset.finished(run)
     pictures = inputs.pictures(run, of, asked.encoder_models, progress)
-    data = dataset.load(run, asked.comment_weight, pictures, of)
+    data = dataset.load(run, asked.definition, pictures, of)
     usable, left_out = request.usable_splits(data, asked.splits)
     for split, why in left_out.items():
         progress.note(f"split {split} left out: {why}")
@@ -238,13 +240,6 @@ def _train_model(work: _Work, model: str, modalities: Mapping[str, Modality], pr
     return True
 
 
-def _paper_features(run: Run, progress: Progress) -> FeatureSet:
-    if any(encoder.encoder == features.TEXT_WITH_COMMENTS for encoder in encoders_of(run)):
-        return FeatureSet.PAPER
-    progress.note("the run has no text-with-comments embeddings: the paper's recipe is trained on captions alone")
-    return FeatureSet.DEFAULT
-
-
 def _possible(run: Run, asked: Request, progress: Progress) -> list[str]:
     """Return the models to train; one that needs what is missing is left out with a note, unless named.
 
@@ -256,13 +251,13 @@ def _possible(run: Run, asked: Request, progress: Progress) -> list[str]:
     installed = []
     for model in asked.models:
         try:
-            if LADDER[model].modalities and not shown_in(run, LADDER[model].modalities):
+            if asked.rung(model).modalities and not shown_in(run, asked.rung(model).modalities):
                 raise UsageError(
                     f"{model} is shown pictures alone, and the run was planned without",
                     place="--model",
                     hint="name a model that is shown text",
                 )
-            ladder.check(model)
+            ladder.check(model, asked.recipe)
         except UsageError as error:
             if asked.named:
                 raise

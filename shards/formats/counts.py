@@ -19,7 +19,7 @@ _WHERE_ANY = "stated where any"  # of a field of counts that is absent from most
 _OPTIONS = frozenset(
     {
         *("--comment-weight", "--device", "--encoder", "--features", "--model", "--models", "--per-image"),
-        *("--precision", "--recipe", "--seeds", "--split"),
+        *("--precision", "--recipe", "--seeds", "--split", "--target"),
     }
 )
 

@@ -28,7 +28,10 @@ CARD_FILE = "card.md"
 CHECKPOINT = "checkpoint-"  # with which the names of further units begin
 _STATED = re.compile(r'"options": \[([^\]]*)\]')  # in the text of a manifest
 _WORD = re.compile(r'"([^"]*)"')
-_FOLDER = re.compile(r"(?P<paper>paper-)?(?P<model>[a-z]+(-[a-z]+)*?)(?P<comments>-with-comments)?")
+_FOLDER = re.compile(
+    r"(?P<paper>paper-)?(?P<model>[a-z]+(-[a-z]+)*?)(?P<comments>-with-comments)?"
+    r"(?P<target>-likes|-comments|-rate)?"
+)
 
 PREDICTIONS = pa.schema(
     [
@@ -36,7 +39,7 @@ PREDICTIONS = pa.schema(
         ("seed", pa.int32()),
         ("key", pa.string()),  # what stands for a post of this split's and seed's test part, by the run's secret
         ("account", pa.string()),  # what stands for its account, the same within a run
-        ("true", pa.float64()),  # log1p(likes + w * comments)
+        ("true", pa.float64()),  # the target, such as log1p(likes + w * comments)
         ("predicted", pa.float64()),
         ("low", pa.float64()),  # ends of the interval that should hold 90 % of posts; null where the model has none
         ("high", pa.float64()),
@@ -107,6 +110,16 @@ def publishing(run: Run, name: str) -> Iterator[Unit]:
         yield unit
 
 
+def is_trained(run: Run, recipe: str | None, target: str | None) -> bool:
+    """Return whether any model of ``recipe`` that predicts ``target`` is finished; None for the usual ones."""
+    for of in regular.folders(run.models, temporary.TEMPORARY):
+        match = _FOLDER.fullmatch(of.name)
+        found = ("paper" if match["paper"] else None, match["target"]) if match else (None, None)
+        if found == (recipe, None if target is None else f"-{target}") and manifest(run, of.name) is not None:
+            return True
+    return False
+
+
 def done_with(run: Run, name: str, settings: str) -> Manifest | None:
     """Return the manifest of model ``name`` if it is complete and was trained with ``settings`` (a fingerprint)."""
     done = manifests.done(folder(run, name), MANIFEST, run.fingerprint)
@@ -156,4 +169,6 @@ def _options(of: Path) -> tuple[str, ...]:
     if match is None:
         return ()
     recipe = ("--recipe", "paper") if match["paper"] else ()
-    return ("--model", match["model"], *recipe, *(("--features", "paper") if match["comments"] else ()))
+    features = ("--features", "paper") if match["comments"] else ()
+    target = ("--target", match["target"].removeprefix("-")) if match["target"] else ()
+    return ("--model", match["model"], *recipe, *features, *target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -19,6 +20,8 @@ from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.shards.state import attempts, pieces
 from postmill.shards.state.tasks import Task
+from postmill.train.options import StudyName, TargetName
+from tests.jobs.conftest import finish
 
 ONE = Settings(encoders=("metadata",))
 Make = Callable[..., Run]
@@ -106,6 +109,22 @@ def test_only_what_is_missing(planned: Make, ingested: Finish, encoded: Finish) 
         ("encode.metadata", 10, 0, "3,7-9", "aftercorr", 0),
         ("train", 1, 0, "", "afterok", 1, 2),
     ]
+
+
+def test_a_finished_training_is_not_that_of_another_target_or_study(
+    planned: Make, ingested: Finish, encoded: Finish
+) -> None:
+    run = planned(1, [0], 0)
+    ingested(run, 0, spools=["metadata-000000"])
+    encoded(run, 0)
+    finish(run, run.report, "index")
+    finish(run, run.models / "fusion", "manifest")
+    assert plainly(missing_work(run, ONE, [], 1001)) == []
+    likes, study = replace(ONE, target=TargetName.LIKES), replace(ONE, study=StudyName.PAPER)
+    for asked, model in ((likes, "fusion-likes"), (study, "paper-fusion")):
+        assert plainly(missing_work(run, asked, [], 1001)) == [("train", 1, 0, "", "")]
+        finish(run, run.models / model, "manifest")
+        assert plainly(missing_work(run, asked, [], 1001)) == []
 
 
 def test_nothing_is_submitted_twice(planned: Make, ingested: Finish) -> None:

@@ -21,6 +21,7 @@ from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.shards.state import attempts
 from postmill.shards.state.tasks import Task
+from postmill.train.options import StudyName, TargetName
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIRD = [
@@ -134,6 +135,18 @@ def test_dry_run_prints_the_scripts_and_submits_nothing(scheduler: Scheduler, pl
     assert done.stdout.count("#SBATCH --gres=gpu:1\n") == 1 and done.stdout.count("#SBATCH --qos=high\n") == 4
     assert done.stdout.count("\nmodule load cuda/12\n") == 4 and "--device cuda" in done.stdout
     subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=True)
+
+
+def test_study_and_target_reach_the_training_and_are_kept_for_retry(scheduler: Scheduler, planned: Make) -> None:
+    run = planned(1, [0], 0)
+    words = ("--models", "light", "--study", "paper", "--target", "rate")
+    assert scheduler.postmill("submit", run.folder, "--encoder", "metadata", *words).returncode == 0
+    path = run.folder.resolve()
+    assert f"set -- {path} --models light --study paper --target rate\n" in scheduler.calls[-1][1]
+    asked = load(run)
+    assert (asked.study, asked.target) == (StudyName.PAPER, TargetName.RATE)
+    assert scheduler.postmill("submit", run.folder, "--encoder", "metadata").returncode == 0
+    assert f"set -- {path} --models paper\n" in scheduler.calls[-1][1] and load(run).study is None
 
 
 def test_without_slurm_the_scripts_can_still_be_seen(

@@ -18,6 +18,7 @@ from postmill.shards.run import publish
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError
 from postmill.train.data import dataset, features
+from postmill.train.data.target import Definition
 from postmill.train.evaluation import results, slices
 from postmill.train.predict import predict
 from postmill.train.report.page import write_report
@@ -146,7 +147,7 @@ def test_what_was_read_is_what_is_stated(copied: Run) -> None:
 @pytest.mark.parametrize(
     "read",
     [
-        lambda run, of: dataset.load(run, 1.0, None, of),
+        lambda run, of: dataset.load(run, Definition(), None, of),
         lambda run, of: slices.slices(run, of, np.arange(3)),
     ],
     ids=["records", "slices"],

@@ -19,11 +19,12 @@ from postmill.shards.run.folder import Run
 from postmill.shards.state.tasks import Task
 from postmill.train.data import dataset, features, splits
 from postmill.train.data.hashing import Pseudonyms
+from postmill.train.data.target import Definition
 from postmill.train.evaluation import gains, results
 from postmill.train.models import registry, ridge
-from postmill.train.report.page import write_report
+from postmill.train.options import RecipeName, Split
 from postmill.train.stage import train_run
-from tests.runs import plant_secret
+from tests.train.conftest import Notes
 
 MakeRun = Callable[..., Run]
 QUICK: dict[str, Any] = dict(seeds=1, split_names=("influencer",))
@@ -31,7 +32,8 @@ MULTIMODAL = dict(posts=650, accounts=140, text=0.7, image=0.7, metadata=0.5, se
 
 
 def r2(run: Run) -> dict[tuple[str, str], float | None]:
-    return {(row.model, row.split): row.r2 for row in results.results_table(run)}
+    models = results.read_results(run)
+    return {(row.model, row.split): row.r2 for split in Split for row in results.rows_of(models, split)}
 
 
 def hashes(run: Run) -> dict[str, str]:
@@ -102,15 +104,31 @@ def test_comments_that_know_the_answer_help_the_papers_features_alone(planted_ru
 def test_the_papers_recipe(planted_run: MakeRun) -> None:
     run = planted_run(posts=200, accounts=40, text=0.5)
     summary = train_run(run, recipe="paper", seeds=1)
-    assert summary.trained == ("paper-text-mlp", "paper-image-mlp")
+    names = [f"paper-{name}" for name in registry.names(RecipeName.PAPER)]
+    assert list(summary.trained) == names and len(names) == 6
+    assert summary.splits == ("random", "influencer", "time", "time-influencer")  # its own first
     settings = parsed(run, "paper-text-mlp")["settings"]
     assert settings["encoders"]["text"]["encoder"] == "text-with-comments"
     method = settings["method"]
     assert (method["rate"], method["batch"], method["epochs"], method["adamw"]) == (1e-4, 64, 3, False)
-    training = parsed(run, "paper-text-mlp")["splits"]["random"]["seeds"][0]["training"]["members"]
-    assert [member["epochs"] for member in training] == [3]
+    training = parsed(run, "paper-text-mlp")["splits"]["random"]["seeds"][0]["training"]
+    assert (training["epochs"], training["steps"]) == (3, 9)  # 160 posts are three batches
     counts = parsed(run, "paper-text-mlp")["splits"]["random"]["seeds"][0]["counts"]
     assert (counts["train_posts"], counts["test_posts"]) == (160, 40)
+
+
+def test_the_papers_recipe_takes_the_papers_encoders_where_there_are_others(
+    planted_run: MakeRun, another_text: Callable[[Run], None], notes: Notes
+) -> None:
+    run = planted_run(posts=60, accounts=20)
+    another_text(run)
+    shutil.rmtree(run.embeddings / "text-with-comments.tiny-text-with-comments")
+    train_run(run, recipe="paper", names=["text-mlp"], split_names=("random",), seeds=1, progress=notes)
+    assert parsed(run, "paper-text-mlp")["settings"]["encoders"]["text"]["model"] == "big-text"
+    assert any("trained on captions alone" in line for line in notes.lines)
+    assert models.command(run, "paper-text-mlp").endswith(
+        "--model text-mlp --recipe paper --models paper --split random --seeds 1"
+    )
 
 
 def test_two_runs_give_the_same_bytes(planted_run: MakeRun) -> None:
@@ -176,7 +194,7 @@ def test_predictions_can_be_made_again_from_the_weights(planted_run: MakeRun) ->
     train_run(run, names=["metadata"], **QUICK)
     weights = safetensors.numpy.load_file(run.models / "metadata" / models.WEIGHTS_FILE)
     learnt = {key.rsplit("/", 1)[1]: value for key, value in weights.items()}
-    data = dataset.load(run, 1.0)
+    data = dataset.load(run, Definition())
     metadata = features.open_modalities(run, data.shards, ["metadata"], "default", None)["metadata"]
     test = splits.tested(data.accounts, 0)
     columns = np.column_stack([metadata.take(data.rows[test]), np.ones(test.sum())])
@@ -227,50 +245,6 @@ def test_metrics_say_what_they_rest_on(planted_run: MakeRun) -> None:
     }
 
 
-def test_predictions_name_no_account(planted_run: MakeRun) -> None:
-    run = planted_run(posts=120, accounts=30)
-    train_run(run, names=["mean"], **QUICK)
-    table = pq.read_table(run.models / "mean" / models.PREDICTIONS_FILE)
-    assert table.schema.names == models.PREDICTIONS.names
-    assert all(len(name) == 16 and int(name, 16) >= 0 for name in table["account"].to_pylist())
-    for path in (run.models / "mean").iterdir():
-        assert b"account0" not in path.read_bytes()
-
-
-def test_runs_of_two_secrets_differ_in_names_alone(planted_run: MakeRun) -> None:
-    runs = [planted_run(name, posts=120, accounts=30, text=0.5) for name in ("one", "two")]
-    plant_secret(runs[1].folder, b"x" * 32)
-    for run in runs:
-        train_run(run, names=["history", "metadata"], **QUICK)
-    for model in ("history", "metadata"):
-        tables = [pq.read_table(run.models / model / models.PREDICTIONS_FILE) for run in runs]
-        for name in ("key", "account"):
-            assert not set(tables[0][name].to_pylist()) & set(tables[1][name].to_pylist())
-        rows = [sorted(table.drop_columns(["key", "account"]).to_pylist(), key=str) for table in tables]
-        assert rows[0] == rows[1]
-
-
-def test_models_of_one_secret_pair_and_of_another_are_trained_anew(planted_run: MakeRun) -> None:
-    run = planted_run(posts=150, accounts=40, text=0.5)
-    shutil.rmtree(run.secret)
-    assert not secret.path_of(run).exists()
-    for name in ("metadata", "history", "leak"):
-        train_run(run, names=[name], **QUICK)
-    key = secret.path_of(run).read_bytes()
-    assert len(gains.gains(run, results.read_results(run))) == len(gains.measured())  # leak over metadata
-    shutil.rmtree(run.secret)
-    assert train_run(run, names=["metadata", "history"], **QUICK).trained == ("history", "metadata")
-    assert secret.path_of(run).read_bytes() != key
-    # The one that is left has names of the first secret: it is paired with none.
-    assert gains.gains(run, results.read_results(run)) == []
-    write_report(run)
-    assert "name accounts and posts by another secret" in (run.report / "index.html").read_text()
-    assert train_run(run, names=["leak"], **QUICK).trained == ("leak",)
-    assert len(gains.gains(run, results.read_results(run))) == len(gains.measured())
-    write_report(run)
-    assert "by another secret" not in (run.report / "index.html").read_text()
-
-
 def test_near_duplicates_and_renamed_accounts_stay_together(planted_run: MakeRun) -> None:
     run = planted_run(
         posts=200,
@@ -282,7 +256,7 @@ def test_near_duplicates_and_renamed_accounts_stay_together(planted_run: MakeRun
             "owner_id": lambda row: "77" if row in (0, 60) else f"id{row % 40}" if row >= 40 else None,
         },
     )
-    data = dataset.load(run, 1.0)
+    data = dataset.load(run, Definition())
     assert len(np.unique(data.near_duplicates)) == 200 - 30
     assert data.accounts[0] == data.accounts[60] == data.accounts[20]
     for seed in range(5):

@@ -61,7 +61,8 @@ def test_ten_posts_of_two_accounts_train_without_nan(planted_run: MakeRun) -> No
     ("options", "place"),
     [
         ({"names": ["perceptron"]}, "--model"),
-        ({"names": ["fusion"], "recipe": "paper"}, "--model"),
+        ({"names": ["history"], "recipe": "paper"}, "--model"),
+        ({"target_name": "likez"}, "--target"),
         ({"recipe": "pancake"}, "--recipe"),
         ({"feature_set": "all"}, "--features"),
         ({"split_names": ["space"]}, "--split"),
@@ -69,6 +70,7 @@ def test_ten_posts_of_two_accounts_train_without_nan(planted_run: MakeRun) -> No
         ({"seeds": 0}, "--seeds"),
         ({"encoder_models": "heavy"}, "--models"),
         ({"comment_weight": -1.0}, "--comment-weight"),
+        ({"comment_weight": 2.0, "target_name": "likes"}, "--comment-weight"),
     ],
 )
 def test_wrong_options_are_named(planted_run: MakeRun, options: dict[str, Any], place: str) -> None:

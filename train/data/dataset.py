@@ -16,13 +16,14 @@ from postmill.shards.runtime.errors import UsageError
 from postmill.train.data import groups, hashing, history, near_duplicates, splits, target
 from postmill.train.data.arrays import Floats, Ids, Mask, Matrix, Rows, Times
 from postmill.train.data.modality import Modality
+from postmill.train.data.target import Definition
 
 MIN_TARGETS = 10
 """With fewer posts that have a target there is no test part worth the name."""
 
 _COLUMNS = (
-    *("key", "influencer", "owner_id", "caption", "images", "missing_images", "likes", "comment_count"),
-    *("taken_at",),
+    *("key", "influencer", "owner_id", "caption", "images", "missing_images", "taken_at"),
+    *target.COLUMNS,
 )
 
 
@@ -51,14 +52,14 @@ class Dataset:
         posts: Number of posts in those shards, with and without a target.
         rows: Shape (N,): the position of each post among all ``posts`` rows, which is how features are addressed.
         keys: N keys.
-        target: Shape (N,): log1p(likes + w * comments).
+        target: Shape (N,), of :func:`.target.engagement`.
         accounts: Shape (N,): id of the account; two names with one owner id are one account.
         near_duplicates: Shape (N,): id of the group of near-duplicates.
         taken_at: Shape (N,): seconds since 1970, NaN where not known.
         times_out_of_range: How many of the ``posts`` have a time that no post can have, which counts as not known.
         history: Shape (posts, ``len(history.COLUMNS)``): of every post, with and without a target.
         has_history: Shape (posts,).
-        comments: Shape (posts,): log1p of the number of comments, NaN where not known. Part of the target.
+        comments: Shape (posts,): log1p of the number of comments, NaN where not known. Never a feature of a forecast.
         left_out: Posts without a target, by reason.
         records: The BLAKE3 of the records of each post shard.
     """
@@ -111,12 +112,12 @@ def finished(run: Run) -> Finished:
     return Finished(shards, planned, tuple(posts.records_hash(run, shard) for shard in shards))
 
 
-def load(run: Run, comment_weight: float, pictures: Modality | None = None, of: Finished | None = None) -> Dataset:
+def load(run: Run, definition: Definition, pictures: Modality | None = None, of: Finished | None = None) -> Dataset:
     """Read what training needs of the records of every finished post shard.
 
     Args:
         run: The run.
-        comment_weight: How many likes a comment counts for in the target.
+        definition: What is predicted.
         pictures: The pictures' embeddings, by which near-duplicates are found; None finds them by names and captions
             alone.
         of: The post shards that ``pictures`` are of; None for those that are finished now.
@@ -130,9 +131,9 @@ def load(run: Run, comment_weight: float, pictures: Modality | None = None, of: 
     for shard, expected in zip(shards, hashes, strict=True):
         table = posts.read_records(run, shard, _COLUMNS, expected)
         links.add(table)
-        tables.append(table.select(["key", "influencer", "likes", "comment_count", "taken_at"]))
+        tables.append(table.select(["key", "influencer", "taken_at", *target.COLUMNS]))
     records = pa.concat_tables(tables)
-    engagement = target.engagement(records["likes"], records["comment_count"], comment_weight)
+    engagement = target.engagement(records, definition)
     rows = np.flatnonzero(~np.isnan(engagement.values))
     _check(run, records.num_rows, engagement, rows)
     keys = records["key"].combine_chunks()

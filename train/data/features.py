@@ -15,6 +15,7 @@ from postmill.shards.run.checked import anew
 from postmill.shards.run.folder import Run
 from postmill.shards.run.sealed import canonical_hash
 from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.shards.runtime.progress import Progress
 from postmill.train.data import leaks
 from postmill.train.data.arrays import Mask, Matrix, Vectors
 from postmill.train.data.modality import Block, Modality
@@ -27,6 +28,25 @@ ENCODED = (ModalityName.TEXT, ModalityName.IMAGE, ModalityName.SENTIMENT, Modali
 """The modalities that come from embedding shards."""
 
 _SIGNS: Mapping[str, float] = {"positive": 1.0, "neutral": 0.0, "negative": -1.0}
+
+
+def as_studied(run: Run, models: str | None, progress: Progress) -> tuple[FeatureSet, str | None]:
+    """Return the features and the set of encoders of the study: with comments and its own, where ``run`` has them.
+
+    Args:
+        run: The run.
+        models: The set that was asked for; None for the study's where the run has others too.
+        progress: Told where it has no comments.
+    """
+    sets: dict[str, set[str]] = {}
+    for encoder in encoders_of(run):
+        sets.setdefault(encoder.encoder, set()).add(encoder.models)
+    if models is None and any(of_encoder > {"paper"} for of_encoder in sets.values()):
+        models = "paper"
+    if TEXT_WITH_COMMENTS in sets:
+        return FeatureSet.PAPER, models
+    progress.note("the run has no text-with-comments embeddings: the paper's recipe is trained on captions alone")
+    return FeatureSet.DEFAULT, models
 
 
 def open_modalities(

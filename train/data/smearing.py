@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from postmill.train.data.arrays import Floats
+from postmill.train.data.target import Definition
 
 
 def factor(true: Floats, predicted: Floats) -> float:
@@ -28,16 +29,12 @@ def factor(true: Floats, predicted: Floats) -> float:
     return float(np.mean(np.exp(true - predicted)))
 
 
-def median(predicted: Floats) -> Floats:
-    """Return the engagement that about half of the posts with this prediction stay below, shape as ``predicted``."""
-    return np.expm1(predicted)
-
-
-def expected(predicted: Floats, smearing: float) -> Floats:
+def expected(predicted: Floats, smearing: float, definition: Definition) -> Floats:
     """Return the engagement to be expected, which may be summed over posts, shape as ``predicted``; at least 0.
 
     Args:
         predicted: In log space.
         smearing: The model's :func:`factor`.
+        definition: What is predicted.
     """
-    return np.maximum(np.exp(predicted) * smearing - 1, 0.0)
+    return np.maximum(definition.counts(predicted + np.log(smearing)), 0.0)

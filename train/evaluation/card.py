@@ -33,7 +33,7 @@ def card(run: Run, name: str, model: ModelMetrics) -> str:
 def _lines(run: Run, name: str, model: ModelMetrics) -> Iterator[str]:
     settings = model.settings
     yield f"# Model card: {name}\n"
-    yield f"Predicts the engagement of a post from {registry.words(settings.model)}.\n"
+    yield f"Predicts {settings.definition.unit} of a post from {registry.words(settings.model, settings.recipe)}.\n"
     if model.caveats:
         yield "## To be borne in mind\n"
         yield from (f"- {caveat.text}" for caveat in model.caveats)
@@ -47,10 +47,8 @@ def _lines(run: Run, name: str, model: ModelMetrics) -> Iterator[str]:
         " `split/seed/...`; `postmill predict` scores new posts with their mean."
     )
     yield "\n## Target\n"
-    yield (
-        f"log(1 + likes + {settings.comment_weight:g} x comments), natural logarithm. Posts with hidden likes have"
-        " none and were left out."
-    )
+    scale = ", learnt as it is and not in standard deviations" if settings.method.get("raw") else ""
+    yield f"{settings.definition.formula}, natural logarithm{scale}. Posts without one were left out."
     yield "\n## Training data\n"
     yield from _data(model.counts)
     yield "\n## What it is shown\n"

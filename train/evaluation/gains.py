@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from postmill.shards.run.folder import Run
+from postmill.train.data.target import Definition
 from postmill.train.evaluation import comparing, metrics
 from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
@@ -38,6 +39,7 @@ class Gain:
         holds: Whether it still differs from 0 when all gains of the table are judged at once (:func:`corrected`);
             None where there is no interval or no table.
         note: Why there is no interval; empty where there is one.
+        target: What both predict, as :attr:`.target.Definition.formula` has it.
     """
 
     model: str
@@ -50,6 +52,7 @@ class Gain:
     p: float | None
     holds: bool | None
     note: str
+    target: str = Definition().formula
 
 
 def measured() -> list[str]:
@@ -59,6 +62,10 @@ def measured() -> list[str]:
 
 def gains(run: Run, results: Sequence[ModelResult]) -> list[Gain]:
     """Return the steps of :data:`.registry.STEPS` on every split that both models were judged on.
+
+    Args:
+        run: The run.
+        results: Models of one target, of :func:`.results.by_target`.
 
     Raises:
         PostmillError: A table of predictions cannot be read.
@@ -75,7 +82,8 @@ def gains(run: Run, results: Sequence[ModelResult]) -> list[Gain]:
         }
         for step in steps:
             found[step, split] = list(_gains(parts, step, split, measured()))
-    return corrected([gain for step in steps for split in Split for gain in found[step, split]])
+    judged = corrected([gain for step in steps for split in Split for gain in found[step, split]])
+    return [replace(gain, target=results[0].definition.formula) for gain in judged]
 
 
 def compare_fusion(run: Run, results: Sequence[ModelResult], split: str) -> Gain | None:

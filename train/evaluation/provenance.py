@@ -13,11 +13,19 @@ from postmill.train.data.dataset import Dataset
 from postmill.train.data.modality import Modality
 from postmill.train.evaluation.schema import R2_DEFINITION, DataCounts, EncoderUse, ModelMetrics, ModelSettings
 from postmill.train.evaluation.schema_splits import SplitResult
+from postmill.train.options import ModalityName, TargetName
 
 LEAK = (
     "uses comments, which exist only after a post is published and grow with its engagement: whatever it reaches is no"
     " forecast"
 )
+
+
+LEAK_WHOLE = (
+    "is shown the number of comments, which is what is predicted: the leak is total, and whatever it reaches is no"
+    " forecast"
+)
+"""Of the model that is shown what comes after publication, where comments are the target."""
 
 
 def encoder_use(modality: Modality) -> EncoderUse:
@@ -47,7 +55,7 @@ def model_metrics(settings: ModelSettings, data: Dataset, results: Mapping[str, 
     return ModelMetrics(
         settings=settings,
         settings_fingerprint=settings.fingerprint,
-        leak=LEAK if settings.leaking else None,
+        leak=_leak(settings),
         counts=DataCounts(
             posts=data.posts,
             with_target=len(data.rows),
@@ -61,6 +69,13 @@ def model_metrics(settings: ModelSettings, data: Dataset, results: Mapping[str, 
         headline=splits.HEADLINE_SPLIT.value,
         r2=R2_DEFINITION,
     )
+
+
+def _leak(settings: ModelSettings) -> str | None:
+    if not settings.leaking:
+        return None
+    is_shown_target = ModalityName.AFTERWARDS in settings.encoders and settings.target == TargetName.COMMENTS
+    return LEAK_WHOLE if is_shown_target else LEAK
 
 
 def inputs(metrics: ModelMetrics) -> dict[str, str]:

@@ -16,6 +16,7 @@ from postmill.shards.run.folder import Run
 from postmill.shards.run.temporary import TEMPORARY
 from postmill.shards.runtime.errors import PostmillError
 from postmill.train.data.arrays import Floats
+from postmill.train.data.target import Definition
 from postmill.train.evaluation import metrics, serialise
 from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Predicted
@@ -23,7 +24,7 @@ from postmill.train.evaluation.probes import first_posts
 from postmill.train.evaluation.schema import EncoderUse, ModelMetrics
 from postmill.train.evaluation.schema_splits import FirstPost, SplitResult
 from postmill.train.models import registry
-from postmill.train.options import FeatureSet, RecipeName, Split
+from postmill.train.options import FeatureSet, RecipeName, TargetName
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,16 @@ class ModelResult:
     def model(self) -> str:
         """Its rung of the ladder."""
         return self.metrics.settings.model
+
+    @property
+    def definition(self) -> Definition:
+        """What it predicts."""
+        return self.metrics.settings.definition
+
+    @property
+    def of_study(self) -> bool:
+        """Whether it is one of the study's, with its recipe."""
+        return self.recipe == RecipeName.PAPER
 
     @property
     def recipe(self) -> str:
@@ -109,6 +120,7 @@ class ResultRow:
         seeds, test_posts, test_accounts: How much they rest on.
         first_post: Likewise, of the same posts as if each were its account's first; empty where that was not asked.
         leaks: Whether the model was shown what exists only after publication.
+        rung: The model of the ladder, where recipe and features are the project's own; else empty.
     """
 
     model: str
@@ -119,6 +131,7 @@ class ResultRow:
     test_accounts: int
     first_post: Mapping[str, Estimate] = field(default_factory=dict)
     leaks: bool = False
+    rung: str = ""
 
     def __getitem__(self, metric: str) -> Estimate:
         """Return the estimate of ``metric``, undefined where the model was not measured by it."""
@@ -165,25 +178,31 @@ def inputs(run: Run, results: Sequence[ModelResult]) -> dict[str, str]:
 
 def _order(result: ModelResult) -> tuple[bool, bool, int, str]:
     as_paper = result.recipe == RecipeName.PAPER, result.features == FeatureSet.PAPER
-    return *as_paper, registry.position(result.model), result.name
+    return *as_paper, registry.position(result.model, result.recipe), result.name
 
 
-def results_table(run: Run) -> list[ResultRow]:
-    """Return the table of results: the account-disjoint split first, each in the order of the ladder."""
-    results = read_results(run)
-    return [row for split in Split for row in rows_of(results, split)]
+def by_target(results: Sequence[ModelResult]) -> dict[Definition, list[ModelResult]]:
+    """Return the models by what they predict, the usual target first: none is compared with one of another target."""
+
+    def order(definition: Definition) -> tuple[int, bool, float]:
+        weight = definition.comment_weight
+        return list(TargetName).index(definition.name), weight != 1, weight
+
+    first = {of.formula: of for of in sorted({result.definition for result in results}, key=order, reverse=True)}
+    grouped = {of: [result for result in results if result.definition.formula == of.formula] for of in first.values()}
+    return dict(sorted(grouped.items(), key=lambda item: order(item[0])))
 
 
 def rows_of(results: Sequence[ModelResult], split: str) -> list[ResultRow]:
     """Return one row for each model that was judged on ``split``."""
     return [
-        row(result.name, split, result.splits[split], leaks=result.leaks)
+        row(result.name, split, result.splits[split], result.model if result.default else "", leaks=result.leaks)
         for result in results
         if split in result.splits
     ]
 
 
-def row(model: str, split: str, result: SplitResult, *, leaks: bool = False) -> ResultRow:
+def row(model: str, split: str, result: SplitResult, rung: str = "", *, leaks: bool = False) -> ResultRow:
     """Return the line of the table that says what ``model``, which may leak, reached on ``split``."""
     shuffled = {} if result.shuffled is None else result.shuffled
     judged_by_it = {metric.name for metric in metrics.METRICS.values() if metric.has_control}
@@ -206,6 +225,7 @@ def row(model: str, split: str, result: SplitResult, *, leaks: bool = False) -> 
         test_accounts=result.counts.test_accounts,
         first_post={} if result.first_post is None else _of_first_posts(result.first_post),
         leaks=leaks,
+        rung=rung,
     )
 
 

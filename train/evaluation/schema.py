@@ -12,9 +12,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from postmill.shards.run.sealed import canonical_hash
+from postmill.train.data.target import Definition
 from postmill.train.evaluation import serialise
 from postmill.train.evaluation.schema_splits import SplitResult
 from postmill.train.evaluation.serialise import STRICT
+from postmill.train.options import TargetName
 
 R2_DEFINITION = "1 - sum (y - predicted)^2 / sum (y - mean of y in the test part)^2"
 
@@ -56,13 +58,14 @@ class ModelSettings:
         features: Of :class:`.options.FeatureSet`.
         splits: Those evaluated, the headline first.
         splits_left_out: Why a split that was asked for could not be made, by its name.
-        comment_weight: How many likes a comment counts for.
+        comment_weight: How many likes a comment counts for, where both are counted.
         seeds: Trainings on each split.
         languages: Whether errors are told apart by language.
         method: How the model is trained: its own parameters.
         encoders: What it is shown, by modality.
         near_duplicates: The encoder by which near-duplicates were found; None where names and captions alone told.
         posts: Hash over the records.
+        target: What is predicted.
         pseudonyms: Fingerprint of the secret (:mod:`.shards.run.secret`) by which predictions name accounts and posts;
             empty where they do so without, as those of earlier versions.
     """
@@ -79,12 +82,18 @@ class ModelSettings:
     encoders: Mapping[str, EncoderUse]
     near_duplicates: EncoderUse | None
     posts: str
+    target: TargetName = TargetName.LIKES_AND_COMMENTS
     pseudonyms: str = ""
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the settings as compact JSON."""
         return canonical_hash(serialise.plain(self))
+
+    @property
+    def definition(self) -> Definition:
+        """What is predicted."""
+        return Definition(self.target, self.comment_weight)
 
     @property
     def leaking(self) -> bool:

@@ -36,7 +36,7 @@ def write_results(run: Run) -> list[Gain]:
         PostmillError: A model cannot be read, or the disk is full.
     """
     models = results.read_results(run)
-    measured = gains.gains(run, models)
+    measured = [gain for of_target in results.by_target(models).values() for gain in gains.gains(run, of_target)]
     if not models:
         return measured
     said = caveats.of_models(run, models)
@@ -50,9 +50,13 @@ def write_results(run: Run) -> list[Gain]:
 
 
 def markdown(models: Sequence[ModelResult], measured: Sequence[Gain], said: Sequence[Caveat] = ()) -> str:
-    """Return what is to be borne in mind, the headline, the table, and the gains below it, as Markdown."""
-    caveat_lines = [f"- {caveat.text}" for caveat in said]
-    return "\n".join(["# Results\n", *caveat_lines, *_headline(models), *_models(models), *_gains(measured)]) + "\n"
+    """Return what is to be borne in mind, and of each target the headline, the table and its gains, as Markdown."""
+    lines = ["# Results\n", *(f"- {caveat.text}" for caveat in said)]
+    for definition, of_target in results.by_target(models).items():
+        lines.append(f"\nWhat is predicted: {definition.formula}, natural logarithm.")
+        lines += [*_headline(of_target), *_models(of_target)]
+        lines += [*_gains([gain for gain in measured if gain.target == definition.formula]), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def _headline(models: Sequence[ModelResult]) -> Iterator[str]:

@@ -6,7 +6,6 @@ the random numbers and the position in the epoch are kept, and the end is the sa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -81,8 +80,7 @@ def train(network: nn.Module, examples: Examples, context: TrainingContext, seed
     recipe, device = context.recipe, context.device
     learn = np.arange(len(examples.rows)) if examples.validation is None else np.flatnonzero(~examples.validation)
     groups = None if examples.groups is None else examples.groups[learn]
-    steps = math.ceil(len(learn) / recipe.batch) * recipe.epochs
-    state = training_state.begin(network, recipe, groups, steps, device)
+    state = training_state.begin(network, recipe, groups, recipe.steps(len(learn)), device)
     feed = _Feed(examples, learn, context, seed)
     checkpoint = context.resume()
     if checkpoint is not None:

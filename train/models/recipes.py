@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.nn import Parameter
 
+from postmill.train.models.registry import STUDY_BATCH, STUDY_EPOCHS
 from postmill.train.options import RecipeName
 
 INTERCEPT_RATE = 10.0
@@ -73,6 +74,10 @@ class Recipe:
             groups.append({"params": [intercepts], "weight_decay": 0.0, "lr": INTERCEPT_RATE * self.rate})
         return torch.optim.AdamW(groups, lr=self.rate, fused=True)
 
+    def steps(self, posts: int) -> int:
+        """Return how many steps all epochs on ``posts`` training posts have."""
+        return math.ceil(posts / self.batch) * self.epochs
+
     def rate_at(self, step: int, steps: int) -> float:
         """Return the factor on the learning rate at ``step`` (from 0) of ``steps``."""
         if self.warm_up is None:
@@ -89,22 +94,22 @@ def recipe_of(name: str, posts: int) -> Recipe:
 
 
 def restored(method: Mapping[str, Any]) -> Recipe:
-    """Return the recipe that a model's settings state among other things; for one that needs none, the paper's."""
-    return Recipe(**{field.name: method[field.name] for field in fields(Recipe)}) if "rate" in method else paper()
+    """Return the recipe that a model's settings state among other things; for one that needs none, ours."""
+    return Recipe(**{field.name: method[field.name] for field in fields(Recipe)}) if "rate" in method else postmill(0)
 
 
 def paper() -> Recipe:
     """Return the paper's settings: MSE, Adam, learning rate 1e-4, batches of 64, 3 epochs, no early stopping.
 
-    The paper does not state the width of the hidden layer; 256 is ours.
+    The paper does not state the width of the hidden layer; 256 is ours. :mod:`.paper` is the network.
     """
     return Recipe(
         name=RecipeName.PAPER.value,
         adamw=False,
         rate=1e-4,
         weight_decay=0.0,
-        batch=64,
-        epochs=3,
+        batch=STUDY_BATCH,
+        epochs=STUDY_EPOCHS,
         warm_up=None,
         patience=None,
         clip=None,

@@ -27,7 +27,7 @@ class Rung:
         modalities: What it is shown.
         words: What it predicts from, in words for people.
         costly: Whether it is trained only where it is asked for by name.
-        paper: Whether the paper trained it too.
+        raw: Whether it learns the target as it is and not in standard deviations.
         components: With what the names of the components of the metadata that it is shown begin; all where empty.
         fusion: How the network joins its modalities, a key of :data:`.networks.FUSIONS`; empty where it has but one.
         bases: The models that a stack weighs.
@@ -38,7 +38,7 @@ class Rung:
     modalities: tuple[ModalityName, ...]
     words: str
     costly: bool = False
-    paper: bool = False
+    raw: bool = False
     components: tuple[str, ...] = ()
     fusion: str = ""
     bases: tuple[str, ...] = ()
@@ -72,8 +72,8 @@ RUNGS = (
          fusion="concatenation"),
     Rung("text-ridge", "linear", (_TEXT,), "the caption's embedding, by ridge regression", costly=True),
     Rung("image-ridge", "linear", (_IMAGE,), "the picture's embedding, by ridge regression", costly=True),
-    Rung("text-mlp", "ensemble", (_TEXT,), "the caption's embedding, by a two-layer network", paper=True),
-    Rung("image-mlp", "ensemble", (_IMAGE,), "the picture's embedding, by a two-layer network", paper=True),
+    Rung("text-mlp", "ensemble", (_TEXT,), "the caption's embedding, by a two-layer network"),
+    Rung("image-mlp", "ensemble", (_IMAGE,), "the picture's embedding, by a two-layer network"),
     Rung("metadata", "linear", (_METADATA,), "the record's numbers, by ridge regression"),
     Rung("leak", "linear", (_METADATA, _AFTERWARDS),
          "the record's numbers and what exists only after publication, by ridge regression"),
@@ -93,8 +93,28 @@ RUNGS = (
 """All models. ``leak`` is no rung: it is ``metadata`` with what exists only after publication, to show what that would
 seem to gain."""
 
+_STUDIED = (_TEXT, _IMAGE, _SENTIMENT, _METADATA)
+_STUDIED_WORDS = "text, picture, sentiment and nine numbers of the record, side by side, by a two-layer network"
+_SCALED = "; the target in standard deviations"
+
+STUDY_BATCH, STUDY_EPOCHS = 64, 3
+"""Posts in a batch and epochs of the study's recipe (:func:`.recipes.paper`)."""
+
+STUDY_RUNGS = (
+    Rung("text-mlp", "paper", (_TEXT,), "the text's embedding, by a two-layer network", raw=True),
+    Rung("text-mlp-standardised", "paper", (_TEXT,), f"the text's embedding, by a two-layer network{_SCALED}"),
+    Rung("image-mlp", "paper", (_IMAGE,), "the picture's embedding, by a two-layer network", raw=True),
+    Rung("image-mlp-standardised", "paper", (_IMAGE,), f"the picture's embedding, by a two-layer network{_SCALED}"),
+    Rung("fusion", "paper", _STUDIED, _STUDIED_WORDS, raw=True),
+    Rung("fusion-standardised", "paper", _STUDIED, f"{_STUDIED_WORDS}{_SCALED}, and the numbers"),
+)
+"""The models of the study's recipe: the two that it trained, and the fusion that it announced. It states no scaling, so
+each is there with everything as it comes, which is what it says, and with what it would have taken to learn."""
+
 LADDER: Mapping[str, Rung] = {rung.name: rung for rung in RUNGS}
 """The models by name."""
+
+_STUDY: Mapping[str, Rung] = {rung.name: rung for rung in STUDY_RUNGS}
 
 
 class Step(NamedTuple):
@@ -128,31 +148,48 @@ STEPS = (
 
 def names(recipe: RecipeName = RecipeName.POSTMILL) -> tuple[str, ...]:
     """Return the names of the models that ``recipe`` can train, from the lowest rung to the highest."""
-    return tuple(rung.name for rung in RUNGS if rung.paper or recipe != RecipeName.PAPER)
+    return tuple(_rungs(recipe))
+
+
+def every_name() -> tuple[str, ...]:
+    """Return the names of all models, of whatever recipe, each once."""
+    return tuple(dict.fromkeys([*LADDER, *_STUDY]))
 
 
 def default_names(recipe: RecipeName = RecipeName.POSTMILL) -> tuple[str, ...]:
     """Return the names of the models that are trained where none is named."""
-    return tuple(name for name in names(recipe) if not LADDER[name].costly)
+    return tuple(name for name, rung in _rungs(recipe).items() if not rung.costly)
 
 
-def words(name: str) -> str:
+def words(name: str, recipe: str = RecipeName.POSTMILL) -> str:
     """Return what a model predicts from, in words for people; of one that this version does not know, its name."""
-    return LADDER[name].words if name in LADDER else name
+    rungs = _rungs(recipe)
+    return rungs[name].words if name in rungs else name
 
 
-def position(name: str) -> int:
+def position(name: str, recipe: str = RecipeName.POSTMILL) -> int:
     """Return the position of a model on the ladder, from 0; one that this version does not know comes last."""
-    return list(LADDER).index(name) if name in LADDER else len(LADDER)
+    rungs = _rungs(recipe)
+    return list(rungs).index(name) if name in rungs else len(rungs)
 
 
-def rung(name: str, recipe: RecipeName = RecipeName.POSTMILL) -> Rung:
+def rung(name: str, recipe: str = RecipeName.POSTMILL) -> Rung:
     """Return the model ``name``.
 
     Raises:
         UsageError: There is none that ``recipe`` can train.
     """
-    if name not in names(recipe):
-        what = "the models that the paper trained" if recipe == RecipeName.PAPER else ""
-        raise unknown(name, names(recipe), place="--model", what=what)
-    return LADDER[name]
+    rungs = _rungs(recipe)
+    if name not in rungs:
+        what = "the models of the study" if recipe == RecipeName.PAPER else ""
+        raise unknown(name, rungs, place="--model", what=what)
+    return rungs[name]
+
+
+def is_raw(name: str) -> bool:
+    """Whether the study's model ``name`` learns the target as it is; False for one that this version does not know."""
+    return name in _STUDY and _STUDY[name].raw
+
+
+def _rungs(recipe: str) -> Mapping[str, Rung]:
+    return _STUDY if recipe == RecipeName.PAPER else LADDER

@@ -15,10 +15,35 @@ from torch.optim.swa_utils import AveragedModel
 
 from postmill.train.data.arrays import Rows
 from postmill.train.models.checkpoint import State
-from postmill.train.models.intercepts import Intercepts
 from postmill.train.models.recipes import Recipe
 
 _RAMP = 9.0  # after n steps the running mean keeps the share n / (9 + n) of the old, until that is the recipe's
+
+
+class Intercepts(nn.Module):
+    """A level for each group beside a network, so that it need not learn which group a post is of.
+
+    It has the penalty of a random effect. A level's prior is one term beside its group's n posts; each post of a batch carries its n-th part.
+
+    Args:
+        groups: Shape (N,), number of each training post's group.
+        variance_ratio: Variance of levels over that of posts.
+    """
+
+    code: Tensor
+    share: Tensor
+
+    def __init__(self, groups: Rows, variance_ratio: float) -> None:
+        super().__init__()
+        _, code, size = np.unique(groups, return_inverse=True, return_counts=True)
+        self.values = nn.Parameter(torch.zeros(len(size)))
+        self.register_buffer("code", torch.from_numpy(code))
+        self.register_buffer("share", torch.from_numpy((1 / (variance_ratio * size[code])).astype(np.float32)))
+
+    def forward(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the level of each post of a batch, shape (B,), and the batch's penalty; (B,) positions among N."""
+        level = self.values[self.code[positions]]
+        return level, (level**2 * self.share[positions]).mean()
 
 
 @dataclass

@@ -21,11 +21,12 @@ from postmill.shards.formats.reasons import PICTURE_FAULTS
 from postmill.shards.run.chosen import ALL
 from postmill.shards.run.folder import Run
 from postmill.train.data import target
+from postmill.train.data.target import Definition
 from postmill.train.evaluation import cells
 from postmill.train.evaluation.cells import Cell, Histogram
 
 HISTOGRAM_BINS = 24
-_COLUMNS = ("influencer", "category", "likes", "comment_count", "taken_at", "caption", "images", "missing_images")
+_COLUMNS = ("influencer", "category", "taken_at", "caption", "images", "missing_images", *target.COLUMNS)
 NO_CATEGORY = "not known"
 SPREAD_ACCOUNTS = 100
 _OF_PICTURES = {"images_encoded", "images_left_out"}  # scalars of every encoder that decodes pictures
@@ -82,7 +83,8 @@ class DataSummary:
         hidden: Their posts and accounts, together.
         first, last: Times of publication, seconds since 1970 UTC; None where no post has one.
         times_out_of_range: Posts with a time that no post can have.
-        histogram: Of the target log1p(likes + comments).
+        definition: What the target is.
+        histogram: Of the target.
     """
 
     planned_shards: int
@@ -110,6 +112,7 @@ class DataSummary:
     first: int | None
     last: int | None
     times_out_of_range: int
+    definition: Definition
     histogram: Histogram
 
     @property
@@ -130,13 +133,14 @@ class DataSummary:
         return self.mapped == self.posts + sum(self.lost.values()) + self.waiting + self.not_chosen
 
 
-def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
-    """Return the summary of the run's finished post shards.
+def summarise(run: Run, definition: Definition | None = None) -> DataSummary:
+    """Return the summary of the run's finished post shards, and of the target; None for the usual one.
 
     Raises:
         UsageError: There is no finished plan.
         PostmillError: A shard cannot be read.
     """
+    definition = definition or Definition()
     planned = plan.counts(run)
     done = list(posts.done_shards(run, planned.shards))
     per_account: Counter[str] = Counter()
@@ -156,7 +160,7 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         missing += _sum(pc.list_value_length(table["missing_images"]))
         without_image += _sum(pc.equal(pc.list_value_length(table["images"]), 0))
         without_caption += _sum(pc.invert(pc.match_substring_regex(pc.fill_null(table["caption"], ""), VISIBLE)))
-        engagement = target.engagement(table["likes"], table["comment_count"], comment_weight)
+        engagement = target.engagement(table, definition)
         left_out.update(engagement.left_out)
         known = ~np.isnan(engagement.values)
         code = [codes.setdefault(account, len(codes)) for account in table["influencer"].to_pylist()]
@@ -195,6 +199,7 @@ def summarise(run: Run, comment_weight: float = 1.0) -> DataSummary:
         first=min(times, default=None),
         last=max(times, default=None),
         times_out_of_range=times_out_of_range,
+        definition=definition,
         histogram=cells.histogram(np.concatenate(values), np.concatenate(accounts), HISTOGRAM_BINS),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from postmill.train.data.target import Definition
 from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.metrics import HEADLINE, WITHIN
 from postmill.train.evaluation.optimism import Optimism
@@ -31,7 +32,7 @@ def findings(
     interval, as is what stands in no table of gains; what any other gain says has to hold among all of them.
 
     Args:
-        rows: The table of results, all splits.
+        rows: The table of results, all splits, of models of one target.
         comparison: Fusion against the best model that is none, on the account-disjoint split.
         leaking: Models that were shown comments.
         gains: The measured steps of the ladder.
@@ -42,7 +43,7 @@ def findings(
     clean = [row for row in rows if row.model not in leaks]
     by_key = {(gain.model, gain.base, gain.split, gain.metric): gain for gain in gains}
     return [
-        *headline.headline(clean),
+        *(headline.headline(clean) if clean or not rows else headline.no_forecast()),
         *headline.first_posts(headline.best(clean, Split.INFLUENCER), first_posts),
         *_over_history(by_key.get((*CONTENT_STEP, Split.INFLUENCER, HEADLINE))),
         *_order(by_key.get((*CONTENT_STEP, Split.INFLUENCER, WITHIN))),
@@ -139,12 +140,20 @@ def _leak(
         shown = by_key.get((result.name, Split.INFLUENCER)) or by_key.get((result.name, Split.RANDOM))
         if shown is None or shown.r2 is None:
             continue
-        gain = gains.get((*LEAK_STEP, shown.split, HEADLINE)) if result.name == LEAK_STEP.model else None
+        is_step = result.default and result.model == LEAK_STEP.model
+        gain = gains.get((*LEAK_STEP, shown.split, HEADLINE)) if is_step else None
         yield Finding(
             WEAK,
-            f"{result.name} reads the comments, which are written after publication and are part of what is predicted:"
-            f" its R² of {number(shown.r2)} is no forecast.{_seems_to_add(gain)}",
+            f"{result.name} reads the comments, which are written after publication and"
+            f" {_comments_are(result.definition)}: its R² of {number(shown.r2)} is no forecast.{_seems_to_add(gain)}",
         )
+
+
+def _comments_are(definition: Definition) -> str:
+    likes, comments = definition.weights
+    if not comments:
+        return "grow with what is predicted"
+    return "are part of what is predicted" if likes else "are themselves what is predicted"
 
 
 def _seems_to_add(gain: Gain | None) -> str:

@@ -20,9 +20,14 @@ _SMALL_EFFECT = 0.1
 
 def best(rows: Sequence[ResultRow], split: str) -> ResultRow | None:
     """Return the row of ``split`` that the headline is about: that of fusion, or else of the model with the best R²."""
-    by_model = {row.model: row for row in rows if row.split == split}
-    highest = max(by_model.values(), key=lambda row: row.r2 if row.r2 is not None else -1e9, default=None)
-    return by_model.get(CONTENT_STEP.model, highest)
+    of_split = [row for row in rows if row.split == split]
+    highest = max(of_split, key=lambda row: row.r2 if row.r2 is not None else -1e9, default=None)
+    return next((row for row in of_split if row.rung == CONTENT_STEP.model), highest)
+
+
+def no_forecast() -> Iterator[Finding]:
+    """Say that nothing can be said where every model reads comments."""
+    yield Finding(NONE, "Every model of this run reads comments, so nothing here says what can be forecast.")
 
 
 def headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
@@ -53,7 +58,7 @@ def headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
         yield from _what_few_posts_show(row.test_posts, row.test_accounts)
         return
     evidence = f"R² {number(r2.value)}, 95 % interval {span(r2.interval)}, {row.test_accounts:,} accounts"
-    tested = f"On accounts it was not trained on{_known_of(row.model)}, {row.model}"
+    tested = f"On accounts it was not trained on{_known_of(row.rung)}, {row.model}"
     first = _for_a_first_post(row)
     if r2.interval.low > 0:
         yield Finding(CLAIM, f"{tested} predicts engagement better than the mean does ({evidence}){first}.")
@@ -84,7 +89,7 @@ def _known_of(model: str) -> str:
 def _for_a_first_post(row: ResultRow) -> str:
     """Return the number that a claim of a model which knows the past is not to be read without."""
     first = row.as_first_posts(HEADLINE)
-    if not _is_shown_past(row.model) or first.value is None:
+    if not _is_shown_past(row.rung) or first.value is None:
         return ""
     bounds = "" if first.interval is None else f", 95 % interval {span(first.interval)}"
     return f"; for a first post R² is {number(first.value)}{bounds}"
@@ -97,7 +102,7 @@ def first_posts(row: ResultRow | None, gain: Gain | None) -> Iterator[Finding]:
     first = row.as_first_posts(HEADLINE)
     if row[HEADLINE].interval is None or first.interval is None:
         return
-    if _is_shown_past(row.model):  # else the headline says it already
+    if _is_shown_past(row.rung):  # else the headline says it already
         yield _first_post(row, first, first.interval)
     if gain is None or gain.interval is None:
         return

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from postmill.train.evaluation.results import ModelResult, ResultRow
 from postmill.train.options import ModalityName, Split
+from postmill.train.report import study
 from postmill.train.report.describe import DataSummary
 
 
@@ -23,6 +24,8 @@ def limits(data: DataSummary, rows: Sequence[ResultRow], models: Sequence[ModelR
         )
     if rows and all(row.split != Split.INFLUENCER for row in rows):
         sentences.append("Every number here is from a random split, which flatters.")
+    if any(result.of_study and ModalityName.IMAGE in result.encoders for result in models):
+        sentences.append(study.MISSING_PICTURES)
     if any(ModalityName.METADATA in result.encoders for result in models):
         sentences.append(
             "Counts of followers, followees and posts were taken when the list of accounts was crawled, after most"

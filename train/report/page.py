@@ -14,6 +14,7 @@ from postmill.shards.run import publish, temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.progress import Progress, Silent
 from postmill.train.data import algebra
+from postmill.train.data.target import Definition
 from postmill.train.evaluation import caveats, gains, optimism, results, table
 from postmill.train.evaluation.results import ModelResult
 from postmill.train.options import Split
@@ -27,6 +28,7 @@ from postmill.train.report import (
     section_models,
     section_results,
     section_steps,
+    study,
 )
 from postmill.train.report.describe import DataSummary
 from postmill.train.report.finding import Finding
@@ -100,8 +102,7 @@ def write_report(run: Run, progress: Progress | None = None) -> Report:
     with progress.track("report", 1, "page") as advance:
         shards = tuple(posts.done_shards(run, plan.counts(run).shards))
         models = results.read_results(run)
-        weights = {result.metrics.settings.comment_weight for result in models}
-        data = describe.summarise(run, min(weights, default=1.0))
+        data = describe.summarise(run, next(iter(results.by_target(models)), None))
         content = html.render_page(page(run, data, models))
         table.write_results(run)
         with publish.unit(run.report, PAGE_UNIT, run.fingerprint, compared=True) as unit:
@@ -115,27 +116,41 @@ def write_report(run: Run, progress: Progress | None = None) -> Report:
 
 
 def page(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> Page:
-    """Return what stands on the page.
+    """Return what stands on the page: of models of several targets, those of the usual one, or of the first there is.
 
     Raises:
         PostmillError: A table of predictions cannot be read.
     """
+    by_target = results.by_target(models)
+    models, elsewhere = by_target.get(data.definition, []), [of for of in by_target if of != data.definition]
     rows = [row for split in section_results.SPLIT_WORDS for row in results.rows_of(models, split)]
+    studied = {result.name for result in models if result.of_study}
+    own = [row for row in rows if row.model not in studied]
     comparison = gains.compare_fusion(run, models, Split.INFLUENCER)
     measured = gains.gains(run, models)
-    leaking = [result for result in models if result.leaks]
-    best = headline.best([row for row in rows if row.model not in {leak.name for leak in leaking}], Split.INFLUENCER)
+    leaking = [result for result in models if result.leaks and not result.of_study]
+    best = headline.best([row for row in own if row.model not in {leak.name for leak in leaking}], Split.INFLUENCER)
     shown = next((result for result in models if best is not None and result.name == best.model), None)
-    first = None if shown is None else gains.first_posts_over_baseline(run, models, shown.name, Split.INFLUENCER)
+    first = None if shown is None else gains.first_posts_over_baseline(run, models, shown.model, Split.INFLUENCER)
+    flattery = None if shown is None else optimism.measured(run, shown)
     return Page(
         version=version("postmill"),
         fingerprint=run.fingerprint,
         dates="" if data.first is None or data.last is None else f"{_day(data.first)} to {_day(data.last)}",
         facts=list(_facts(data, models)),
-        notices=[*(caveat.text for caveat in caveats.of_models(run, models)), *_notices(data, models)],
-        findings=findings.findings(
-            rows, comparison, leaking, measured, None if shown is None else optimism.measured(run, shown), first
+        notices=list(
+            dict.fromkeys(
+                [
+                    *(caveat.text for caveat in caveats.of_models(run, models)),
+                    *_notices(data, models),
+                    *_elsewhere(elsewhere),
+                ]
+            )
         ),
+        findings=[
+            *(findings.findings(own, comparison, leaking, measured, flattery, first) if own or not studied else []),
+            *study.findings(models),
+        ],
         limits=limits.limits(data, rows, models),
         headline=section_results.headline_chart(rows),
         results=section_results.section(rows, models) if rows else None,
@@ -167,13 +182,20 @@ def _notices(data: DataSummary, models: Sequence[ModelResult]) -> Iterator[str]:
     if data.adds_up is False:
         yield "The counts of posts do not add up: run postmill verify before trusting this page."
     settings = [result.metrics.settings for result in models]
-    if len({(setting.posts, setting.comment_weight) for setting in settings}) > 1:
-        yield "These models were not all trained on the same posts and target: train again before comparing them."
+    if len({setting.posts for setting in settings}) > 1:
+        yield "These models were not all trained on the same posts: train again before comparing them."
     if len({setting.pseudonyms for setting in settings}) > 1:
         yield (
             "Predictions of these models name accounts and posts by another secret than those of the others, so no two"
             " of them are compared: train all models again."
         )
+
+
+def _elsewhere(definitions: Sequence[Definition]) -> Iterator[str]:
+    """Yield where the models are that predict something else, for they are not to be compared with these."""
+    if definitions:
+        targets = " and ".join(definition.formula for definition in definitions)
+        yield f"This run has models of {targets} too: their numbers are in report/results.md, not on this page."
 
 
 def _day(seconds: int) -> str:

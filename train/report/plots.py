@@ -103,8 +103,8 @@ def forest(
     return "".join([*parts, "</svg>"])
 
 
-def histogram(edges: Sequence[float], counts: Sequence[int], label: str) -> str:
-    """Return bars of ``counts`` between ``edges``, one more of these than counts.
+def histogram(edges: Sequence[float], counts: Sequence[int], axis: str, label: str) -> str:
+    """Return bars of ``counts`` between ``edges``, one more of these than counts, with ``axis`` below them.
 
     Of a bar that is wider than the narrowest the height is what that many of these have on average.
     """
@@ -129,7 +129,7 @@ def histogram(edges: Sequence[float], counts: Sequence[int], label: str) -> str:
         parts.append(f'<text class="tick" x="{x(tick)}" y="{top + tall + 14}" text-anchor="middle">{tick:g}</text>')
     parts.append(f'<path class="base" d="M{left} {top + tall}H{left + size}"/>')
     position = f'x="{left + size / 2:g}" y="{height - 4}"'
-    parts.append(f'<text class="axis" {position} text-anchor="middle">log(1 + likes + comments)</text>')
+    parts.append(f'<text class="axis" {position} text-anchor="middle">{escape(axis)}</text>')
     return "".join([*parts, "</svg>"])
 
 

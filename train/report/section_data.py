@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from postmill.shards.formats import faults
 from postmill.train.evaluation import cells
 from postmill.train.report import plots
@@ -22,9 +24,10 @@ _RULE = (
 
 @dataclass(frozen=True)
 class TargetFigure:
-    """The histogram of the target, and what its ends are in likes and comments."""
+    """The histogram of the target, and what its ends are in its unit, such as likes and comments."""
 
     svg: str
+    unit: str
     examples: str
 
 
@@ -35,8 +38,11 @@ def target_figure(data: DataSummary) -> TargetFigure | None:
         return None
     low, high = shown.edges[0], shown.edges[-1]
     label = f"Histogram of the target of {sum(shown.counts):,} posts, from {low:g} to {high:g}"
-    examples = " and ".join(f"{value:g} is {math.expm1(value):,.0f}" for value in (low, high))
-    return TargetFigure(plots.histogram(shown.edges, shown.counts, label), examples)
+    of = data.definition
+    ends = np.array([math.ceil(low), math.floor(high)], dtype=float)
+    digits = ",.2g" if of.is_rate else ",.0f"
+    examples = " and ".join(f"{end:g} is {count:{digits}}" for end, count in zip(ends, of.counts(ends), strict=True))
+    return TargetFigure(plots.histogram(shown.edges, shown.counts, of.formula, label), of.unit, examples)
 
 
 def tables(data: DataSummary) -> Iterator[Table]:

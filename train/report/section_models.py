@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from postmill.train.data.target import Definition
 from postmill.train.evaluation.results import ModelResult
 from postmill.train.evaluation.schema import EncoderUse
 from postmill.train.models import registry
-from postmill.train.options import RecipeName
 from postmill.train.report.html import Cell, Table, text_columns
 
 
 def tables(models: Sequence[ModelResult]) -> Iterator[Table]:
     """Yield what each model is, and which encoder each modality came from."""
-    rungs: list[list[Cell]] = [[result.name, registry.words(result.model) + _suffix(result)] for result in models]
+    rungs: list[list[Cell]] = [
+        [result.name, registry.words(result.model, result.recipe) + _suffix(result)] for result in models
+    ]
     columns = text_columns("Model", "What it predicts from")
     yield Table("The ladder. A model is worth its step above the one below.", columns, rungs)
     shown = [_encoder_row(modality, encoder) for modality, encoder in encoders(models)]
@@ -34,8 +36,7 @@ def encoders(models: Sequence[ModelResult]) -> list[tuple[str, EncoderUse]]:
 
 def formula(models: Sequence[ModelResult]) -> str:
     """Return the target, or the targets of models that were trained on several."""
-    weights = sorted({result.metrics.settings.comment_weight for result in models}) or [1.0]
-    return " or ".join("log(1 + likes)" if w == 0 else f"log(1 + likes + {_times(w)}comments)" for w in weights)
+    return " or ".join(dict.fromkeys(result.definition.formula for result in models)) or Definition().formula
 
 
 def _encoder_row(modality: str, encoder: EncoderUse) -> list[Cell]:
@@ -53,12 +54,8 @@ def _origin(encoder: EncoderUse) -> str:
     return f"stands in for {encoder.stand_in_for}" if encoder.stand_in_for else "the paper's own"
 
 
-def _times(weight: float) -> str:
-    return "" if weight == 1 else f"{weight:g} \N{MULTIPLICATION SIGN} "
-
-
 def _suffix(result: ModelResult) -> str:
     comments = ", comments included" if result.leaks else ""
-    if result.recipe == RecipeName.PAPER:
+    if result.of_study:
         return f"{comments}, with the paper's settings (Adam 1e-4, batches of 64, 3 epochs)"
     return comments

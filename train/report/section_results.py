@@ -13,7 +13,7 @@ from postmill.train.evaluation.metrics import HEADLINE
 from postmill.train.evaluation.probes.first_posts import BASELINE
 from postmill.train.evaluation.results import Estimate, ModelResult, ResultRow
 from postmill.train.options import Split
-from postmill.train.report import plots
+from postmill.train.report import plots, study
 from postmill.train.report.formatting import number, span
 from postmill.train.report.html import INTERVAL_COLUMN, Cell, Table, TableColumn
 from postmill.train.report.plots import ForestMark
@@ -95,11 +95,19 @@ class Scatter:
 
 @dataclass(frozen=True)
 class ScatterGroup:
-    """The figures of one split; folded away unless they are of the headline split."""
+    """The figures of one split; folded away unless they are of the headline split, or the study's own.
+
+    Attributes:
+        title: What they are of.
+        plots: One a model.
+        folded: Whether only the title is shown.
+        note: What is said of them where the title is shown beside them; empty where it is not.
+    """
 
     title: str
     plots: Sequence[Scatter]
     folded: bool
+    note: str = ""
 
 
 def section(rows: Sequence[ResultRow], models: Sequence[ModelResult]) -> ResultsSection:
@@ -116,7 +124,7 @@ def headline_chart(rows: Sequence[ResultRow]) -> str:
     if not shown:
         return ""
     marks = [[_mark(row[HEADLINE], "disjoint"), _mark(row.as_first_posts(HEADLINE), "first")] for row in shown]
-    baseline = next((row.as_first_posts(HEADLINE).value for row in shown if row.model == BASELINE), None)
+    baseline = next((row.as_first_posts(HEADLINE).value for row in shown if row.rung == BASELINE), None)
     label = "R² of each model on accounts not trained on, their past known and as the first post of a new account"
     return plots.forest([row.label for row in shown], marks, _lowest(marks), 1.0, label, baseline)
 
@@ -124,13 +132,25 @@ def headline_chart(rows: Sequence[ResultRow]) -> str:
 def figures(run: Run, models: Sequence[ModelResult]) -> Iterator[ScatterGroup]:
     """Yield predicted against true of every model that is shown anything, for each split that is drawn.
 
+    The study's models on the study's split are its figure 1: first where there are no others.
+
     Raises:
         PostmillError: A table of predictions cannot be read.
     """
+    own = [result for result in models if result.of_study and Split.RANDOM in result.splits]
+    if own and all(result.of_study for result in models):
+        yield _study_figure(run, own)
     for split in _CSS:
-        shown = [result for result in models if split in result.splits and result.encoders]
+        shown = [r for r in models if split in r.splits and r.encoders and not (r in own and split == Split.RANDOM)]
         if shown:
             yield ScatterGroup(SPLIT_WORDS[split].title, list(_scatters(run, shown, split)), split != Split.INFLUENCER)
+        if split == Split.INFLUENCER and own and not all(result.of_study for result in models):
+            yield _study_figure(run, own)
+
+
+def _study_figure(run: Run, models: Sequence[ModelResult]) -> ScatterGroup:
+    plots = list(_scatters(run, models, Split.RANDOM, beyond=1.0))
+    return ScatterGroup(study.FIGURE, plots, folded=False, note=study.FIGURE_NOTE)
 
 
 def _split(split: Split, words: SplitWords, rows: Sequence[ResultRow], models: Sequence[ModelResult]) -> SplitPart:
@@ -195,10 +215,14 @@ def _mark(of: Estimate, css: str) -> ForestMark:
     return ForestMark(of.value, low, high, css)
 
 
-def _scatters(run: Run, models: Sequence[ModelResult], split: Split) -> Iterator[Scatter]:
+def _scatters(run: Run, models: Sequence[ModelResult], split: Split, beyond: float = 0.0) -> Iterator[Scatter]:
+    """Yield the figures of a split on one pair of axes: what is true, and predictions up to ``beyond`` times its range
+    outside; what is farther off is drawn at the edge."""
     shown = [(result, results.predictions(run, result, split)) for result in models]
-    low = float(np.floor(min(part.true.min() for _, part in shown)))
-    high = float(np.ceil(max(part.true.max() for _, part in shown)))
+    least, most = min(part.true.min() for _, part in shown), max(part.true.max() for _, part in shown)
+    margin = beyond * (most - least)
+    low = float(np.floor(min(least, max(least - margin, min(part.predicted.min() for _, part in shown)))))
+    high = float(np.ceil(max(most, min(most + margin, max(part.predicted.max() for _, part in shown)))))
     for result, part in shown:
         label = f"Predicted against true engagement, {result.name}, {split} split, {len(part.true):,} posts"
         drawn = plots.density(part.true, part.predicted, low, high, label)

@@ -31,7 +31,7 @@ def tables(gains: Sequence[Gain], models: Sequence[ModelResult]) -> Iterator[Tab
     if gains:
         yield _gains(gains)
     best = max(
-        (result for result in models if Split.INFLUENCER in result.splits and not result.leaks),
+        (result for result in models if Split.INFLUENCER in result.splits and result.default and not result.leaks),
         key=lambda result: (result.model == CONTENT_STEP.model, result.headline(Split.INFLUENCER) or -1e9),
         default=None,
     )

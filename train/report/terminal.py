@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
+import textwrap
+from collections.abc import Iterator, Mapping
 
 from rich.markup import escape
 from rich.table import Table
@@ -14,7 +14,9 @@ from postmill.train.evaluation import metrics, results
 from postmill.train.evaluation.metrics import HEADLINE
 from postmill.train.evaluation.probes.first_posts import BASELINE
 from postmill.train.evaluation.results import Estimate, ResultRow
-from postmill.train.options import Split
+from postmill.train.options import RecipeName, Split, splits_of
+
+_NAME_WIDTH = 14
 
 
 def results_tables(run: Run) -> Iterator[Table]:
@@ -23,13 +25,10 @@ def results_tables(run: Run) -> Iterator[Table]:
     Raises:
         PostmillError: A model's ``metrics.json`` cannot be read.
     """
-    rows = results.results_table(run)
-    by_split = {split: list(of_split) for split, of_split in groupby(rows, key=lambda row: row.split)}
-    if by_split:
-        split = next(iter(by_split))
-        yield _headline(split, by_split[split])
-        yield _splits(by_split)
-        yield _others(split, by_split[split])
+    for definition, models in results.by_target(results.read_results(run)).items():
+        order = splits_of(RecipeName.PAPER if all(result.of_study for result in models) else RecipeName.POSTMILL)
+        rows = {split: of_split for split in order if (of_split := results.rows_of(models, split))}
+        yield from target_tables(rows, definition.formula)
 
 
 def caveats(run: Run) -> list[str]:
@@ -41,17 +40,25 @@ def caveats(run: Run) -> list[str]:
     return [caveat.text for caveat in evaluation.of_models(run, results.read_results(run))]
 
 
-def _headline(split: str, rows: list[ResultRow]) -> Table:
+def target_tables(by_split: Mapping[Split, list[ResultRow]], formula: str) -> Iterator[Table]:
+    """Yield the tables of the models of one target, named by its formula."""
+    split = next(iter(by_split))
+    yield _headline(split, by_split[split], formula)
+    yield _splits(by_split)
+    yield _others(split, by_split[split])
+
+
+def _headline(split: str, rows: list[ResultRow], formula: str) -> Table:
     tested = "accounts not trained on" if split == Split.INFLUENCER else f"the {split} split"
-    title = f"{metrics.METRICS[HEADLINE].short} on {tested}, 95 % over accounts"
+    title = f"{metrics.METRICS[HEADLINE].short} of {formula} on {tested}, 95 % over accounts"
     caption = f"as a first post nothing is known of an account's past: compare with {BASELINE}"
     table = Table("model", "their past known", "as a first post", title=title, title_justify="left", caption=caption)
     for row in rows:
-        table.add_row(escape(row.label), _estimate(row[HEADLINE]), _estimate(row.as_first_posts(HEADLINE)))
+        table.add_row(_name(row), _estimate(row[HEADLINE]), _estimate(row.as_first_posts(HEADLINE)))
     return table
 
 
-def _splits(by_split: dict[str, list[ResultRow]]) -> Table:
+def _splits(by_split: Mapping[Split, list[ResultRow]]) -> Table:
     title = f"{metrics.METRICS[HEADLINE].short} on held-out posts by split, 95 % over accounts"
     columns = (split.replace("-", "-\n") for split in by_split)
     notes = sorted({row[HEADLINE].note for rows in by_split.values() for row in rows if row[HEADLINE].note})
@@ -75,7 +82,10 @@ def _others(split: str, rows: list[ResultRow]) -> Table:
 
 
 def _name(row: ResultRow) -> str:
-    return escape(row.label).replace(" (", "\n(")  # what is said of it below it, where there is little room
+    """Return a model's name, on several lines where one would be cut short beside so many columns."""
+    name, *said = row.label.split(" (", 1)
+    lines = [*textwrap.wrap(name, _NAME_WIDTH, break_long_words=False), *(f"({text}" for text in said)]
+    return escape("\n".join(lines))
 
 
 def _value(cell: Estimate) -> str:

@@ -20,6 +20,7 @@ from postmill.train.evaluation.schema_splits import (
     SliceErrors,
     SplitResult,
 )
+from postmill.train.options import TargetName
 
 ENCODER = EncoderUse("text", "light", "tiny", "1", "text.tiny", "all-text", True, "f" * 64, "c" * 64)
 SETTINGS = ModelSettings(
@@ -28,6 +29,7 @@ SETTINGS = ModelSettings(
     features="default",
     splits=("influencer", "random"),
     splits_left_out={"time": "the data has no two times of publication"},
+    target=TargetName.LIKES_AND_COMMENTS,
     comment_weight=1.0,
     seeds=1,
     languages=True,

@@ -10,7 +10,7 @@ from postmill.train.evaluation.probes import explained
 from postmill.train.evaluation.probes.explained import Explained
 from postmill.train.models import ladder, recipes
 from postmill.train.models.learners import TrainingContext
-from tests.train.test_past import POSTS, drawn
+from tests.train.models.test_past import POSTS, drawn
 
 
 def test_contributions_are_mean_distances_over_all_seeds_the_largest_first() -> None:

@@ -19,6 +19,7 @@ from postmill.shards.run import secret
 from postmill.shards.run.folder import Run
 from postmill.train.data import dataset
 from postmill.train.data.hashing import Pseudonyms
+from postmill.train.data.target import Definition
 from postmill.train.evaluation import intervals
 from postmill.train.evaluation.measures import Predicted
 from postmill.train.evaluation.slices import TOO_SMALL
@@ -70,7 +71,7 @@ def trained(plant_once: Callable[..., Run], request: pytest.FixtureRequest) -> T
     train_run(run, names=[request.param], seeds=3, split_names=SPLITS)
     folder = run.models / request.param
     records = pa.concat_tables([posts.read_records(run, shard, ["key", "category"]) for shard in (0, 1)])
-    data = dataset.load(run, 1.0)
+    data = dataset.load(run, Definition())
     names = Pseudonyms(secret.of_run(run))
     keys, of_records = names.posts(data.keys).to_pylist(), names.posts(records["key"].combine_chunks())
     return Trained(

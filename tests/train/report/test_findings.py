@@ -34,7 +34,9 @@ def row(
     ends = [None if pair is None else Interval(*pair) for pair in (interval, order, first)]
     estimates = {"r2": Estimate(r2, ends[0], note, mean=0.3, std=0.05), "spearman": Estimate(0.5, ends[1])}
     as_first = {"r2": Estimate(0.05, ends[2])}
-    return ResultRow(model, split, estimates, seeds=5, test_posts=1_000, test_accounts=60, first_post=as_first)
+    return ResultRow(
+        model, split, estimates, seeds=5, test_posts=1_000, test_accounts=60, first_post=as_first, rung=model
+    )
 
 
 def gain(

@@ -16,8 +16,9 @@ from postmill.shards.run import manifests
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError
 from postmill.train.evaluation import cells, results, serialise
-from postmill.train.evaluation.results import ModelResult, results_table
+from postmill.train.evaluation.results import ModelResult
 from postmill.train.evaluation.schema import ModelMetrics
+from postmill.train.options import Split
 from postmill.train.report import describe, html, plots
 from postmill.train.report import page as pages
 from postmill.train.report.formatting import number
@@ -153,10 +154,11 @@ def test_tables_can_be_read_aloud(reported: tuple[Run, str, Page]) -> None:
 def test_it_has_both_tables_and_a_plot_for_each_model_but_the_mean(reported: tuple[Run, str, Page]) -> None:
     run, html, page = reported
     assert html.index("<b>Accounts not trained on, their past known.") < html.index("Random split: optimistic")
-    for row in results_table(run):
+    models = results.read_results(run)
+    for row in (row for split in Split for row in results.rows_of(models, split)):
         assert number(row["mse"].value, 3) in page.text
     labels = [a["aria-label"] for t, a in page.tags if t == "svg" and str(a["aria-label"]).startswith("Predicted")]
-    assert len(labels) == 2 * 4
+    assert len(labels) == 2 * (2 + 6)  # ours, and the study's
 
 
 def test_the_same_run_gives_the_same_bytes(reported: tuple[Run, str, Page]) -> None:
@@ -192,10 +194,40 @@ def test_an_unfinished_run_is_called_unfinished(planted_run: MakeRun) -> None:
 
 def test_models_of_different_posts_are_not_compared_in_silence(planted_run: MakeRun) -> None:
     run = planted_run(posts=60, accounts=20)
-    train_run(run, names=["mean"], seeds=1)
-    train_run(run, names=["metadata"], seeds=1, comment_weight=0.0)
+    train_run(run, names=["mean", "metadata"], seeds=1)
+    models = results.read_results(run)
+    settings = replace(models[0].metrics.settings, posts="0" * 64)
+    models[0] = replace(models[0], metrics=replace(models[0].metrics, settings=settings))
+    notice = "not all trained on the same posts"
+    assert notice in " ".join(pages.page(run, describe.summarise(run), models).notices)
+    assert notice not in " ".join(pages.page(run, describe.summarise(run), models[1:]).notices)
+
+
+def test_models_of_another_target_stand_elsewhere(planted_run: MakeRun) -> None:
+    run = planted_run(posts=60, accounts=20)
+    train_run(run, names=["metadata"], seeds=1, target_name="likes")
+    _, alone = written(run)
+    assert "Target: log(1 + likes), natural logarithm" in alone.text and "metadata-likes" in alone.text
+    train_run(run, names=["mean"], seeds=1, comment_weight=0.0)
+    train_run(run, names=["followers"], seeds=1)
     _, page = written(run)
-    assert "not all trained on the same posts and target" in page.text
+    assert "Target: log(1 + likes + comments), natural logarithm" in page.text and "metadata-likes" not in page.text
+    assert "This run has models of log(1 + likes) too: their numbers are in report/results.md" in page.text
+    table = (run.report / "results.md").read_text()
+    assert [line for line in table.splitlines() if line.startswith("What is predicted")] == [
+        "What is predicted: log(1 + likes + comments), natural logarithm.",
+        "What is predicted: log(1 + likes), natural logarithm.",
+    ]
+    assert table.index("followers") < table.index("log(1 + likes),") < table.index("metadata-likes")
+
+
+def test_a_rate_is_shown_in_its_own_unit(planted_run: MakeRun) -> None:
+    run = planted_run(posts=130, accounts=25, record={"followers": lambda row: 0 if row == 3 else 10_000})
+    train_run(run, names=["mean"], seeds=1, target_name="rate")
+    _, page = written(run)
+    assert re.search(r"In likes and comments per follower, \S+ is 0\.\d+ and \S+ is 0\.\d+\.", page.text), page.text
+    assert "posts without a target: no followers" in page.text
+    assert "log(1 + likes + comments) - log(1 + followers)" in page.text
 
 
 def test_a_damaged_model_is_named(planted_run: MakeRun) -> None:
@@ -218,7 +250,7 @@ def test_everything_is_escaped_but_the_drawings() -> None:
     }
     assert sources["macros.html.j2"].count("safe") == 1 and "{{ svg | safe }}" in sources["macros.html.j2"]
     assert HOSTILE not in plots.forest([HOSTILE], [[]], 0, 1, HOSTILE) and "<script" not in plots.histogram(
-        [0.0, 1.0], [1], HOSTILE
+        [0.0, 1.0], [1], HOSTILE, HOSTILE
     )
 
 
@@ -244,8 +276,9 @@ def test_whatever_a_models_metrics_say_is_text(planted_run: MakeRun, monkeypatch
 
     run = planted_run(posts=12, accounts=3)
     monkeypatch.setattr(results, "predictions", lambda *_: random_posts(1))
-    content = json.dumps(hostile(json.loads(serialise.dump_json(METRICS)))).encode()
-    metrics = serialise.validate_json(ModelMetrics, content)
+    value = hostile(json.loads(serialise.dump_json(METRICS)))
+    value["settings"]["target"] = METRICS.settings.target  # of a closed set, so that another is refused
+    metrics = serialise.validate_json(ModelMetrics, json.dumps(value).encode())
     models = [ModelResult(HOSTILE, replace(metrics, leak=leak)) for leak in (HOSTILE, None)]
     text = html.render_page(pages.page(run, describe.summarise(run), models))
     assert "<script" not in text and "<img" not in text and "onerror=alert(2)>" not in text

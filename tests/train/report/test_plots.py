@@ -69,7 +69,7 @@ def test_what_is_not_drawn_is_counted() -> None:
 
 
 def test_a_wide_bar_is_as_high_as_the_narrow_ones_are_on_average() -> None:
-    drawn = plots.histogram([0.0, 1.0, 2.0, 5.0], [100, 200, 300], "bars")
+    drawn = plots.histogram([0.0, 1.0, 2.0, 5.0], [100, 200, 300], "log", "bars")
     bars = [(float(w), float(h)) for w, h in re.findall(r'class="bar"[^>]* width="([\d.]+)" height="([\d.]+)"', drawn)]
     assert bars[0][1] == pytest.approx(bars[2][1]) and bars[1][1] == pytest.approx(2 * bars[0][1])
     assert bars[2][0] + 1.5 == pytest.approx(3 * (bars[0][0] + 1.5), abs=0.3)
@@ -78,7 +78,7 @@ def test_a_wide_bar_is_as_high_as_the_narrow_ones_are_on_average() -> None:
 def test_the_headline_is_drawn_with_the_past_known_as_first_posts_and_beside_followers() -> None:
     def row(model: str, split: str, value: float, first: float) -> ResultRow:
         as_first = {"r2": Estimate(first, Interval(first - 0.1, first + 0.1))}
-        return ResultRow(model, split, {"r2": Estimate(value)}, 1, 100, 20, as_first)
+        return ResultRow(model, split, {"r2": Estimate(value)}, 1, 100, 20, as_first, rung=model)
 
     rows = [row("followers", "influencer", 0.3, 0.3), row("fusion", "influencer", 0.7, 0.1)]
     rows.append(row("x", "random", 0.9, 0.9))

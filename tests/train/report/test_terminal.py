@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
+from itertools import groupby
 
-import pytest
 from rich.console import Console
 
 from postmill.shards.run.folder import Run
-from postmill.train.evaluation import results
 from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.results import Estimate, ResultRow
+from postmill.train.options import Split
+from postmill.train.report import terminal
 from postmill.train.report.terminal import results_tables
 
 MakeRun = Callable[..., Run]
@@ -24,27 +25,25 @@ def row(model: str, split: str, value: float | None, interval: Interval | None) 
     return ResultRow(model, split, {name: Estimate(value, interval) for name in NAMES}, 1, 100, 20, first)
 
 
-def printed(monkeypatch: pytest.MonkeyPatch, run: Run, rows: list[ResultRow]) -> str:
-    monkeypatch.setattr(results, "results_table", lambda run: rows)
+def printed(rows: list[ResultRow]) -> str:
+    by_split = {Split(split): list(of) for split, of in groupby(rows, key=lambda row: row.split)}
     out = StringIO()
-    for table in results_tables(run):
+    for table in terminal.target_tables(by_split, "log(1 + likes)"):
         Console(file=out, width=80).print(table)
     return out.getvalue()
 
 
-def test_each_split_has_a_column_and_the_first_its_other_metrics(
-    planted_run: MakeRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = planted_run(posts=10, accounts=5)
+def test_each_split_has_a_column_and_the_first_its_other_metrics() -> None:
     rows = [
         row("fusion", "influencer", 0.51234, Interval(0.4, 0.6)),
         row("[red]mean[/red]", "influencer", None, None),
         replace(row("leak", "influencer", 0.9, None), leaks=True),
         row("fusion", "time-influencer", -0.25, None),
     ]
-    text = printed(monkeypatch, run, rows)
+    text = printed(rows)
     headline, rest = text.split("R² on held-out posts by split")
-    assert "R² on accounts not trained on, 95 % over accounts" in headline and "their past known" in headline
+    assert "R² of log(1 + likes) on accounts not trained on, 95 % over accounts" in " ".join(headline.split())
+    assert "their past known" in headline
     assert "0.512  0.40 to 0.60" in headline and "0.051  -0.20 to 0.30" in headline and "sees comments" in headline
     r2, others = rest.split("influencer split")
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in r2.splitlines() if "│" in line]
@@ -55,6 +54,14 @@ def test_each_split_has_a_column_and_the_first_its_other_metrics(
     assert "95 % over" in r2 and "Spearman, 95 %" in others and "MAE" in others
     assert "0.512  0.40 to 0.60" in others and "[red]mean[/red]" in others and "-0.250" not in others
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_long_name_is_never_cut_short() -> None:
+    names = [f"paper-{of}-mlp{scale}" for of in ("text", "image") for scale in ("", "-standardised")]
+    low = Interval(-60.16, -2.76)
+    text = printed([row(name, split, -35.188, low) for split in Split for name in names])
+    column = [line.split("│")[1].strip() for line in text.split("influencer split")[0].splitlines() if "│" in line]
+    assert "…" not in text and "".join(column) == 2 * "".join(names)
 
 
 def test_a_run_without_models_has_no_table(planted_run: MakeRun) -> None:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from postmill.train.data import smearing
+from postmill.train.data.target import Definition
+from postmill.train.options import TargetName
 
 
 @pytest.mark.parametrize("errors", ["normal", "uniform", "skewed"])
@@ -20,10 +22,10 @@ def test_expectations_sum_to_what_came_whatever_the_errors(errors: str) -> None:
     true = predicted + drawn
     half = 100_000
     factor = smearing.factor(true[:half], predicted[:half])
-    expected = smearing.expected(predicted[half:], factor)
+    expected = smearing.expected(predicted[half:], factor, Definition())
     came = np.expm1(true[half:])
     assert expected.sum() == pytest.approx(came.sum(), rel=0.02)
-    assert smearing.median(predicted[half:]).sum() < 0.95 * came.sum()
+    assert Definition().counts(predicted[half:]).sum() < 0.95 * came.sum()
 
 
 def test_the_factor_of_normal_errors_is_the_exponential_of_half_their_variance() -> None:
@@ -33,6 +35,8 @@ def test_the_factor_of_normal_errors_is_the_exponential_of_half_their_variance()
 
 
 def test_nothing_less_than_no_engagement_is_expected() -> None:
-    assert smearing.expected(np.array([-1.0, 0.0]), 1.0).tolist() == [0.0, 0.0]
+    assert smearing.expected(np.array([-1.0, 0.0]), 1.0, Definition()).tolist() == [0.0, 0.0]
+    rate = Definition(TargetName.RATE)
+    assert smearing.expected(np.array([-3.0]), 1.5, rate).tolist() == pytest.approx([1.5 * np.exp(-3.0)])
     with pytest.raises(ValueError, match="no posts"):
         smearing.factor(np.empty(0), np.empty(0))

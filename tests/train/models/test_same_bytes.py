@@ -36,7 +36,7 @@ from postmill.train.data import algebra, history
 from postmill.train.models import ladder, recipes, registry, trees
 from postmill.train.models.learners import TrainingContext
 from postmill.train.models.problem import Problem
-from tests.train.test_same_bytes import embedded, numbers
+from tests.train.models.test_same_bytes import embedded, numbers
 
 random, posts = np.random.default_rng(0), 21_000
 shown = {
@@ -79,7 +79,7 @@ def python(code: str, *words: str, cores: list[int], threads: int) -> str:
     named = (f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL"))
     environment = {**os.environ, **dict.fromkeys(named, str(threads))}
     command = ["taskset", "-c", ",".join(map(str, cores)), sys.executable, "-c", code, *words]
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=1_800)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -142,7 +142,7 @@ def test_the_columns_of_trees_would_differ_without_it() -> None:
     code = f"""
 import contextlib, hashlib, sys, numpy as np
 from postmill.train.data import algebra, components
-from tests.train.test_same_bytes import embedded
+from tests.train.models.test_same_bytes import embedded
 for posts, wide in (({POSTS}, {WIDE}), (3001, 701)):
     vectors = np.random.default_rng(3).normal(size=(posts, wide))
     rows, shown = np.arange(posts), {{"image": embedded("image", vectors)}}

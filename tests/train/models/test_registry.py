@@ -12,13 +12,13 @@ import pytest
 from postmill.shards.runtime.errors import UsageError
 from postmill.train.models import learners, networks, registry
 from postmill.train.models.learners import Learner
-from postmill.train.models.registry import LADDER, RUNGS, STEPS, Rung
+from postmill.train.models.registry import LADDER, RUNGS, STEPS, STUDY_RUNGS, Rung
 from postmill.train.options import ModalityName, RecipeName
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("rung", RUNGS, ids=lambda rung: rung.name)
+@pytest.mark.parametrize("rung", (*RUNGS, *STUDY_RUNGS), ids=lambda rung: f"{rung.learner}: {rung.name}")
 def test_a_model_has_a_learner_and_names_nothing_that_is_not_there(rung: Rung) -> None:
     learner = learners.load(rung)
     for name in ("check", "settings", "fit", "apply"):
@@ -41,7 +41,10 @@ def test_what_is_trained_by_default_is_neither_costly_nor_another_recipes() -> N
         *("mean", "category", "followers", "history", "history-boosting", "history-fusion", "text-mlp", "image-mlp"),
         *("metadata", "leak", "boosting", "fusion"),
     )
-    assert registry.names(RecipeName.PAPER) == registry.default_names(RecipeName.PAPER) == ("text-mlp", "image-mlp")
+    studied = [f"{name}{scale}" for name in ("text-mlp", "image-mlp", "fusion") for scale in ("", "-standardised")]
+    assert registry.names(RecipeName.PAPER) == registry.default_names(RecipeName.PAPER) == tuple(studied)
+    assert [name for name in studied if registry.is_raw(name)] == ["text-mlp", "image-mlp", "fusion"]
+    assert registry.every_name() == (*LADDER, *(name for name in studied if name not in LADDER))
 
 
 def test_the_leak_alone_is_shown_what_comes_after_publication() -> None:
@@ -55,8 +58,8 @@ def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(UsageError, match="'fusionn' is none of mean, category") as caught:
         registry.rung("fusionn")
     assert (caught.value.place, caught.value.hint) == ("--model", "did you mean fusion?")
-    with pytest.raises(UsageError, match="'fusion' is none of the models that the paper trained: text-mlp, image-mlp"):
-        registry.rung("fusion", RecipeName.PAPER)
+    with pytest.raises(UsageError, match="'history' is none of the models of the study: text-mlp, text-mlp-stand"):
+        registry.rung("history", RecipeName.PAPER)
     assert registry.words("of-tomorrow") == "of-tomorrow" and registry.position("of-tomorrow") == len(LADDER)
 
 

@@ -19,7 +19,7 @@ from postmill.train.data.hashing import hash64
 from postmill.train.options import Split
 
 GROUPED = st.lists(st.integers(0, 40), min_size=2, max_size=200).filter(lambda ids: len(set(ids)) > 1)
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def as_groups(ids: list[int]) -> Ids:

@@ -13,6 +13,7 @@ from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.train.data import dataset, features, leaks
 from postmill.train.data.modality import Modality, select
+from postmill.train.data.target import Definition
 
 MakeRun = Callable[..., Run]
 
@@ -75,7 +76,7 @@ def test_a_feature_named_after_the_target_is_refused(planted_run: MakeRun, featu
 
 def test_a_feature_that_is_the_target_in_disguise_is_refused_by_its_correlation(planted_run: MakeRun) -> None:
     run = planted_run(posts=60, extra_metadata=("harmless_name",))
-    data = dataset.load(run, 1.0)
+    data = dataset.load(run, Definition())
     metadata = opened(run, "default")["metadata"]
     with pytest.raises(UsageError, match=r"harmless_name.*in disguise"):
         leaks.check_correlations("metadata", metadata.columns, metadata.take(data.rows), data.target)
@@ -83,7 +84,7 @@ def test_a_feature_that_is_the_target_in_disguise_is_refused_by_its_correlation(
 
 def test_an_ordinary_feature_passes(planted_run: MakeRun) -> None:
     run = planted_run(posts=200, metadata=1.0, noise=0.4)
-    data = dataset.load(run, 1.0)
+    data = dataset.load(run, Definition())
     metadata = opened(run, "default")["metadata"]
     leaks.check_correlations("metadata", metadata.columns, metadata.take(data.rows), data.target)
 
