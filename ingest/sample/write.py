@@ -1,7 +1,8 @@
 """Writes a small dataset in the real layout, with known truth planted and the dataset's own faults in it.
 
 The layout is that of the Instagram Influencer dataset (Kim et al., WWW 2020): two split zips, the mapping file and
-the list of influencers. ``truth.json`` and ``truth.parquet`` lie beside it and are no part of it.
+the list of influencers. ``truth.json``, ``truth.parquet`` and the mark of invented data lie beside it and are no part
+of it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from postmill.ingest.sample.truth import (
     realised,
 )
 from postmill.ingest.sample.zipwriter import NewEntry, WrittenZip, write_zip
+from postmill.ingest.source import invented
 from postmill.ingest.source.influencers import HEADER
 from postmill.ingest.source.layout import INSTAGRAM_INFLUENCERS, ArchiveFiles, metadata_entry, picture_entry
 from postmill.ingest.zipformat.signatures import DEFLATE, STORED
@@ -136,6 +138,8 @@ def _write_files(
         "parts": {"metadata": len(metadata.parts), "images": len(images.parts)},
     }
     (work / "truth.json").write_text(json.dumps(statement, indent=1) + "\n")
+    command = f"postmill sample FOLDER --posts {truth.table.num_rows} --influencers {counts['influencers']}"
+    (work / invented.MARK).write_text(invented.mark_text(f"{command} --seed {seed}"), "ascii")
     return SampleSummary(
         folder=folder,
         posts=truth.table.num_rows,

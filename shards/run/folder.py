@@ -48,6 +48,11 @@ class Run:
         return quote(f"./{self.folder}" if str(self.folder).startswith("-") else str(self.folder))
 
     @property
+    def invented(self) -> bool:
+        """Whether its data were marked as invented when it was planned."""
+        return self.sources.invented
+
+    @property
     def plan(self) -> Path:
         """Folder of the plan's tables."""
         return self.folder / "plan"

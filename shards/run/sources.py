@@ -79,17 +79,19 @@ class PinnedText:
 
 @dataclass(frozen=True)
 class Sources:
-    """The four sources of a dataset as they were then."""
+    """The four sources of a dataset as they were then, and whether it was marked as invented."""
 
     metadata: PinnedArchive
     images: PinnedArchive
     mapping: PinnedText
     influencers: PinnedText
+    invented: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the sources as ``run.json`` has them."""
         archives = {"metadata": self.metadata.to_json(), "images": self.images.to_json()}
-        return {**archives, "mapping": asdict(self.mapping), "influencers": asdict(self.influencers)}
+        mark = {"invented": True} if self.invented else {}
+        return {**archives, "mapping": asdict(self.mapping), "influencers": asdict(self.influencers), **mark}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], format_version: int) -> Sources:
@@ -98,11 +100,14 @@ class Sources:
         Raises:
             KeyError, TypeError, ValueError: It does not state them.
         """
+        if value.get("invented", True) is not True:
+            raise ValueError("a mark of invented data that is none")
         return cls(
             PinnedArchive.from_json(value["metadata"]),
             PinnedArchive.from_json(value["images"]),
             PinnedText.from_json(value["mapping"], format_version),
             PinnedText.from_json(value["influencers"], format_version),
+            "invented" in value,
         )
 
 
@@ -186,6 +191,9 @@ def difference(old: Sources, new: Sources, level: Level) -> str | None:
             return f"another {name} file: it had {pinned.bytes:,} bytes, and now {found.bytes:,}"
         if pinned != found:
             return f"another {name} file: as long as it was, with other content"
+    if old.invented != new.invented:
+        now = "not marked" if old.invented else "marked"
+        return f"another dataset: it was {'' if old.invented else 'not '}marked as invented, and now it is {now}"
     return None
 
 
