@@ -192,8 +192,8 @@ def difference(old: Sources, new: Sources, level: Level) -> str | None:
         if pinned != found:
             return f"another {name} file: as long as it was, with other content"
     if old.invented != new.invented:
-        now = "not marked" if old.invented else "marked"
-        return f"another dataset: it was {'' if old.invented else 'not '}marked as invented, and now it is {now}"
+        marked = ("not marked", "marked")
+        return f"another dataset: it was {marked[old.invented]} as invented, and now it is {marked[new.invented]}"
     return None
 
 
