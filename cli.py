@@ -20,6 +20,7 @@ from postmill.console.errors import run_app
 from postmill.console.output import attempt, progress, share_of
 from postmill.console.places import on_disk
 from postmill.encode.options import EncoderName, ModelSet, Precision, usual
+from postmill.ingest.sample.effect import Effect
 from postmill.jobs.settings import MAX_TASKS
 from postmill.shards.formats.choices import Layout, Stage
 from postmill.shards.runtime.devices import Device
@@ -49,9 +50,10 @@ def sample(
     posts: Annotated[int, typer.Option("--posts", help="How many posts.")] = 2000,
     influencers: Annotated[int, typer.Option("--influencers", help="How many accounts.")] = 60,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 0,
+    effect: options.EffectOption = Effect.PLANTED,
 ) -> None:
     """Write a small invented dataset in the real layout, with known truth planted."""
-    steps.sample(folder, posts, influencers, seed)
+    steps.sample(folder, posts, influencers, seed, effect)
 
 
 @app.command("run", rich_help_panel=TOGETHER, epilog="Example: `postmill run data run --models light`")

@@ -13,6 +13,7 @@ from postmill.console.output import out
 from postmill.console.places import on_disk
 from postmill.console.waiting import Evict
 from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.ingest.sample.effect import Effect
 from postmill.shards.formats.choices import Stage
 from postmill.shards.run.chosen import TypedChosen
 from postmill.shards.run.options import MAX_ENTRY, SHARD_BYTES, Level, TypedOptions
@@ -147,6 +148,7 @@ PlacesArgument = Annotated[
     list[str],
     typer.Argument(metavar="[SOURCE] RUN", help="The dataset's folder or address, if it must be named; the run."),
 ]
+EffectOption = Annotated[Effect, one_of(Effect, "--effect", "Whether what a post shows bears on its engagement.")]
 NewFolderArgument = Annotated[Path, typer.Argument(parser=on_disk, metavar="DIR", help="A new or empty folder.")]
 PostsArgument = Annotated[
     Path, typer.Argument(parser=on_disk, metavar="POSTS", help="Another run folder, or one of its post shards.")
@@ -293,5 +295,5 @@ def _show_version(asked: bool) -> None:
 
 
 VersionOption = Annotated[
-    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which it is.")
 ]

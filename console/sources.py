@@ -136,7 +136,7 @@ def plan(
         f"plan: {counts.planned_posts:,} of {counts.mapped_posts:,} {posts} {pictures} "
         f"in {counts.shards:,} shards; {counts.lost:,} lost, "
         f"{left_out}{counts.faults:,} faults; {counts.spanning_posts:,} posts span windows "
-        f"({counts.spool_bytes / 1e6:,.1f} MB written twice)"
+        f"({counts.spool_bytes / 1e6:,.1f} MB written twice){'; the data are invented' if run.invented else ''}"
     )
     room = foretold(run)
     out.print(

@@ -12,6 +12,7 @@ from rich.markup import escape
 from postmill.console.output import did, err, out, progress
 from postmill.console.streams import binary, emit
 from postmill.encode.options import ModelSet, Precision, usual
+from postmill.ingest.sample.effect import Effect
 from postmill.shards.formats.choices import Layout
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import EXIT_FAULTS
@@ -47,16 +48,13 @@ def open_run(folder: Path, *, reading: bool = False) -> Run:
     return run
 
 
-def sample(folder: Path, posts: int, influencers: int, seed: int) -> None:
+def sample(folder: Path, posts: int, influencers: int, seed: int, effect: Effect) -> None:
     """Write an invented dataset, and say what it is."""
     from postmill.ingest.sample.write import write_sample
 
     with progress() as shown:
-        made = write_sample(folder, posts, influencers, seed, progress=shown)
-    out.print(
-        f"{folder}: {made.posts} posts of {made.influencers} accounts, {made.metadata_parts} metadata parts and "
-        f"{made.image_parts} picture parts, {made.size / 1e6:.1f} MB; the planted truth is in truth.json"
-    )
+        made = write_sample(folder, posts, influencers, seed, progress=shown, effect=effect)
+    out.print(f"{folder}: {made.told}; the planted truth is in truth.json")
 
 
 def encode(

@@ -64,7 +64,8 @@ def status_view(name: str, status: Status, jobs: Sequence[Job] | None) -> Render
     waiting = f", {status.waiting:,} wait for other bytes" if status.waiting else ""
     timeless = f" ({status.without_time:,} have no time)" if status.without_time else ""
     left_out = f", {status.not_chosen:,} not chosen{timeless}" if status.not_chosen else ""
-    lines = [f"{status.posts:,} posts in shards, {status.lost:,} lost{waiting}{left_out}"]
+    mark = "; the data are invented" if status.invented else ""
+    lines = [f"{status.posts:,} posts in shards, {status.lost:,} lost{waiting}{left_out}{mark}"]
     lines += [f"fault {reason} {count:,}: {meaning(reason)}" for reason, count in status.faults.items()]
     if jobs is None:
         lines.append("no scheduler was asked: this is what the run folder says")

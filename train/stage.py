@@ -149,7 +149,7 @@ class _Work:
         run: The run.
         asked: What was asked for.
         data: The posts.
-        pictures: The embeddings by which near-duplicates were found; None where names and captions alone told.
+        seen: The embeddings by which near-duplicates were found; empty where names and captions alone told.
         splits: The splits that can be made.
         splits_left_out: Why the others cannot, by name.
         seeds: Trainings on each split.
@@ -159,7 +159,7 @@ class _Work:
     run: Run
     asked: Request
     data: Dataset
-    pictures: Modality | None
+    seen: Mapping[str, Modality]
     splits: tuple[Split, ...]
     splits_left_out: Mapping[str, str]
     seeds: int
@@ -190,7 +190,7 @@ class _Work:
             languages=slices.languages_can_be_told(),
             method=ladder.settings(model, TrainingContext(self.recipe, asked.device)),
             encoders={name: provenance.encoder_use(modality) for name, modality in modalities.items()},
-            near_duplicates=None if self.pictures is None else provenance.encoder_use(self.pictures),
+            near_duplicates={name: provenance.encoder_use(modality) for name, modality in self.seen.items()},
             posts=provenance.posts_hash(data),
             pseudonyms=self.pseudonyms.secret.fingerprint,
         )
@@ -199,8 +199,8 @@ class _Work:
 def _load(run: Run, asked: Request, progress: Progress) -> _Work:
     """Read what training needs of the posts, and say what is left out."""
     of = dataset.finished(run)
-    pictures = inputs.pictures(run, of, asked.encoder_models, progress)
-    data = dataset.load(run, asked.definition, pictures, of)
+    seen = inputs.seen(run, of, asked.encoder_models, progress)
+    data = dataset.load(run, asked.definition, seen, of)
     usable, left_out = request.usable_splits(data, asked.splits)
     for split, why in left_out.items():
         progress.note(f"split {split} left out: {why}")
@@ -214,7 +214,7 @@ def _load(run: Run, asked: Request, progress: Progress) -> _Work:
     if not slices.languages_can_be_told():
         progress.note("errors are not told apart by language: pip install 'postmill[languages]'")
     seeds = asked.seeds or request.seeds_for(len(data.rows))
-    return _Work(run, asked, data, pictures, usable, left_out, seeds, Pseudonyms(secret.of_run(run)))
+    return _Work(run, asked, data, seen, usable, left_out, seeds, Pseudonyms(secret.of_run(run)))
 
 
 def _train_model(work: _Work, model: str, modalities: Mapping[str, Modality], progress: Progress) -> bool:

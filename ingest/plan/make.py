@@ -14,7 +14,7 @@ from postmill.ingest.plan import joins
 from postmill.ingest.plan.accounts import listed_in_plan
 from postmill.ingest.plan.load import load_sources
 from postmill.ingest.plan.write import write_tables
-from postmill.ingest.source import credentials
+from postmill.ingest.source import credentials, invented
 from postmill.ingest.source.confirm import RememberingSpace
 from postmill.ingest.source.file_tree import TreeSpace, is_tree, scan
 from postmill.ingest.source.layout import absolute
@@ -138,8 +138,9 @@ def _made(
             db.execute("SET temp_directory = ?", [str(scratch)])
             joins.execute(db, joins.TABLES)
             loaded = load_sources(db, options, locations, (metadata, images), scratch, progress, accounts)
-            run = runs.new(folder, loaded.sources, options, locations)
-            _refuse_others(folder, before, loaded.sources)
+            found = _with_mark(loaded.sources, locations, before)
+            run = runs.new(folder, found, options, locations)
+            _refuse_others(folder, before, found)
             _refuse_other_work(run)
             steps = joins.steps(options.chosen)
             one_archive = loaded.sources.metadata == loaded.sources.images
@@ -190,6 +191,13 @@ def _remembering(location: Place, level: Level, await_parts: bool) -> Rememberin
         return TreeSpace(scan(Path(location)))
     with open_space(location, level, await_parts=await_parts) as space:
         return RememberingSpace(space.parts)
+
+
+def _with_mark(sources: Sources, locations: Locations, before: Pinned | None) -> Sources:
+    """Return ``sources`` with the mark of invented data, where it lies beside them or they are those of ``before``."""
+    marked = replace(sources, invented=True)
+    known = before is not None and difference(before.sources, marked, before.options.level) is None
+    return marked if known or invented.is_marked(locations) else sources
 
 
 def _refuse_others(folder: Path, before: Pinned | None, sources: Sources) -> None:

@@ -59,6 +59,11 @@ _PATTERNS = (
 )
 
 
+LEAST_POSTS = 3  # of an account, where there are enough
+_UNEVEN = 1.1  # standard deviation of the logarithm of how much an account posts
+_MOST_SHARE = 0.085
+
+
 @dataclass(frozen=True)
 class Accounts:
     """Influencers in the order of their names; every array has one value for each.
@@ -87,7 +92,7 @@ class Accounts:
 
 
 def draw_accounts(rng: np.random.Generator, posts: int, influencers: int) -> Accounts:
-    """Draw ``influencers`` accounts that share ``posts`` posts unevenly, and one in fifty more that has none."""
+    """Draw ``influencers`` accounts that share ``posts`` posts very unevenly, and one in fifty more that has none."""
     total = influencers + max(1, influencers // 50)
     odds = np.array(list(CATEGORY_ODDS.values()), dtype=np.float64)
     drawn = rng.choice(len(CATEGORY_ODDS), total, p=odds / odds.sum())
@@ -98,8 +103,8 @@ def draw_accounts(rng: np.random.Generator, posts: int, influencers: int) -> Acc
     for account, typo in zip(typos, MISTYPED, strict=False):
         labels[account] = typo
 
-    weights = rng.lognormal(0.0, 0.9, influencers)
-    counts = 1 + rng.multinomial(posts - influencers, weights / weights.sum())
+    least = LEAST_POSTS if posts >= 2 * LEAST_POSTS * influencers else 1
+    counts = least + rng.multinomial(posts - least * influencers, _shares(rng.lognormal(0.0, _UNEVEN, influencers)))
     counts = np.concatenate([counts, np.zeros(total - influencers, np.int64)])
     order = rng.permutation(total)
     followers = np.clip(np.exp(rng.normal(10.6, 1.3, total)), 1_000, MOST_FOLLOWERS).astype(np.int64)
@@ -114,6 +119,16 @@ def draw_accounts(rng: np.random.Generator, posts: int, influencers: int) -> Acc
         verified=rng.random(total) < np.clip(followers / 2_000_000, 0.01, 0.9),
         posts=counts[order],
     )
+
+
+def _shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of each account in all posts: none has a tenth of them, where there are enough accounts."""
+    most = max(_MOST_SHARE, 2 / len(weights))
+    shares: NDArray[np.float64] = weights / weights.sum()
+    while shares.max() > most * (1 + 1e-9):
+        over = shares >= most
+        shares = np.where(over, most, shares * (1 - most * over.sum()) / shares[~over].sum())
+    return shares
 
 
 def _draw_names(rng: np.random.Generator, count: int) -> list[str]:

@@ -222,6 +222,11 @@ def edited(rng: Random, text: str) -> str:
     return text + rng.choice(_EDITS) if text else ""
 
 
+def of_campaign(rng: Random, text: str) -> str:
+    """Return ``text`` as one of several accounts has it: half of them as it is."""
+    return text if rng.random() < 0.5 else edited(rng, text)
+
+
 def comments(rng: Random, tone: float, count: int) -> list[str]:
     """Return ``count`` comments; their tones scatter by about one step around ``tone`` (0 to ``TONES`` - 1)."""
     steps = (min(max(round(rng.gauss(tone, 0.7)), 0), TONES - 1) for _ in range(count))

@@ -100,8 +100,10 @@ def _media(seed: int, row: Mapping[str, Any], account: int, accounts: Accounts) 
 
 def _caption(seed: int, row: Mapping[str, Any]) -> str:
     mood = None if row["mood"] is None else captions.MOODS.index(row["mood"])
-    words = Random(f"{seed} caption {row['group']}")  # that of the original, for a near-duplicate
+    words = Random(f"{seed} caption {row['source']}")
     text = captions.caption(words, row["category"], mood, row["topic"], row["language"])
+    if row["campaign"] is not None:
+        text = captions.of_campaign(Random(f"{seed} campaign {row['group']}"), text)
     return text if row["near_duplicate"] is None else captions.edited(words, text)
 
 

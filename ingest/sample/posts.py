@@ -1,4 +1,4 @@
-"""When sample posts were made, which repeat an earlier one, and what pictures they have."""
+"""When sample posts were made, which repeat an earlier one or another account's, and what pictures they have."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _DAY = 86_400
 _ID_EPOCH_MS = 1_314_220_021_721  # an Instagram id is milliseconds since this moment, shifted by 23 bits
 CAROUSELS = 0.06
 NEAR_DUPLICATES = 0.02
+CAMPAIGNS = 0.005  # for each post
+_MOST_ACCOUNTS = 5  # of a campaign, two at least
 OTHER_IMAGE_ID = 0.05  # single pictures that do not bear their post's id
 # Width and height of the original picture in px, and how often.
 FRAMES = np.array([(1080, 1080), (1080, 1350), (1080, 810), (1080, 1440), (1080, 720)])
@@ -44,12 +46,31 @@ def draw_groups(rng: np.random.Generator, owner: Ints) -> Ints:
     return group
 
 
-def draw_images(rng: np.random.Generator, post_ids: Ints, group: Ints) -> tuple[Ints, Ints, pa.Array]:
+def draw_campaigns(rng: np.random.Generator, owner: Ints, group: Ints, category: NDArray[np.object_]) -> Ints:
+    """Return for each post the row of the first post of its campaign, by row; -1 where it is of none.
+
+    A campaign is one picture and one caption at several accounts of a category. A near-duplicate of its post is of it.
+    """
+    campaign = np.full(len(owner), -1)
+    order = rng.permutation(np.flatnonzero(group == np.arange(len(owner))))
+    sizes = rng.integers(2, _MOST_ACCOUNTS + 1, len(order))
+    for name in sorted(set(category)):
+        rows = order[category[order] == name]
+        for number in range(round(len(rows) * CAMPAIGNS)):
+            drawn = rows[2 * _MOST_ACCOUNTS * number : 2 * _MOST_ACCOUNTS * (number + 1)]
+            _, first = np.unique(owner[drawn], return_index=True)
+            members = drawn[np.sort(first)[: sizes[number]]]
+            if len(members) > 1:
+                campaign[members] = members.min()
+    return campaign[group]
+
+
+def draw_images(rng: np.random.Generator, post_ids: Ints, source: Ints) -> tuple[Ints, Ints, pa.Array]:
     """Return for each post width and height in px of the originals, how many pictures, and the list of their ids."""
-    posts = len(group)
-    frame = FRAMES[rng.choice(len(FRAMES), posts, p=_FRAME_ODDS)][group]
+    posts = len(source)
+    frame = FRAMES[rng.choice(len(FRAMES), posts, p=_FRAME_ODDS)][source]
     several = np.clip(1 + rng.geometric(0.4, posts), 2, 10)
-    counts = np.where(rng.random(posts) < CAROUSELS, several, 1)[group]
+    counts = np.where(rng.random(posts) < CAROUSELS, several, 1)[source]
     return frame, counts, _image_ids(rng, post_ids, counts)
 
 
@@ -61,4 +82,4 @@ def _image_ids(rng: np.random.Generator, post_ids: Ints, counts: Ints) -> pa.Arr
     same = (counts == 1) & (rng.random(len(counts)) >= OTHER_IMAGE_ID)
     earlier = ((to_last + 1) * 3000 + rng.integers(0, 3000, len(post))) << 23
     ids = post_ids[post] - np.where(same[post], 0, earlier)
-    return pa.ListArray.from_arrays(pa.array(np.concatenate([[0], ends]), pa.int32()), pa.array(ids.astype(str)))
+    return pa.ListArray.from_arrays(pa.array(np.concatenate([[0], ends]), pa.int32()), pa.array(ids).cast(pa.string()))

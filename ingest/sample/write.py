@@ -1,7 +1,8 @@
 """Writes a small dataset in the real layout, with known truth planted and the dataset's own faults in it.
 
 The layout is that of the Instagram Influencer dataset (Kim et al., WWW 2020): two split zips, the mapping file and
-the list of influencers. ``truth.json`` and ``truth.parquet`` lie beside it and are no part of it.
+the list of influencers. ``truth.json``, ``truth.parquet`` and the mark of invented data lie beside it and are no part
+of it.
 """
 
 from __future__ import annotations
@@ -18,20 +19,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from postmill.ingest.sample.accounts import Accounts
+from postmill.ingest.sample.effect import Effect
+from postmill.ingest.sample.effects import CONTENT, DRIFT_SHARE, FOLLOWER_SHARE, INTERCEPT, SHARES, VARIANCE
 from postmill.ingest.sample.faults import FAULTS
 from postmill.ingest.sample.infos import info_bytes
 from postmill.ingest.sample.pictures import picture, picture_size
-from postmill.ingest.sample.truth import (
-    FOLLOWER_SHARE,
-    INTERCEPT,
-    SHARES,
-    TRUTH_VERSION,
-    VARIANCE,
-    Truth,
-    draw_truth,
-    realised,
-)
+from postmill.ingest.sample.truth import TRUTH_VERSION, Truth, draw_truth, realised
 from postmill.ingest.sample.zipwriter import NewEntry, WrittenZip, write_zip
+from postmill.ingest.source import invented
 from postmill.ingest.source.influencers import HEADER
 from postmill.ingest.source.layout import INSTAGRAM_INFLUENCERS, ArchiveFiles, metadata_entry, picture_entry
 from postmill.ingest.zipformat.signatures import DEFLATE, STORED
@@ -72,6 +67,14 @@ class SampleSummary:
     counts: Mapping[str, int]
     shares: Mapping[str, float]
 
+    @property
+    def told(self) -> str:
+        """How much it is, in words."""
+        return (
+            f"{self.posts} posts of {self.influencers} accounts, {self.metadata_parts} metadata parts and "
+            f"{self.image_parts} picture parts, {self.size / 1e6:.1f} MB"
+        )
+
 
 def write_sample(
     folder: Path,
@@ -80,6 +83,7 @@ def write_sample(
     seed: int = 0,
     part_size: int = PART_SIZE,
     progress: Progress | None = None,
+    effect: Effect = Effect.PLANTED,
 ) -> SampleSummary:
     """Write a sample dataset into ``folder``: the same arguments, the same bytes.
 
@@ -94,6 +98,7 @@ def write_sample(
         part_size: Most bytes in a part of the picture archive; the metadata's are an eighth of it (at least 64 KiB), as
             metadata is far smaller and is to have several parts too.
         progress: Where to say how far it is.
+        effect: Whether content bears on engagement; everything else is planted either way.
 
     Raises:
         UsageError: The folder is not empty, a part is smaller than the format allows, or the numbers do not fit.
@@ -103,13 +108,13 @@ def write_sample(
         hint = f"give {SMALLEST_PART} or more"
         raise UsageError(f"a part of {part_size} bytes is too small", place="--part-size", hint=hint)
     output.check_folder(folder)
-    truth = draw_truth(posts, influencers, seed)
+    truth = draw_truth(posts, influencers, seed, effect)
     with output.folder(folder) as work:
-        return _write_files(work, folder, truth, seed, part_size, progress or Silent())
+        return _write_files(work, folder, truth, seed, part_size, progress or Silent(), effect)
 
 
 def _write_files(
-    work: Path, folder: Path, truth: Truth, seed: int, part_size: int, progress: Progress
+    work: Path, folder: Path, truth: Truth, seed: int, part_size: int, progress: Progress, effect: Effect
 ) -> SampleSummary:
     counts = _planted_counts(truth)
     (work / _LAYOUT.influencers).write_text(_INFLUENCERS_HEADER + "".join(_influencer_rows(truth.accounts)), "ascii")
@@ -130,12 +135,16 @@ def _write_files(
         "influencers": counts["influencers"],
         "target": "log1p(likes + comments)",
         "coefficients": truth.coefficients,
-        "planned": {"intercept": INTERCEPT, "variance": VARIANCE, "shares": SHARES, "follower_share": FOLLOWER_SHARE},
+        "effect": effect.value,
+        "planned": _planned(effect),
         "realised": drawn,
         "counts": counts,
         "parts": {"metadata": len(metadata.parts), "images": len(images.parts)},
     }
     (work / "truth.json").write_text(json.dumps(statement, indent=1) + "\n")
+    command = f"postmill sample FOLDER --posts {truth.table.num_rows} --influencers {counts['influencers']}"
+    command += f" --seed {seed}" + (f" --effect {effect}" if effect is not Effect.PLANTED else "")
+    (work / invented.MARK).write_text(invented.mark_text(command), "ascii")
     return SampleSummary(
         folder=folder,
         posts=truth.table.num_rows,
@@ -146,6 +155,13 @@ def _write_files(
         counts=counts,
         shares=drawn["shares"],
     )
+
+
+def _planned(effect: Effect) -> dict[str, Any]:
+    """Return the variance of ``y`` as planned and the shares of its parts, of that of a sample with all effects."""
+    shares = {name: 0.0 if effect is Effect.NONE and name in CONTENT else share for name, share in SHARES.items()}
+    of_account = {"follower_share": FOLLOWER_SHARE, "drift_share": DRIFT_SHARE}
+    return {"intercept": INTERCEPT, "variance": VARIANCE, "shares": shares, **of_account}
 
 
 def _write_archive(work: Path, files: ArchiveFiles, entries: Iterator[NewEntry], part_size: int) -> WrittenZip:
@@ -171,6 +187,8 @@ def _planted_counts(truth: Truth) -> dict[str, int]:
         "image_entries": int(pc.sum(table.column("image_count")).as_py()) - faults["missing_picture"],
         "carousels": int(pc.sum(pc.greater(table.column("image_count"), 1)).as_py()),
         "near_duplicates": posts - table.column("near_duplicate").null_count,
+        "campaigns": pc.count_distinct(table.column("campaign")).as_py(),
+        "campaign_posts": posts - table.column("campaign").null_count,
         "empty_captions": table.column("mood").null_count,
         "second_language": int(pc.sum(pc.equal(table.column("language"), "es")).as_py()),
         **faults,
@@ -220,11 +238,13 @@ def _image_entries(truth: Truth, seed: int, advance: Advance) -> Iterator[NewEnt
 
 
 def _picture(seed: int, row: Mapping[str, Any], k: int) -> bytes:
-    source = (seed, 3, row["group"], k)  # the original's, for a near-duplicate
+    source = (seed, 3, row["source"], k)
     quality = row["image_quality"]
     if k > 0:
         quality += _QUALITY_WITHIN_POST * np.random.default_rng((*source, 1)).normal()
-    return picture(source, quality, row["category"], picture_size(row["width"], row["height"]), row["near_duplicate"])
+    copied = row["source"] != row["group"]  # for a campaign, from another account
+    edit = row["near_duplicate"] or ("reencoded" if copied else None)
+    return picture(source, quality, row["category"], picture_size(row["width"], row["height"]), edit)
 
 
 def _batched_rows(

@@ -81,7 +81,8 @@ def sources_now(
     """Return the sources at ``locations`` as they are now, to be compared with those that a run was planned with.
 
     What the run may not need any more need not be there: parts that are gone are taken to be what they were, and so is
-    a source that is gone altogether from where it was last seen. A part that was awaited may have come.
+    a source that is gone altogether from where it was last seen. A part that was awaited may have come. The mark of
+    invented data is not looked for again.
 
     Args:
         pinned: The sources as they were planned.
@@ -114,7 +115,7 @@ def sources_now(
     mapping, influencers = (
         _text_now(getattr(pinned, name), getattr(locations, name), may_be_gone(name), progress, name) for name in _TEXTS
     )
-    return Sources(metadata, images, mapping, influencers)
+    return Sources(metadata, images, mapping, influencers, pinned.invented)
 
 
 def part_paths(run: Run, archive: int) -> list[str]:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from shlex import quote
 
+from postmill.ingest.source import invented
 from postmill.ingest.source.shapes import contents
 from postmill.ingest.source.shapes.finding import find_sources, folders_below
 from postmill.ingest.survey.archives import FoundArchive, archives_among
@@ -56,6 +57,7 @@ class Survey:
         runs: Folders of runs.
         notes: What else there is to know, a sentence each.
         command: What to type next, as a shell takes it; None where something must come, or be chosen, before.
+        invented: Whether the data are marked as invented.
     """
 
     archives: tuple[FoundArchive, ...] = ()
@@ -64,6 +66,7 @@ class Survey:
     runs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     command: str | None = None
+    invented: bool = False
 
 
 def survey(root: Path) -> Survey:
@@ -109,7 +112,9 @@ def with_command(found: Survey, root: str) -> Survey:
     places = [place for place in archives if place != NONE]
     trees = tuple(each for place in places if Path(place).is_dir() for each in _files_of(Path(place)))
     mine = [each for each in found.archives if any(_same_set(each, place) for place in places)]
-    notes = [f"nothing of it is the {name}: --{name} {NONE} does without" for name in without]
+    found = replace(found, invented=invented.is_marked(locations))
+    notes = [f"the data are invented: {invented.MARK} says so"] if found.invented else []
+    notes += [f"nothing of it is the {name}: --{name} {NONE} does without" for name in without]
     blocked = [each for each in mine if each.first is not None]
     doubtful = not all(each.whole for each in mine)
     if blocked:

@@ -191,6 +191,9 @@ def difference(old: Sources, new: Sources, level: Level) -> str | None:
             return f"another {name} file: it had {pinned.bytes:,} bytes, and now {found.bytes:,}"
         if pinned != found:
             return f"another {name} file: as long as it was, with other content"
+    if old.invented != new.invented:
+        marked = ("not marked", "marked")
+        return f"another dataset: it was {marked[old.invented]} as invented, and now it is {marked[new.invented]}"
     return None
 
 

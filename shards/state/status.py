@@ -79,6 +79,7 @@ class Status:
         dropped: Post shards whose tar was let go when every encoder asked for had done it.
         faults: Faults by reason, the most frequent first, so far.
         failed: Tasks whose last attempt failed or was killed, and that are not running.
+        invented: Whether the data were marked as invented when the run was planned.
     """
 
     stages: tuple[StageStatus, ...]
@@ -90,6 +91,7 @@ class Status:
     dropped: int
     faults: Mapping[str, int]
     failed: tuple[FailedTask, ...]
+    invented: bool
 
 
 def read(run: Run, now: float | None = None) -> Status:
@@ -107,7 +109,7 @@ def _read(run: Run, now: float) -> Status:
     manifest = manifests.done(run.plan, plan.NAME, run.fingerprint)
     if manifest is None:
         in_hand = bool(list_units(run.plan, run.fingerprint).in_hand)
-        return Status((_single("plan", False, in_hand, 0),), 0, 0, 0, 0, 0, 0, {}, ())
+        return Status((_single("plan", False, in_hand, 0),), 0, 0, 0, 0, 0, 0, {}, (), run.invented)
     planned = PlanCounts.of(manifest)
     records = attempts.read(run)
     shards = list_units(run.posts, run.fingerprint)
@@ -132,6 +134,7 @@ def _read(run: Run, now: float) -> Status:
         dropped=sum(unit.dropped for unit in shards.done.values()),
         faults=_faults(run, planned, counts),
         failed=tuple(_failed(run, record) for record in records if record.failed),
+        invented=run.invented,
     )
 
 

@@ -157,6 +157,7 @@ TOP = {
     "without_time": int,
     "dropped": int,
     "faults": dict,
+    "invented": bool,
 }
 TOP |= {"failed": list, "jobs": dict | None}
 

@@ -29,6 +29,7 @@ from postmill.shards.run import folder as runs
 from postmill.shards.run import secret
 from postmill.shards.run.folder import Run
 from postmill.train.data import dataset, hashing
+from postmill.train.data.target import Definition
 from postmill.train.report.page import write_report
 from postmill.train.stage import train_run
 from tests.secrets import contents
@@ -134,7 +135,7 @@ class Attack:
         """How many accounts and how many posts are named by what the run publishes."""
         text = b"\n".join(content for path in published(run) for _, content in contents(path))
         words = {word.decode() for word in re.findall(rb"[A-Za-z0-9_.-]{4,}", text)}
-        data = dataset.load(run, 1.0)  # as anybody can, who has the posts
+        data = dataset.load(run, Definition())  # as anybody can, who has the posts
         joined = dict(zip(data.keys.to_pylist(), data.accounts.tolist(), strict=True))
         account_of = {key: str(joined[key]) for key in joined}
         ids = [[NAMES[n], owner(n), str(hashing.hash64("unit", NAMES[n]))] for n in range(ACCOUNTS)]

@@ -154,9 +154,9 @@ def test_what_is_done_is_kept_and_what_changed_is_trained_again(
     weights.write_bytes(weights.read_bytes()[:-1])
     assert train_run(run, names=names, **QUICK).trained == ("metadata",)
     assert hashes(run) == before
-    # Other text embeddings concern the model that reads them.
+    # Other text embeddings concern all models: near-duplicates are found by them.
     reencode(run)
-    assert train_run(run, names=names, **QUICK).trained == ("text-mlp",)
+    assert train_run(run, names=names, **QUICK).trained == ("mean", "text-mlp", "metadata")
     assert train_run(run, names=names, comment_weight=0.0, **QUICK).trained == ("mean", "text-mlp", "metadata")
 
 
@@ -262,3 +262,23 @@ def test_near_duplicates_and_renamed_accounts_stay_together(planted_run: MakeRun
     for seed in range(5):
         test = splits.tested(data.near_duplicates, seed)
         assert not set(data.near_duplicates[test]) & set(data.near_duplicates[~test])
+
+
+def test_what_several_accounts_post_is_counted_and_not_trained_on_where_it_is_tested(planted_run: MakeRun) -> None:
+    campaign = "our new lipstick is here, ask me for the code of this week"
+    run = planted_run(
+        posts=200, accounts=40, record={"caption": lambda row: campaign if row % 20 == 0 else f"a caption of {row}"}
+    )
+    train_run(run, names=["mean"], split_names=("influencer", "random"), seeds=5)
+    metrics = parsed(run, "mean")
+    assert metrics["counts"]["cross_account_groups"] == 1
+    data = dataset.load(run, Definition())
+    of_campaign = np.array([int(key.removeprefix("p")) % 20 == 0 for key in data.keys.to_pylist()])
+    for seed, result in enumerate(metrics["splits"]["influencer"]["seeds"]):
+        train, test = splits.divide(data.split_by, "influencer", seed)
+        tested = bool((of_campaign & test).any())
+        assert result["counts"]["neither"] == (int((of_campaign & ~test).sum()) if tested else 0)
+        assert not tested or not (of_campaign & train).any()
+    assert {result["counts"]["neither"] for result in metrics["splits"]["random"]["seeds"]} == {0}
+    card = (run.models / "mean" / models.CARD_FILE).read_text()
+    assert "Groups with posts of several accounts: 1." in card

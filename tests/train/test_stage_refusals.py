@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -164,3 +165,21 @@ def test_importing_train_is_light() -> None:
         [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True
     ).stdout
     assert output.split() == ["False", "False"]
+
+
+def test_how_near_duplicates_are_found_is_said(planted_run: MakeRun, notes: Any) -> None:
+    def told() -> set[str]:
+        notes.lines.clear()
+        train_run(run, names=["mean"], progress=notes, **QUICK)
+        return set(json.loads((run.models / "mean/metrics.json").read_text())["settings"]["near_duplicates"])
+
+    run = planted_run(posts=60, accounts=20)
+    assert told() == {"image", "text"}
+    for model in ("tiny-image", "tiny-text"):
+        assert any(f"how alike they are to {model} was not measured" in line for line in notes.lines)
+    shutil.rmtree(next(run.embeddings.glob("text.*")))
+    assert told() == {"image"}
+    assert any("by pictures alone where captions are not the same" in line for line in notes.lines)
+    shutil.rmtree(next(run.embeddings.glob("image.*")))
+    assert told() == set()
+    assert any("by names and captions alone" in line for line in notes.lines)

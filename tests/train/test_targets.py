@@ -11,9 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from postmill.shards.formats import models
+from postmill.shards.run import secret
 from postmill.shards.run.folder import Run
 from postmill.train import predict
 from postmill.train.data import dataset, history
+from postmill.train.data.hashing import Pseudonyms
 from postmill.train.data.target import Definition
 from postmill.train.evaluation import results, serialise, table
 from postmill.train.evaluation.gains import gains
@@ -131,9 +133,11 @@ def test_new_posts_are_scored_in_the_targets_own_unit(trained: Run, name: Target
     definition = Definition(name)
     assert set(scored["target"].to_pylist()) == {definition.formula}
     predicted = scored["predicted"].to_numpy()
-    np.testing.assert_allclose(scored["engagement"].to_numpy(), definition.counts(predicted))
+    np.testing.assert_allclose(scored["engagement_median"].to_numpy(), definition.counts(predicted))
+    assert (scored["engagement_expected"].to_numpy() > definition.counts(predicted)).all()
     tested = pq.read_table(trained.models / folder / models.PREDICTIONS_FILE)
-    said = dict(zip(scored["key"].to_pylist(), predicted.tolist(), strict=True))
+    names = Pseudonyms(secret.of_run(trained)).posts(scored["key"].combine_chunks()).to_pylist()
+    said = dict(zip(names, predicted.tolist(), strict=True))
     true = tested["true"].to_numpy()
     bias = np.mean([said[key] for key in tested["key"].to_pylist()]) - true.mean()
     assert abs(bias) < 0.3 * true.std()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from postmill.shards.formats import plan, posts
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import UsageError
-from postmill.train.data import groups, hashing, history, near_duplicates, splits, target
+from postmill.train.data import history, splits, target
 from postmill.train.data.arrays import Floats, Ids, Mask, Matrix, Rows, Times
+from postmill.train.data.links import Links
 from postmill.train.data.modality import Modality
 from postmill.train.data.target import Definition
 
@@ -54,7 +54,8 @@ class Dataset:
         keys: N keys.
         target: Shape (N,), of :func:`.target.engagement`.
         accounts: Shape (N,): id of the account; two names with one owner id are one account.
-        near_duplicates: Shape (N,): id of the group of near-duplicates.
+        near_duplicates: Shape (N,): id of the group of near-duplicates, each within one account.
+        reposts: Shape (N,): likewise, of near-duplicates at any account.
         taken_at: Shape (N,): seconds since 1970, NaN where not known.
         times_out_of_range: How many of the ``posts`` have a time that no post can have, which counts as not known.
         history: Shape (posts, ``len(history.COLUMNS)``): of every post, with and without a target.
@@ -72,6 +73,7 @@ class Dataset:
     target: Floats
     accounts: Ids
     near_duplicates: Ids
+    reposts: Ids
     taken_at: Times
     times_out_of_range: int
     history: Matrix
@@ -88,12 +90,18 @@ class Dataset:
     @property
     def split_by(self) -> splits.Posts:
         """What splits need to know of the posts."""
-        return splits.Posts(self.accounts, self.near_duplicates, self.taken_at)
+        return splits.Posts(self.accounts, self.near_duplicates, self.taken_at, self.reposts)
 
     @property
     def account_count(self) -> int:
         """Number of accounts."""
         return len(np.unique(self.accounts))
+
+    @property
+    def cross_account_groups(self) -> int:
+        """Number of groups of near-duplicates of which two accounts or more have a post."""
+        pairs = np.unique(np.column_stack([self.reposts, self.accounts]), axis=0)
+        return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
 
 
 def finished(run: Run) -> Finished:
@@ -112,22 +120,24 @@ def finished(run: Run) -> Finished:
     return Finished(shards, planned, tuple(posts.records_hash(run, shard) for shard in shards))
 
 
-def load(run: Run, definition: Definition, pictures: Modality | None = None, of: Finished | None = None) -> Dataset:
+def load(
+    run: Run, definition: Definition, seen: Mapping[str, Modality] | None = None, of: Finished | None = None
+) -> Dataset:
     """Read what training needs of the records of every finished post shard.
 
     Args:
         run: The run.
         definition: What is predicted.
-        pictures: The pictures' embeddings, by which near-duplicates are found; None finds them by names and captions
-            alone.
-        of: The post shards that ``pictures`` are of; None for those that are finished now.
+        seen: The embeddings by which near-duplicates are found: ``image``, and ``text`` beside it. Without pictures
+            they are found by names and captions alone.
+        of: The post shards that ``seen`` are of; None for those that are finished now.
 
     Raises:
         UsageError: No shard is finished, too few posts have a target, or all targets are equal.
         PostmillError: A shard cannot be read.
     """
     shards, planned, hashes = of or finished(run)
-    tables, links = [], _Links()
+    tables, links = [], Links()
     for shard, expected in zip(shards, hashes, strict=True):
         table = posts.read_records(run, shard, _COLUMNS, expected)
         links.add(table)
@@ -138,7 +148,7 @@ def load(run: Run, definition: Definition, pictures: Modality | None = None, of:
     _check(run, records.num_rows, engagement, rows)
     keys = records["key"].combine_chunks()
     accounts = links.accounts(records["influencer"].combine_chunks())
-    duplicates = links.near_duplicates(keys, accounts, pictures)
+    duplicates, reposts = links.near_duplicates(keys, accounts, seen or {})
     taken_at = target.times(records["taken_at"])
     past, has_past = history.of_posts(accounts, taken_at, engagement.values)
     return Dataset(
@@ -150,6 +160,7 @@ def load(run: Run, definition: Definition, pictures: Modality | None = None, of:
         target=engagement.values[rows],
         accounts=accounts[rows],
         near_duplicates=duplicates[rows],
+        reposts=reposts[rows],
         taken_at=taken_at[rows],
         history=past,
         has_history=has_past,
@@ -158,73 +169,6 @@ def load(run: Run, definition: Definition, pictures: Modality | None = None, of:
         left_out=engagement.left_out,
         records=hashes,
     )
-
-
-@dataclass
-class _Tokens:
-    """Tokens of posts, and the rows that have them: what groups are made from."""
-
-    rows: list[Rows] = field(default_factory=list)
-    tokens: list[Ids] = field(default_factory=list)
-
-    def add(self, rows: Rows, tokens: Ids) -> None:
-        """Take the token beside each row, shape (M,) both."""
-        self.rows.append(rows.astype(np.int64))
-        self.tokens.append(tokens.astype(np.uint64))
-
-    def group_ids(self, names: pa.Array) -> Ids:
-        """Return the id of the group of each of N posts, given what a group is named after: N strings."""
-        labels = groups.components(len(names), np.concatenate(self.rows), np.concatenate(self.tokens))
-        return groups.group_ids(labels, names)
-
-
-class _Links:
-    """Which posts belong together, gathered shard by shard as hashes so that no text stays in memory."""
-
-    def __init__(self) -> None:
-        self._posts = 0
-        self._accounts, self._duplicates = _Tokens(), _Tokens()
-
-    def add(self, table: pa.Table) -> None:
-        """Take the posts of the next shard."""
-        kinds: tuple[tuple[_Tokens, Callable[[pa.Table], Iterator[tuple[Rows, Ids]]]], ...] = (
-            (self._accounts, _account_tokens),
-            (self._duplicates, _duplicate_tokens),
-        )
-        for links, tokens_of in kinds:
-            for rows, tokens in tokens_of(table):
-                links.add(rows + self._posts, tokens)
-        self._posts += table.num_rows
-
-    def accounts(self, influencers: pa.Array) -> Ids:
-        """Return the account id of each post."""
-        return self._accounts.group_ids(influencers)
-
-    def near_duplicates(self, keys: pa.Array, accounts: Ids, pictures: Modality | None) -> Ids:
-        """Return the id of each post's group of near-duplicates."""
-        links = _Tokens([*self._duplicates.rows], [*self._duplicates.tokens])
-        if pictures is not None:
-            links.add(*near_duplicates.linked(accounts, pictures.present, near_duplicates.sketches(pictures)))
-        return links.group_ids(keys)
-
-
-def _account_tokens(table: pa.Table) -> Iterator[tuple[Rows, Ids]]:
-    """Yield rows and tokens of account names and of owner ids: a renamed account has two names and one id."""
-    for column in ("influencer", "owner_id"):
-        values = table[column].combine_chunks()
-        known = np.flatnonzero(pc.fill_null(pc.not_equal(values, ""), False).to_numpy(zero_copy_only=False))
-        yield known, hashing.hashes(column, values.take(pa.array(known)))
-
-
-def _duplicate_tokens(table: pa.Table) -> Iterator[tuple[Rows, Ids]]:
-    """Yield rows and tokens of picture names and captions, within their accounts."""
-    columns = (table[name].to_pylist() for name in ("influencer", "images", "missing_images", "caption"))
-    rows, tokens = [], []
-    for row, (account, images, missing, caption) in enumerate(zip(*columns, strict=True)):
-        of_post = near_duplicates.tokens(account, [*images, *missing], caption)
-        rows += [row] * len(of_post)
-        tokens += of_post
-    yield np.array(rows, dtype=np.int64), np.array(tokens, dtype=np.uint64)
 
 
 def _check(run: Run, total: int, engagement: target.Target, rows: Rows) -> None:

@@ -11,24 +11,34 @@ import numpy as np
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.progress import Progress
-from postmill.train.data import features, history, leaks
+from postmill.train.data import features, history, leaks, near_duplicates
 from postmill.train.data.dataset import Dataset, Finished
 from postmill.train.data.modality import Modality, in_memory
 from postmill.train.options import FeatureSet, ModalityName
 
 
-def pictures(run: Run, of: Finished, encoder_models: str | None, progress: Progress) -> Modality | None:
-    """Return the pictures' embeddings, by which near-duplicates are found, or say that there are none.
+def seen(run: Run, of: Finished, encoder_models: str | None, progress: Progress) -> dict[str, Modality]:
+    """Return the embeddings by which near-duplicates are found, ``image`` and ``text``, or say which are not there.
 
     Raises:
         PostmillError: They are there, and damaged: to go on without them would give other splits and other numbers.
     """
-    image = ModalityName.IMAGE
-    opened = _if_encoded(run, of, image, FeatureSet.DEFAULT, encoder_models)
-    if isinstance(opened, Modality):
-        return opened
-    progress.note(f"near-duplicates are found by names and captions alone, not by pictures: {opened}")
-    return None
+    found: dict[str, Modality] = {}
+    for name, without in (
+        (ModalityName.IMAGE, "by names and captions alone, not by pictures"),
+        (ModalityName.TEXT, "by pictures alone where captions are not the same"),
+    ):
+        opened = _if_encoded(run, of, name, FeatureSet.DEFAULT, encoder_models)
+        if not isinstance(opened, Modality):
+            progress.note(f"near-duplicates are found {without}: {opened}")
+            break
+        found[name.value] = opened
+        if opened.encoder.model not in near_duplicates.MEASURED:
+            progress.note(
+                f"near-duplicates: how alike they are to {opened.encoder.model} was not measured; it is told by how "
+                "alike posts of different accounts are"
+            )
+    return found
 
 
 def _if_encoded(run: Run, of: Finished, name: str, feature_set: FeatureSet, models: str | None) -> Modality | str:

@@ -1,31 +1,105 @@
-"""Posts of one account that are nearly the same: by picture name, by caption, and by what a picture shows.
+"""Posts that are nearly the same: by picture name, by caption, and by what both of them show.
 
-A file may come back re-encoded or cropped under another name. So each embedding is reduced to the signs of 256 random
-projections (SimHash; Charikar, 2002): two vectors at angle a differ in about 256 a / pi of them. The pass over the
-embeddings is one, in order; what stays is 32 bytes a post, compared within accounts alone, each pair exactly: an index
-of approximate neighbours (datasketch, faiss) would look across accounts and miss some.
+Who posts a thing again re-encodes or crops the picture, and adds a word to the caption. So two posts are
+near-duplicates where both embeddings are alike, or where the pictures are so much alike that nothing else need be; what
+counts as alike differs between encoders. Within an account all pairs are looked at; across accounts, where a campaign's
+picture and caption go round, those that share a token or lie beside each other among the sorted sketches.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from postmill.shards.formats.blank import is_blank
+from postmill.train.data import sketches
 from postmill.train.data.arrays import Ids, Mask, Rows
 from postmill.train.data.hashing import hash64
-from postmill.train.data.modality import Modality
+from postmill.train.data.sketches import Sketches
+from postmill.train.options import ModalityName
 
-BITS = 256
-MAX_DIFFERENT = 24
-"""Of the bits: about the cosine 0.96 between embeddings less their mean."""
+LONG_CAPTION = 40
+"""Letters and digits from which on the same caption at two accounts is no chance."""
 
-_SEED = 1
-_SAMPLE = 4_096
-_CHUNK = 8_192
-_BLOCK = 512
+_MEDIA_ID = re.compile(r"[0-9]{15}")  # in a picture's name: nobody else's has it, as `1.jpg` may be anybody's
+
+
+@dataclass(frozen=True)
+class Alike:
+    """From which cosine on, between embeddings less their mean, two posts are alike.
+
+    Attributes:
+        beside: Where the other modality is alike too. What one falls short of, the other may make up for.
+        alone: Whatever else is known, or nothing. Captions never are enough alone: many are of one pattern.
+    """
+
+    beside: float
+    alone: float
+
+
+MEASURED = {
+    "EfficientNet-Lite0": Alike(beside=0.84, alone=0.93),
+    "all-MiniLM-L6-v2": Alike(beside=0.84, alone=1.0),
+}
+"""By the name of the model: what finds the near-duplicates of `postmill sample`, as counted by
+benchmarks/near_duplicates.py."""
+
+CAUTIOUS = Alike(beside=0.96, alone=0.96)
+"""Where there are too few pairs of strangers to tell."""
+
+_SHORT = 0.2  # of what counts as alike, which the other modality may make up for
+_PAIRS = 10_000
+# The share of pairs of strangers that is less alike; less of captions, many of which are of one pattern.
+_STRANGERS = {ModalityName.IMAGE.value: 0.9999, ModalityName.TEXT.value: 0.9995}
+_TO_SAME = 2 / 3  # of the way from there to the same vector
+_LEAST = 0.7  # posts of one account are more alike than strangers are, and yet no near-duplicates
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One modality by which posts are compared: its sketches, and what counts as alike."""
+
+    sketches: Sketches
+    alike: Alike
+
+    @property
+    def most(self) -> int:
+        """In how many bits sketches differ at most that may be alike, alone."""
+        return sketches.most_different(self.alike.alone)
+
+    @property
+    def most_beside(self) -> int:
+        """Likewise, beside the other modality."""
+        return sketches.most_different(self.alike.beside - _SHORT)
+
+
+def compared(sketched: Sketches, accounts: Ids) -> Compared:
+    """Return what counts as alike of an encoder: as :data:`MEASURED`, or else derived from posts of different accounts.
+
+    Args:
+        sketched: The sketches of N posts.
+        accounts: Shape (N,), ids of accounts.
+    """
+    known = MEASURED.get(sketched.modality.encoder.model)
+    return Compared(sketched, derived(sketched, accounts) if known is None else known)
+
+
+def derived(sketched: Sketches, accounts: Ids) -> Alike:
+    """Return what counts as alike by how alike strangers are: posts of different accounts, which hardly ever are.
+
+    Pictures are to be more alike than all but one of 10,000 pairs of strangers, captions beside them than all but one
+    of 2,000, and either than 0.7; and alone two thirds nearer to the same one than that.
+    """
+    cosines = sketched.of_strangers(accounts)
+    if len(cosines) < _PAIRS:
+        return CAUTIOUS
+    beside = max(float(np.quantile(cosines, _STRANGERS[sketched.modality.name])), _LEAST)
+    return Alike(beside, beside + (1 - beside) * _TO_SAME)
 
 
 def normalise_caption(caption: str) -> str:
@@ -40,48 +114,89 @@ def tokens(account: str, pictures: Iterable[str], caption: str | None) -> list[i
     accounts share none.
     """
     of_post = [hash64("picture", account, picture) for picture in pictures]
-    text = "" if caption is None or is_blank(caption) else normalise_caption(caption)
+    text = _text(caption)
     if text:
         of_post.append(hash64("caption", account, text))
     return of_post
 
 
-def sketches(pictures: Modality) -> Ids:
-    """Return the signs of N posts' embeddings, shape (N, 4): 256 bits each."""
-    posts = len(pictures.present)
-    planes = np.random.default_rng(_SEED).normal(size=(pictures.width, BITS)).astype(np.float32)
-    present = np.flatnonzero(pictures.present)
-    sample = present[np.linspace(0, len(present) - 1, min(_SAMPLE, len(present))).astype(np.int64)]
-    mean = pictures.take(sample).mean(axis=0) if len(sample) else np.zeros(pictures.width, dtype=np.float32)
-    signs = np.zeros((posts, BITS // 64), dtype=np.uint64)
-    for start in range(0, posts, _CHUNK):
-        rows = np.arange(start, min(start + _CHUNK, posts))
-        positive = (pictures.take(rows) - mean) @ planes > 0
-        signs[rows] = np.packbits(positive, axis=1).view(np.uint64)
-    return signs
+def tokens_of_anybody(pictures: Iterable[str], caption: str | None) -> list[int]:
+    """Return the tokens of one post that posts of other accounts may share, which are near-duplicates then.
+
+    They are of the picture names that hold the id of a medium, and of a caption of :data:`LONG_CAPTION` letters.
+    """
+    of_post = [hash64("anybody's picture", picture) for picture in pictures if _MEDIA_ID.search(picture)]
+    text = _text(caption)
+    if sum(map(str.isalnum, text)) >= LONG_CAPTION:
+        of_post.append(hash64("anybody's caption", text))
+    return of_post
 
 
-def linked(accounts: Ids, present: Mask, signs: Ids) -> tuple[Rows, Ids]:
-    """Return rows and tokens of posts of one account with nearly the same picture: each pair shares a token.
+def within_accounts(accounts: Ids, pictures: Compared, captions: Compared | None) -> Rows:
+    """Return the pairs of near-duplicates of one account by their embeddings, each once, shape (pairs, 2).
 
     Args:
         accounts: Shape (N,), ids of accounts.
-        present: Shape (N,), who has a picture.
-        signs: Shape (N, 4), of :func:`sketches`.
+        pictures: Of N posts.
+        captions: Likewise; None where only pictures tell.
     """
-    pairs = list(_pairs(accounts, present, signs))
-    joined = np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
-    return joined.reshape(-1), np.repeat(np.arange(len(joined), dtype=np.uint64), 2)
+    shown = np.flatnonzero(pictures.sketches.present)
+    most = pictures.most if captions is None else max(pictures.most, pictures.most_beside)
+    pairs = sketches.within_accounts(accounts, shown, pictures.sketches.signs, most)
+    return _confirmed(pairs, pictures, captions)
 
 
-def _pairs(accounts: Ids, present: Mask, signs: Ids) -> Iterator[Rows]:
-    rows = np.flatnonzero(present)
-    order = rows[np.argsort(accounts[rows], kind="stable")]
-    bounds = np.flatnonzero(np.diff(accounts[order])) + 1
-    for of_account in np.split(order, bounds):
-        for start in range(0, len(of_account), _BLOCK):
-            block, rest = of_account[start : start + _BLOCK], of_account[start:]
-            different = np.bitwise_count(signs[block][:, None] ^ signs[rest][None]).sum(axis=2, dtype=np.uint16)
-            first, second = np.nonzero(different <= MAX_DIFFERENT)
-            later = second > first
-            yield np.column_stack([block[first[later]], rest[second[later]]])
+def across_accounts(accounts: Ids, pictures: Compared, captions: Compared | None) -> Rows:
+    """Return pairs of near-duplicates of different accounts, as :func:`within_accounts`; a few are missed.
+
+    Where there are captions they are sorted too: those of reposts differ less than their pictures do.
+    """
+    shown = np.flatnonzero(pictures.sketches.present)
+    most = pictures.most if captions is None else max(pictures.most, pictures.most_beside)
+    pairs = sketches.across_accounts(accounts, shown, pictures.sketches.signs, most)
+    if captions is not None:
+        both = np.flatnonzero(pictures.sketches.present & captions.sketches.present)
+        pairs = chain(pairs, sketches.across_accounts(accounts, both, captions.sketches.signs, captions.most_beside))
+    return _confirmed(pairs, pictures, captions)
+
+
+def _confirmed(pairs: Iterable[tuple[Rows, Rows]], pictures: Compared, captions: Compared | None) -> Rows:
+    """Return those of ``pairs`` that are near-duplicates, each once: first by all sketches, then by exact cosines."""
+    maybe = [np.empty(0, dtype=np.int64)]
+    for first, second in pairs:
+        kept = _may_be_alike(first, second, pictures, captions)
+        maybe.append(np.minimum(first, second)[kept] << 32 | np.maximum(first, second)[kept])
+    both = np.unique(np.concatenate(maybe))
+    distinct = np.column_stack([both >> 32, both & 0xFFFFFFFF])
+    return distinct[_are_alike(distinct[:, 0], distinct[:, 1], pictures, captions)]
+
+
+def _may_be_alike(first: Rows, second: Rows, pictures: Compared, captions: Compared | None) -> Mask:
+    shown = pictures.sketches.different(first, second)
+    alone: Mask = shown <= pictures.most
+    if captions is None:
+        return alone
+    said = captions.sketches.different(first, second)
+    near = (shown <= pictures.most_beside) & (said <= captions.most_beside)
+    together = shown + said <= sketches.most_different(pictures.alike.beside, captions.alike.beside)
+    return alone | (_written(first, second, captions) & near & together)
+
+
+def _are_alike(first: Rows, second: Rows, pictures: Compared, captions: Compared | None) -> Mask:
+    """Return which pairs are near-duplicates, by their exact cosines, shape (M,)."""
+    shown = pictures.sketches.cosines(first, second)
+    alike: Mask = shown >= pictures.alike.alone
+    if captions is None:
+        return alike
+    said = captions.sketches.cosines(first, second)
+    over = shown - pictures.alike.beside, said - captions.alike.beside
+    return alike | (_written(first, second, captions) & (np.minimum(*over) >= -_SHORT) & (over[0] + over[1] >= 0))
+
+
+def _written(first: Rows, second: Rows, captions: Compared) -> Mask:
+    written: Mask = captions.sketches.present[first] & captions.sketches.present[second]
+    return written
+
+
+def _text(caption: str | None) -> str:
+    return "" if caption is None or is_blank(caption) else normalise_caption(caption)

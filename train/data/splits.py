@@ -11,6 +11,9 @@ The splits by time have one cut, after four fifths of the posts in order of publ
 it, a fifth of them with each seed, so five seeds test each of these posts once, and the two can be compared post by
 post. ``time`` trains on all that was published before the cut, less near-duplicates of what comes after;
 ``time-influencer`` also leaves out the accounts that its seed tests.
+
+A campaign's picture and caption go round. So the splits by account train on no near-duplicate, at any account, of what
+they test: such a post is of neither part.
 """
 
 from __future__ import annotations
@@ -93,15 +96,21 @@ class Posts:
         accounts: Shape (N,), ids of accounts.
         near_duplicates: Shape (N,), ids of groups of near-duplicates, each within one account.
         taken_at: Shape (N,), seconds since 1970; NaN where not known.
+        reposts: Shape (N,), ids of groups of near-duplicates at any account; None where no two accounts have one.
     """
 
     accounts: Ids
     near_duplicates: Ids
     taken_at: Times
+    reposts: Ids | None = None
 
     def groups(self, split: str) -> Ids:
         """Return the ids of what ``split`` keeps together: accounts, or groups of near-duplicates."""
         return self.accounts if split in BY_ACCOUNT else self.near_duplicates
+
+    def repeats(self, test: Mask) -> Mask:
+        """Return which posts are near-duplicates, at any account, of one of ``test``, shape (N,), or among them."""
+        return test if self.reposts is None else np.isin(self.reposts, self.reposts[test])
 
 
 def cut(taken_at: Times) -> float | None:
@@ -116,7 +125,8 @@ def cut(taken_at: Times) -> float | None:
 def divide(posts: Posts, split: str, seed: int) -> tuple[Mask, Mask]:
     """Return which posts are the training part and which the test part of ``seed``.
 
-    In the splits by time they leave out posts whose time is not known, and posts of neither part.
+    In the splits by time they leave out posts whose time is not known, and posts of neither part; in those by account
+    near-duplicates, at other accounts, of what is tested.
 
     Raises:
         ValueError: The posts cannot be split so; :func:`impossible` says why.
@@ -126,7 +136,7 @@ def divide(posts: Posts, split: str, seed: int) -> tuple[Mask, Mask]:
         raise ValueError(why)
     if split in (Split.INFLUENCER, Split.RANDOM):
         test = tested(posts.groups(split), seed)
-        return ~test, test
+        return ~(posts.repeats(test) if split in BY_ACCOUNT else test), test
     time = cut(posts.taken_at)
     assert time is not None  # else it is impossible
     after = posts.taken_at >= time
@@ -136,7 +146,7 @@ def divide(posts: Posts, split: str, seed: int) -> tuple[Mask, Mask]:
     test[later] = tested(groups[later], seed) if len(np.unique(groups[later])) > 1 else True
     left_out = test if split == Split.TIME_INFLUENCER else after
     train: Mask = (posts.taken_at < time) & ~np.isin(groups, groups[left_out])
-    return train, test
+    return train & ~posts.repeats(test) if split in BY_ACCOUNT else train, test
 
 
 def impossible(posts: Posts, split: str) -> str:
@@ -146,7 +156,7 @@ def impossible(posts: Posts, split: str) -> str:
         kind = "one account" if split in BY_ACCOUNT else "posts that are all near-duplicates of each other"
         return f"the data has {kind}, which cannot be kept apart"
     if split in (Split.INFLUENCER, Split.RANDOM):
-        return ""
+        return _all_repeated(posts) if split in BY_ACCOUNT else ""
     time = cut(posts.taken_at)
     if time is None:
         return "the data has no two times of publication, so nothing lies before and after"
@@ -154,15 +164,32 @@ def impossible(posts: Posts, split: str) -> str:
     if split == Split.TIME and not (before & ~np.isin(groups, groups[after])).any():
         return "every post before the cut in time has a near-duplicate after it"
     if split == Split.TIME_INFLUENCER:
-        return _too_few_accounts(groups, before, after)
+        return _too_few_accounts(posts, before, after)
     return ""
 
 
-def _too_few_accounts(groups: Ids, before: Mask, after: Mask) -> str:
-    later = groups[after]
+def _all_repeated(posts: Posts) -> str:
+    if posts.reposts is None:
+        return ""
+    _, first, size = np.unique(posts.reposts, return_index=True, return_counts=True)
+    accounts = len(np.unique(posts.accounts))
+    own = len(np.unique(posts.accounts[first[size == 1]]))  # accounts with a post that nobody repeats
+    if own > -(-accounts // min(FOLDS, accounts)):  # more than any seed tests
+        return ""
+    for seed in range(FOLDS):
+        if posts.repeats(tested(posts.accounts, seed)).all():
+            return "every post of the other accounts is a near-duplicate of one that is tested"
+    return ""
+
+
+def _too_few_accounts(posts: Posts, before: Mask, after: Mask) -> str:
+    accounts = posts.accounts
+    later = accounts[after]
     if len(np.unique(later)) < 2:
         return "the data has posts of one account alone after the cut in time"
     for seed in range(FOLDS):
-        if not (before & ~np.isin(groups, later[tested(later, seed)])).any():
+        test = np.zeros(len(accounts), dtype=bool)
+        test[after] = tested(later, seed)
+        if not (before & ~np.isin(accounts, accounts[test]) & ~posts.repeats(test)).any():
             return "the data has too few accounts on both sides of the cut in time"
     return ""

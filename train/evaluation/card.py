@@ -75,8 +75,14 @@ def _lines(run: Run, name: str, model: ModelMetrics) -> Iterator[str]:
 def _data(counts: DataCounts) -> Iterator[str]:
     yield (
         f"{counts.with_target:,} of {counts.posts:,} public posts of {counts.accounts:,} influencer accounts;"
-        f" {counts.near_duplicate_groups:,} groups of near-duplicates, never divided between training and test."
+        f" {counts.near_duplicate_groups:,} groups of posts that are nearly the same, as far as they are found, on one"
+        " side of every split."
     )
+    if counts.cross_account_groups:
+        yield (
+            f"\nGroups with posts of several accounts: {counts.cross_account_groups:,}. The splits by account do not"
+            " train on what repeats a post that they test."
+        )
     for reason, number in counts.left_out.items():
         yield f"- left out, {reason.replace('_', ' ')}: {number:,}"
 

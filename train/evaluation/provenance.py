@@ -62,6 +62,7 @@ def model_metrics(settings: ModelSettings, data: Dataset, results: Mapping[str, 
             left_out=dict(data.left_out),
             accounts=data.account_count,
             near_duplicate_groups=len(np.unique(data.near_duplicates)),
+            cross_account_groups=data.cross_account_groups,
             shards=len(data.shards),
             planned_shards=data.planned_shards,
         ),
@@ -80,6 +81,6 @@ def _leak(settings: ModelSettings) -> str | None:
 
 def inputs(metrics: ModelMetrics) -> dict[str, str]:
     """Return what a model's manifest states that it was made from: hashes of the records and of embeddings."""
-    used = [*metrics.settings.encoders.values(), metrics.settings.near_duplicates]
-    embedded = {custody.embeddings_input(use.folder): use.contents for use in used if use is not None and use.contents}
+    used = [*metrics.settings.encoders.values(), *metrics.settings.near_duplicates.values()]
+    embedded = {custody.embeddings_input(use.folder): use.contents for use in used if use.contents}
     return {custody.RECORDS_INPUT: metrics.settings.posts, **embedded}

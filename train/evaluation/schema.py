@@ -63,7 +63,7 @@ class ModelSettings:
         languages: Whether errors are told apart by language.
         method: How the model is trained: its own parameters.
         encoders: What it is shown, by modality.
-        near_duplicates: The encoder by which near-duplicates were found; None where names and captions alone told.
+        near_duplicates: The encoders by which near-duplicates were found; empty where names and captions alone told.
         posts: Hash over the records.
         target: What is predicted.
         pseudonyms: Fingerprint of the secret (:mod:`.shards.run.secret`) by which predictions name accounts and posts;
@@ -80,7 +80,7 @@ class ModelSettings:
     languages: bool
     method: Mapping[str, Any]
     encoders: Mapping[str, EncoderUse]
-    near_duplicates: EncoderUse | None
+    near_duplicates: Mapping[str, EncoderUse]
     posts: str
     target: TargetName = TargetName.LIKES_AND_COMMENTS
     pseudonyms: str = ""
@@ -103,13 +103,17 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class DataCounts:
-    """Posts in the finished shards, those with a target, those without by reason, and what they belong to."""
+    """Posts in the finished shards, those with a target, those without by reason, and what they belong to.
+
+    ``cross_account_groups`` are groups of near-duplicates of which two accounts or more have a post.
+    """
 
     posts: int
     with_target: int
     left_out: Mapping[str, int]
     accounts: int
     near_duplicate_groups: int
+    cross_account_groups: int
     shards: int
     planned_shards: int
 

@@ -23,7 +23,8 @@ _RAMP = 9.0  # after n steps the running mean keeps the share n / (9 + n) of the
 class Intercepts(nn.Module):
     """A level for each group beside a network, so that it need not learn which group a post is of.
 
-    It has the penalty of a random effect. A level's prior is one term beside its group's n posts; each post of a batch carries its n-th part.
+    It has the penalty of a random effect. A level's prior is one term beside its group's n posts; each post of a batch
+    carries its n-th part.
 
     Args:
         groups: Shape (N,), number of each training post's group.

@@ -112,6 +112,8 @@ def test_counts_are_those_of_the_files(dataset: Dataset) -> None:
     read["missing_picture"] = len(listed_pictures - set(dataset.images))
     read["carousels"] = sum(row["image_count"] > 1 for row in dataset.rows)
     read["near_duplicates"] = sum(row["near_duplicate"] is not None for row in dataset.rows)
+    read["campaigns"] = len({row["campaign"] for row in dataset.rows} - {None})
+    read["campaign_posts"] = sum(row["campaign"] is not None for row in dataset.rows)
     read["empty_captions"] = sum(row["mood"] is None for row in dataset.rows)
     read["second_language"] = sum(row["language"] == "es" for row in dataset.rows)
     for name, raw in list(dataset.info.items())[1:]:
@@ -168,11 +170,32 @@ def test_pictures_are_small_baseline_jpegs(dataset: Dataset) -> None:
     assert max(sizes) < 30_000
 
 
-def test_near_duplicates_look_and_read_alike(dataset: Dataset) -> None:
-    def pixels(row: Row) -> Floats:
-        image = Image.open(io.BytesIO(dataset.images[f"image/{row['influencer']}-{row['images'][0]}.jpg"]))
-        return np.asarray(image.resize((32, 32)), dtype=np.float64)
+def pixels(dataset: Dataset, row: Row) -> Floats:
+    """The first picture of a post, small."""
+    image = Image.open(io.BytesIO(dataset.images[f"image/{row['influencer']}-{row['images'][0]}.jpg"]))
+    return np.asarray(image.resize((32, 32)), dtype=np.float64)
 
+
+def test_campaigns_show_and_say_the_same_at_several_accounts(dataset: Dataset) -> None:
+    captions = {row["post_id"]: caption(record) for row, record in records(dataset)}
+    campaigns: dict[int, list[Row]] = {}
+    for row in dataset.rows:
+        if row["campaign"] is not None and row["near_duplicate"] is None:
+            campaigns.setdefault(row["campaign"], []).append(row)
+    assert len(campaigns) > 1
+    for first, members in campaigns.items():
+        assert 2 <= len(members) == len({row["influencer"] for row in members}) <= 5
+        assert len({row["category"] for row in members}) == 1
+        assert first == min(row["source"] for row in members) == max(row["source"] for row in members)
+        names = [picture for row in members for picture in row["images"]]
+        assert len(names) == len(set(names))
+        for row in members[1:]:
+            assert np.abs(pixels(dataset, row) - pixels(dataset, members[0])).mean() < 4
+            one, other = sorted((captions[row["post_id"]], captions[members[0]["post_id"]]), key=len)
+            assert len(other) <= len(one) + 10 and other[:20] == one[:20]
+
+
+def test_near_duplicates_look_and_read_alike(dataset: Dataset) -> None:
     captions = {row["post_id"]: caption(record) for row, record in records(dataset)}
     copies = [(row, dataset.rows[row["group"]]) for row in dataset.rows if row["near_duplicate"]]
     assert len(copies) > 3
@@ -180,9 +203,14 @@ def test_near_duplicates_look_and_read_alike(dataset: Dataset) -> None:
         assert copy["influencer"] == original["influencer"]
         assert copy["taken_at"] > original["taken_at"]
         assert copy["image_count"] == original["image_count"]
-        assert np.abs(pixels(copy) - pixels(original)).mean() < 8
+        assert np.abs(pixels(dataset, copy) - pixels(dataset, original)).mean() < 8
         one, other = captions[original["post_id"]], captions[copy["post_id"]]
         assert other.startswith(one) and len(other) <= len(one) + 10
-    sound = [row for row in dataset.rows if row["fault"] != "missing_picture" and row["near_duplicate"] is None]
-    apart = [np.abs(pixels(one) - pixels(other)).mean() for one, other in zip(sound[:60], sound[60:120], strict=True)]
+    sound = [
+        row for index, row in enumerate(dataset.rows) if row["fault"] != "missing_picture" and row["source"] == index
+    ]
+    apart = [
+        np.abs(pixels(dataset, one) - pixels(dataset, other)).mean()
+        for one, other in zip(sound[:60], sound[60:120], strict=True)
+    ]
     assert min(apart) > 8

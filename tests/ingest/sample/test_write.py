@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 from postmill.ingest.sample.write import write_sample
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.progress import Advance
+from tests.commands import postmill, refused
 from tests.ingest.sample.reading import files, unzipped
 
 
@@ -121,3 +123,15 @@ def test_a_kill_leaves_nothing_that_looks_whole_and_the_next_call_removes_what_i
     write_sample(target, 5, 2)
     assert (target / "truth.json").exists()
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_data_without_an_effect_of_content_say_so(tmp_path: Path) -> None:
+    assert postmill("sample", tmp_path / "data", "--posts", 60, "--influencers", 5, "--effect", "none") == 0
+    truth = json.loads((tmp_path / "data/truth.json").read_text())
+    assert truth["effect"] == "none"
+    for shares in (truth["planned"]["shares"], truth["realised"]["shares"]):
+        assert [shares[name] for name in ("text", "image", "slopes")] == [0, 0, 0]
+        assert shares["account"] > 0.5 and shares["noise"] > 0.1
+    assert "--seed 0 --effect none" in (tmp_path / "data/INVENTED.txt").read_text()
+    error = refused("sample", tmp_path / "more", "--effect", "some")
+    assert "planted" in f"{error.cause} {error.hint}"

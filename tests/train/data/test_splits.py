@@ -157,6 +157,37 @@ def test_the_splits_by_time_test_the_same_posts_once() -> None:
     assert 0.15 < after.mean() < 0.25
 
 
+@pytest.mark.parametrize("split", splits.BY_ACCOUNT)
+def test_reposts_of_what_is_tested_are_not_trained_on(split: Split) -> None:
+    """Every post that the split would train on, and no other, is left out if a test post shares its group."""
+    of = drawn(5, 600, 40)
+    reposts = np.arange(600).astype(np.uint64)
+    random = np.random.default_rng(6)
+    for _ in range(60):
+        reposts[random.integers(600, size=3)] = random.integers(600)
+    across = splits.Posts(of.accounts, of.near_duplicates, of.taken_at, reposts)
+    left_out = 0
+    for seed in range(splits.FOLDS):
+        train, test = splits.divide(of, split, seed)
+        less, same = splits.divide(across, split, seed)
+        np.testing.assert_array_equal(same, test)
+        tested = set(reposts[test].tolist())
+        expected = [bool(train[row]) and reposts[row] not in tested for row in range(600)]
+        assert less.tolist() == expected
+        left_out += int((train & ~less).sum())
+    assert left_out > 20
+    for other in (Split.RANDOM, Split.TIME):
+        for one, more in zip(splits.divide(of, other, 0), splits.divide(across, other, 0), strict=True):
+            np.testing.assert_array_equal(one, more)
+
+
+def test_accounts_that_all_post_the_same_cannot_be_kept_apart() -> None:
+    accounts, times = as_groups([1, 1, 2, 2, 3, 3]), np.arange(6.0)
+    of = splits.Posts(accounts, as_groups([1, 2, 3, 4, 5, 6]), times, as_groups([7, 8, 7, 8, 7, 8]))
+    assert "near-duplicate" in splits.impossible(of, Split.INFLUENCER)
+    assert splits.impossible(of, Split.TIME_INFLUENCER) and not splits.impossible(of, Split.RANDOM)
+
+
 @pytest.mark.parametrize(
     ("taken_at", "why"),
     [([np.nan] * 6, "no two times"), ([5.0] * 6, "no two times"), ([1, 2, 3, 4, 5, 6], "")],

@@ -35,7 +35,7 @@ SETTINGS = ModelSettings(
     languages=True,
     method={"revision": 3, "rate": 1e-3, "bases": ["history"], "name": "é"},
     encoders={"text": ENCODER, "image": replace(ENCODER, encoder="image", before_publication=False)},
-    near_duplicates=None,
+    near_duplicates={},
     posts="a" * 64,
 )
 COVERED = Coverage(0.9, 0.8, Interval(0.7, 0.9), 1.25)
@@ -63,7 +63,7 @@ METRICS = ModelMetrics(
     settings=SETTINGS,
     settings_fingerprint=SETTINGS.fingerprint,
     leak=None,
-    counts=DataCounts(12, 10, {"hidden_likes": 2}, 3, 10, 2, 2),
+    counts=DataCounts(12, 10, {"hidden_likes": 2}, 3, 10, 0, 2, 2),
     splits={"influencer": HEADLINE, "random": SPLIT},
     headline="influencer",
     r2="as ever",

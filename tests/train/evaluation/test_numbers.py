@@ -108,7 +108,9 @@ def test_the_counts(trained: Trained) -> None:
     names = set(trained.accounts.values())
     assert trained.metrics["counts"] == {
         **{"posts": POSTS, "with_target": POSTS, "left_out": {}, "accounts": len(names), "shards": 2},
-        **{"planned_shards": 2, "near_duplicate_groups": POSTS},  # each post has a picture and a caption of its own
+        **{"planned_shards": 2, "cross_account_groups": 0},
+        # Each post has a picture and a caption of its own; vectors of few random numbers may be alike by chance.
+        "near_duplicate_groups": pytest.approx(POSTS, abs=2),
     }
     assert trained.metrics["headline"] == "influencer" and trained.metrics["leak"] is None
     for split, result in trained.metrics["splits"].items():
