@@ -36,10 +36,12 @@ class Alike:
     Attributes:
         beside: Where the other modality is alike too. What one falls short of, the other may make up for.
         alone: Whatever else is known, or nothing. Captions never are enough alone: many are of one pattern.
+        short: How far below ``beside`` it may be.
     """
 
     beside: float
     alone: float
+    short: float = 0.2
 
 
 MEASURED = {
@@ -52,7 +54,7 @@ benchmarks/near_duplicates.py."""
 CAUTIOUS = Alike(beside=0.96, alone=0.96)
 """Where there are too few pairs of strangers to tell."""
 
-_SHORT = 0.2  # of what counts as alike, which the other modality may make up for
+_SHORT = 0.05  # where it was not measured
 _PAIRS = 10_000
 # The share of pairs of strangers that is less alike; less of captions, many of which are of one pattern.
 _STRANGERS = {ModalityName.IMAGE.value: 0.9999, ModalityName.TEXT.value: 0.9995}
@@ -75,7 +77,7 @@ class Compared:
     @property
     def most_beside(self) -> int:
         """Likewise, beside the other modality."""
-        return sketches.most_different(self.alike.beside - _SHORT)
+        return sketches.most_different(self.alike.beside - self.alike.short)
 
 
 def compared(sketched: Sketches, accounts: Ids) -> Compared:
@@ -99,7 +101,7 @@ def derived(sketched: Sketches, accounts: Ids) -> Alike:
     if len(cosines) < _PAIRS:
         return CAUTIOUS
     beside = max(float(np.quantile(cosines, _STRANGERS[sketched.modality.name])), _LEAST)
-    return Alike(beside, beside + (1 - beside) * _TO_SAME)
+    return Alike(beside, beside + (1 - beside) * _TO_SAME, _SHORT)
 
 
 def normalise_caption(caption: str) -> str:
@@ -190,7 +192,8 @@ def _are_alike(first: Rows, second: Rows, pictures: Compared, captions: Compared
         return alike
     said = captions.sketches.cosines(first, second)
     over = shown - pictures.alike.beside, said - captions.alike.beside
-    return alike | (_written(first, second, captions) & (np.minimum(*over) >= -_SHORT) & (over[0] + over[1] >= 0))
+    near = (over[0] >= -pictures.alike.short) & (over[1] >= -captions.alike.short) & (over[0] + over[1] >= 0)
+    return alike | (_written(first, second, captions) & near)
 
 
 def _written(first: Rows, second: Rows, captions: Compared) -> Mask:
