@@ -31,6 +31,7 @@ from postmill.ingest.source.influencers import HEADER
 from postmill.ingest.source.layout import INSTAGRAM_INFLUENCERS, ArchiveFiles, metadata_entry, picture_entry
 from postmill.ingest.zipformat.signatures import DEFLATE, STORED
 from postmill.shards.run import output
+from postmill.shards.run.sources import INVENTED_MARK
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.progress import Advance, Progress, Silent
 
@@ -144,7 +145,7 @@ def _write_files(
     (work / "truth.json").write_text(json.dumps(statement, indent=1) + "\n")
     command = f"postmill sample FOLDER --posts {truth.table.num_rows} --influencers {counts['influencers']}"
     command += f" --seed {seed}" + (f" --effect {effect}" if effect is not Effect.PLANTED else "")
-    (work / invented.MARK).write_text(invented.mark_text(command), "ascii")
+    (work / INVENTED_MARK).write_text(invented.mark_text(command), "ascii")
     return SampleSummary(
         folder=folder,
         posts=truth.table.num_rows,

@@ -14,11 +14,8 @@ from pathlib import Path
 from postmill.ingest.remote import files
 from postmill.ingest.source.layout import LAYOUTS
 from postmill.shards.run import regular
-from postmill.shards.run.sources import NONE, Locations, places_of
+from postmill.shards.run.sources import INVENTED_MARK, INVENTED_SENTENCE, NONE, Locations, places_of
 from postmill.shards.runtime.addresses import is_url, split
-
-MARK = "INVENTED.txt"
-SENTENCE = "These data are invented: nobody posted them, and their numbers say nothing about people."
 
 _FOLDERS = {
     name for layout in LAYOUTS for each in (layout.metadata, layout.images) for name in (each.folder, each.files)
@@ -27,7 +24,7 @@ _FOLDERS = {
 
 def mark_text(command: str) -> str:
     """Return what the mark says of data that ``command`` made."""
-    return f"{SENTENCE}\nThey were made by: {command}\n"
+    return f"{INVENTED_SENTENCE}\nThey were made by: {command}\n"
 
 
 def is_marked(locations: Locations) -> bool:
@@ -55,8 +52,8 @@ def _folders(place: str) -> Iterator[tuple[str, str]]:
 
 
 def _says_so(folder: tuple[str, str]) -> bool:
-    path = f"{folder[0]}/{MARK}{folder[1]}"
-    begin = SENTENCE.encode()
+    path = f"{folder[0]}/{INVENTED_MARK}{folder[1]}"
+    begin = INVENTED_SENTENCE.encode()
     if is_url(path):
         try:
             with files.open_stream(path) as stream:

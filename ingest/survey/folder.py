@@ -16,7 +16,7 @@ from postmill.ingest.survey.archives import FoundArchive, archives_among
 from postmill.ingest.survey.texts import FoundText, text_in
 from postmill.ingest.zipformat.part_names import file_name, folder_of, parse_name
 from postmill.shards.run.folder import RUN_FILE
-from postmill.shards.run.sources import NONE, Locations, places_of
+from postmill.shards.run.sources import INVENTED_MARK, NONE, Locations, places_of
 from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import PostmillError, UsageError
 
@@ -113,7 +113,7 @@ def with_command(found: Survey, root: str) -> Survey:
     trees = tuple(each for place in places if Path(place).is_dir() for each in _files_of(Path(place)))
     mine = [each for each in found.archives if any(_same_set(each, place) for place in places)]
     found = replace(found, invented=invented.is_marked(locations))
-    notes = [f"the data are invented: {invented.MARK} says so"] if found.invented else []
+    notes = [f"the data are invented: {INVENTED_MARK} says so"] if found.invented else []
     notes += [f"nothing of it is the {name}: --{name} {NONE} does without" for name in without]
     blocked = [each for each in mine if each.first is not None]
     doubtful = not all(each.whole for each in mine)

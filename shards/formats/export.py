@@ -18,8 +18,9 @@ from postmill.shards.formats.choices import Layout
 from postmill.shards.formats.embeddings import EmbeddingShard
 from postmill.shards.formats.encoders import Encoder, encoders_of, models_option
 from postmill.shards.formats.export_layouts import ExportedShard
-from postmill.shards.run import output
+from postmill.shards.run import output, publish
 from postmill.shards.run.folder import Run
+from postmill.shards.run.sources import INVENTED_MARK, INVENTED_SENTENCE
 from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
 from postmill.shards.runtime.progress import Progress, Silent
 
@@ -73,6 +74,8 @@ def export(
     with output.folder(folder) as written, progress.track(f"export {layout}", shards, "shards") as advance:
         exported = _exported_shards(run, chosen, shards, layout is _ALIGNED, tally, advance)
         WRITERS[layout](written, chosen, exported, shards)
+        if run.invented:
+            publish.put_bytes(written / INVENTED_MARK, f"{INVENTED_SENTENCE}\n".encode())
     if tally.left_out:
         progress.note(f"{tally.left_out} posts lack a picture or text that could be encoded, and are left out")
     return Exported(tally.posts, tally.left_out, tuple(encoder.folder for encoder in chosen))

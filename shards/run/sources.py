@@ -9,6 +9,10 @@ from typing import Any
 from postmill.shards.run.options import Level
 from postmill.shards.runtime.addresses import plain
 
+INVENTED_MARK = "INVENTED.txt"
+INVENTED_SENTENCE = "These data are invented: nobody posted them, and their numbers say nothing about people."
+"""The mark of invented data, beside a dataset and in what is exported, is a text file that begins with this."""
+
 
 @dataclass(frozen=True)
 class PinnedArchive:

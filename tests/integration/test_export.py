@@ -25,6 +25,7 @@ from postmill.shards.formats.encoders import Encoder, encoders_of
 from postmill.shards.formats.export import export
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Options
+from postmill.shards.run.sources import INVENTED_MARK
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError, UsageError
 
@@ -56,7 +57,12 @@ def test_clip_retrieval_is_read_by_embedding_reader_indexed_by_faiss_and_searche
     from embedding_reader import EmbeddingReader
 
     done = export(run, Layout.CLIP_RETRIEVAL, tmp_path / "index")
-    assert sorted(path.name for path in (tmp_path / "index").iterdir()) == ["img_emb", "metadata", "text_emb"]
+    assert sorted(path.name for path in (tmp_path / "index").iterdir()) == [
+        INVENTED_MARK,
+        "img_emb",
+        "metadata",
+        "text_emb",
+    ]
     keys, with_image, images = everything(run, "image")
     _, with_text, texts = everything(run, "text")
     kept = [n for n, both in enumerate(zip(with_image, with_text, strict=True)) if all(both)]

@@ -53,6 +53,7 @@ def findings(
     ]
 
 
+_CONTENT = "caption, picture and metadata (the hour among them)"
 _SHOWN = "fusion, shown caption, picture and metadata too,"
 _THE_SAME = "the same network that is shown the past alone"
 
@@ -81,14 +82,15 @@ def _order(gain: Gain | None) -> Iterator[Finding]:
     bounds = f"95 % interval {span(gain.interval, 3)}{_shuffled(gain)}"
     evidence = f"difference in rank correlation {number(gain.difference, 3)}, {bounds}"
     if not gain.holds:
-        text, strength = "Whether content puts the posts of one account in order is not settled", WEAK
+        text, strength = f"Whether {_CONTENT} put the posts of one account in order is not settled", WEAK
     elif gain.difference > 0:
         text, strength = (
-            f"{_KNOWN}, content puts the posts of one account in order beyond what the past and shuffled content do",
+            f"{_KNOWN}, {_CONTENT} put the posts of one account in order beyond what its past and they, shuffled, do",
             CLAIM,
         )
     else:
-        text, strength = f"{_KNOWN}, the posts of one account are in better order when their content is shuffled", CLAIM
+        text = f"{_KNOWN}, the posts of one account are in better order when {_CONTENT} are shuffled"
+        strength = CLAIM
     yield Finding(strength, f"{text}: {evidence}.")
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from postmill.ingest.sample.write import write_sample
-from postmill.ingest.source import invented
 from postmill.shards.run import folder as runs
+from postmill.shards.run.sources import INVENTED_MARK, INVENTED_SENTENCE
 from tests.commands import postmill, refused
 from tests.web import serving
 
@@ -39,8 +39,8 @@ def options(root: object) -> list[str]:
 
 
 def test_the_mark_says_how_the_data_were_made(data: Path, tmp_path: Path) -> None:
-    sentence, made = (data / invented.MARK).read_text().splitlines()
-    assert sentence == invented.SENTENCE
+    sentence, made = (data / INVENTED_MARK).read_text().splitlines()
+    assert sentence == INVENTED_SENTENCE
     words = made.removeprefix("They were made by: postmill ").split()
     assert postmill(*(tmp_path / "again" if word == "FOLDER" else word for word in words)) == 0
     assert (tmp_path / "again/truth.parquet").read_bytes() == (data / "truth.parquet").read_bytes()
@@ -62,7 +62,7 @@ def test_a_run_of_a_folder_says_so_everywhere(data: Path, tmp_path: Path, capsys
 
 
 def test_without_the_mark_nothing_is_said(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (data / invented.MARK).unlink()
+    (data / INVENTED_MARK).unlink()
     postmill("inspect", data)
     postmill("plan", data, tmp_path / "run")
     postmill("status", tmp_path / "run")
@@ -79,7 +79,7 @@ def test_sources_named_one_by_one_are_marked_too(data: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("kept", NAMED)
 def test_one_source_in_its_place_is_enough(data: Path, tmp_path: Path, kept: str) -> None:
     apart = Path(shutil.copytree(data, tmp_path / "apart"))
-    (apart / invented.MARK).unlink()
+    (apart / INVENTED_MARK).unlink()
     places = {name: f"--{name}={data if name == kept else apart}/{place}" for name, place in NAMED.items()}
     postmill("plan", tmp_path / "run", *places.values())
     assert runs.open_run(tmp_path / "run").invented
@@ -93,7 +93,7 @@ def test_addresses_are_asked_for_the_mark(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_server_that_answers_to_any_name_marks_nothing(data: Path, tmp_path: Path) -> None:
-    (data / invented.MARK).write_text("<!DOCTYPE html><title>Welcome</title>")
+    (data / INVENTED_MARK).write_text("<!DOCTYPE html><title>Welcome</title>")
     with serving(data) as address:
         postmill("plan", f"http://{address}", tmp_path / "run")
     assert not runs.open_run(tmp_path / "run").invented
@@ -101,7 +101,7 @@ def test_a_server_that_answers_to_any_name_marks_nothing(data: Path, tmp_path: P
 
 def test_a_server_that_refuses_the_name_marks_nothing(data: Path, tmp_path: Path) -> None:
     def allows(path: str, query: str, authorization: str) -> int:
-        return 403 if path.endswith(invented.MARK) else 200
+        return 403 if path.endswith(INVENTED_MARK) else 200
 
     with serving(data, allows) as address:
         postmill("plan", f"http://{address}", tmp_path / "run")
@@ -111,7 +111,7 @@ def test_a_server_that_refuses_the_name_marks_nothing(data: Path, tmp_path: Path
 def test_the_run_remembers_when_the_mark_is_gone(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     postmill("plan", data, run)
-    (data / invented.MARK).unlink()
+    (data / INVENTED_MARK).unlink()
     postmill("plan", data, run, "--no-raw")  # planned anew
     assert runs.open_run(run).invented
     postmill("ingest", run)
@@ -120,10 +120,10 @@ def test_the_run_remembers_when_the_mark_is_gone(data: Path, tmp_path: Path) -> 
 
 
 def test_a_mark_that_comes_later_is_another_dataset(data: Path, tmp_path: Path) -> None:
-    mark = (data / invented.MARK).read_text()
-    (data / invented.MARK).unlink()
+    mark = (data / INVENTED_MARK).read_text()
+    (data / INVENTED_MARK).unlink()
     postmill("plan", data, tmp_path / "run")
-    (data / invented.MARK).write_text(mark)
+    (data / INVENTED_MARK).write_text(mark)
     postmill("plan", data, tmp_path / "run")  # the same plan
     error = refused("plan", data, tmp_path / "run", "--no-raw")
     assert "it was not marked as invented, and now it is marked" in error.cause

@@ -149,10 +149,10 @@ def test_what_content_adds_follows_its_interval(interval: Interval | None, stren
 @pytest.mark.parametrize(
     ("interval", "holds", "strength", "text"),
     [
-        (ABOVE, True, "claim", "beyond what the past and shuffled content do"),
+        (ABOVE, True, "claim", "beyond what its past and they, shuffled, do"),
         (ABOVE, False, "weak", "in order is not settled"),  # of so many gains, one in twenty is above 0 by chance
         (ACROSS, False, "weak", "in order is not settled"),
-        (BELOW, True, "claim", "in better order when their content is shuffled"),
+        (BELOW, True, "claim", "in better order when caption, picture and metadata"),
         (None, None, "", ""),
     ],
 )
