@@ -58,7 +58,7 @@ def _infer_order(ours: Predicted, theirs: Predicted, past: Predicted | None) -> 
     controls = [metrics.value(control, metrics.WITHIN) for _, control in pairs]
     known = [control for control in controls if control is not None]
     control = None if not known or len(known) < len(controls) else known[0] - sum(known[1:])
-    return intervals.infer(ours.accounts, prepare), control
+    return intervals.infer(ours.accounts, prepare, shared=intervals.shared_noise(ours, theirs)), control
 
 
 def _beyond(part: Predicted | None, past: Predicted | None) -> Predicted | None:

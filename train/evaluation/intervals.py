@@ -90,8 +90,28 @@ def of_difference(better: Predicted, worse: Predicted, name: str) -> Inference:
         ValueError: They are not about the same posts in the same order.
     """
     check_paired(better, worse)
-    measure = metrics.METRICS[name].measure
-    return infer(better.accounts, lambda group: less(measure(better, group), measure(worse, group)))
+    measure, shared = metrics.METRICS[name].measure, shared_noise(better, worse)
+    return infer(better.accounts, lambda group: less(measure(better, group), measure(worse, group)), shared=shared)
+
+
+def shared_noise(ours: Predicted, theirs: Predicted) -> float:
+    """Return the share of what sets two models' predictions apart that is noise of their training, from 0 to 1.
+
+    With several seeds the test accounts of one are training accounts of the others. What ``ours`` has learnt from the
+    noise of account j it says of account i, and what it has learnt from that of i it says of j: both err together,
+    which leaving out either does not show. Where all that sets the models apart is such noise, each pair of accounts
+    counts twice, and the variance of their difference is twice that of the jackknife; where none is, the two agree. The
+    share is one less the slope with which the rest that ``theirs`` leaves follows what ``ours`` adds: 1 where it adds
+    what is true, 0 where it adds noise. The slope is itself uncertain, and is taken one standard error lower.
+    """
+    gap, rest = ours.predicted - theirs.predicted, ours.true - theirs.predicted
+    size = float(np.dot(gap, gap))
+    if size == 0 or len(np.unique(ours.seeds)) < 2:
+        return 0.0
+    slope = float(np.dot(rest, gap)) / size
+    account = np.unique(ours.accounts, return_inverse=True)[1]
+    error = math.sqrt(np.square(np.bincount(account, gap * (rest - slope * gap))).sum()) / size
+    return float(np.clip(1 - slope + error, 0.0, 1.0))
 
 
 def check_paired(one: Predicted, other: Predicted) -> None:
@@ -114,13 +134,16 @@ def less(first: Measure, second: Measure) -> Measure:
     return gap
 
 
-def infer(accounts: Ids, prepare: Callable[[Rows], Measure], *, logarithmic: bool = False) -> Inference:
+def infer(
+    accounts: Ids, prepare: Callable[[Rows], Measure], *, logarithmic: bool = False, shared: float = 0.0
+) -> Inference:
     """Return a number over N posts with its interval.
 
     Args:
         accounts: Shape (N,), ids of accounts.
         prepare: From the number of each post's group of accounts, from 0, shape (N,), to a measure.
         logarithmic: Whether the interval is that of its logarithm, where it has one.
+        shared: By how much accounts err together, as a share of their variance (:func:`shared_noise`).
     """
     distinct, account, posts = np.unique(accounts, return_inverse=True, return_counts=True)
     groups = min(len(distinct), MAX_GROUPS)
@@ -134,8 +157,8 @@ def infer(accounts: Ids, prepare: Callable[[Rows], Measure], *, logarithmic: boo
     if len(known) < groups:
         return Inference(value, note=UNDEFINED)
     if not logarithmic or min(value, known.min()) <= 0:
-        return _jackknife(value, known)
-    inference = _jackknife(math.log(value), np.log(known))
+        return _jackknife(value, known, shared)
+    inference = _jackknife(math.log(value), np.log(known), shared)
     assert inference.interval is not None
     low, high = (math.exp(end) for end in inference.interval)
     return Inference(value, Interval(min(low, value), max(high, value)))
@@ -150,12 +173,12 @@ def _why_none(posts: Rows) -> str:
     return TOO_UNEVEN if posts.sum() ** 2 / np.square(posts).sum() < MIN_EFFECTIVE else ""
 
 
-def _jackknife(value: float, without: Floats) -> Inference:
-    """Return what the numbers without each of G groups, shape (G,), say of ``value``."""
+def _jackknife(value: float, without: Floats, shared: float) -> Inference:
+    """Return what the numbers without each of G groups, shape (G,), say of ``value``; ``shared`` as :func:`infer`."""
     groups = len(without)
     bias = (groups - 1) * (without.mean() - value)
     departures = (groups - 1) * (without.mean() - without)  # of the groups' pseudo-values from their mean
-    variance = float(np.square(departures).sum()) / (groups - 1)
+    variance = (1 + shared) * float(np.square(departures).sum()) / (groups - 1)
     if variance <= 1e-24:
         return Inference(value, Interval(value, value), 1.0 if value == 0 else 0.0)
     error = np.sqrt(variance / groups)

@@ -16,8 +16,10 @@ from tests.train.evaluation.drawn import clustered, judged, random_posts, withou
 from tests.train.evaluation.oracles import ORACLES
 
 
-def jackknife(part: Predicted, statistic: Callable[[Predicted], float | None], groups: list[list[int]]) -> list[float]:
-    """A number, the ends of its interval, and its p, from pseudo-values (Tukey, 1958)."""
+def jackknife(
+    part: Predicted, statistic: Callable[[Predicted], float | None], groups: list[list[int]], shared: float = 0.0
+) -> list[float]:
+    """A number, the ends of its interval, and its p, from pseudo-values (Tukey, 1958), whose variance is more."""
     whole, n = statistic(part), len(groups)
     assert whole is not None
     left = [statistic(without(part, group)) for group in groups]
@@ -25,8 +27,9 @@ def jackknife(part: Predicted, statistic: Callable[[Predicted], float | None], g
     assert len(pseudo) == n
     squares = (pseudo - pseudo.mean()) ** 2
     freedom = squares.sum() ** 2 / (squares**2).sum()
-    low, high = stats.t.interval(0.95, freedom, loc=pseudo.mean(), scale=stats.sem(pseudo))
-    p = 2 * stats.t.cdf(-abs(pseudo.mean() / stats.sem(pseudo)), freedom)
+    error = stats.sem(pseudo) * (1 + shared) ** 0.5
+    low, high = stats.t.interval(0.95, freedom, loc=pseudo.mean(), scale=error)
+    p = 2 * stats.t.cdf(-abs(pseudo.mean() / error), freedom)
     return [whole, min(low, whole), max(high, whole), p]
 
 
@@ -122,7 +125,7 @@ def test_groups_cover_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_interval_holds_its_own_point_even_where_its_bias_is_larger_than_its_error() -> None:
-    inference = intervals._jackknife(1.0, np.array([0.9, 0.91, 0.9, 0.89] * 10))
+    inference = intervals._jackknife(1.0, np.array([0.9, 0.91, 0.9, 0.89] * 10), 0.0)
     assert inference.interval is not None
     assert inference.interval.low == 1.0 and inference.interval.high == pytest.approx(4.9, abs=0.2)
 
@@ -190,7 +193,29 @@ def test_a_paired_difference_is_that_of_a_jackknife_done_by_hand() -> None:
         return None if high is None or low is None else high - low
 
     difference = intervals.of_difference(better, worse(better), "mse")
-    assert told(difference) == pytest.approx(jackknife(better, gap, alone(better)))
+    other = worse(better)
+    gap_of_posts = better.predicted - other.predicted
+    slope = sum((better.true - other.predicted) * gap_of_posts) / sum(gap_of_posts**2)
+    left = gap_of_posts * (better.true - other.predicted - slope * gap_of_posts)
+    of_accounts = [left[better.accounts == account].sum() for account in np.unique(better.accounts)]
+    shared = 1 - slope + float(np.linalg.norm(of_accounts)) / sum(gap_of_posts**2)
+    assert 0 < shared < 1
+    assert told(difference) == pytest.approx(jackknife(better, gap, alone(better), shared))
+
+
+def test_the_noise_that_folds_share_is_all_of_noise_and_none_of_what_is_true() -> None:
+    random = np.random.default_rng(1)
+    signal, seeds = random.normal(size=(2, 50_000)), np.arange(50_000) % 5
+    true = signal.sum(axis=0) + random.normal(size=50_000)
+    known = judged(true, signal[0], np.arange(50_000), seeds)
+    for added, share in ((signal[1], 0.0), (random.normal(size=50_000), 1.0), (0.5 * signal[1], 0.0)):
+        ours = replace(known, predicted=known.predicted + added)
+        assert intervals.shared_noise(ours, known) == pytest.approx(share, abs=0.04)
+    mixed = replace(known, predicted=signal.sum(axis=0) + random.normal(scale=0.5, size=50_000))
+    assert intervals.shared_noise(mixed, known) == pytest.approx(0.2, abs=0.04)  # a quarter of noise to one of signal
+    assert intervals.shared_noise(known, known) == 0
+    one = replace(mixed, seeds=np.zeros(50_000, dtype=np.int64))
+    assert intervals.shared_noise(one, known) == 0, "none learnt from those that it is tested on with"
 
 
 def test_p_is_below_one_in_twenty_where_the_interval_leaves_out_0() -> None:
