@@ -89,9 +89,15 @@ def strays(folder: Folder, known: set[Path], loose: Sequence[str]) -> Iterator[D
         except PostmillError as error:
             yield unreadable(parent, error)
     for path in sorted(paths):
-        of_loose_unit = path.name.partition(".")[0] in units
+        of_loose_unit = _unit(path, folder.path) in units
         if path not in known and not of_loose_unit and not path.name.startswith(TEMPORARY):
             yield _stray(path)
+
+
+def _unit(path: Path, folder: Path) -> str:
+    """Return the name of the unit whose file lies at ``path``: that of posts-000003 in faults/ is 000003.parquet."""
+    stem = path.name.partition(".")[0]
+    return stem if path.parent == folder else f"{folder.name}-{stem}"
 
 
 def _stray(path: Path) -> Discrepancy:

@@ -28,7 +28,7 @@ def results_tables(run: Run) -> Iterator[Table]:
     for definition, models in results.by_target(results.read_results(run)).items():
         order = splits_of(RecipeName.PAPER if all(result.of_study for result in models) else RecipeName.POSTMILL)
         rows = {split: of_split for split in order if (of_split := results.rows_of(models, split))}
-        yield from target_tables(rows, definition.formula)
+        yield from target_tables(rows, definition.formula, invented=run.invented)
 
 
 def caveats(run: Run) -> list[str]:
@@ -40,10 +40,12 @@ def caveats(run: Run) -> list[str]:
     return [caveat.text for caveat in evaluation.of_models(run, results.read_results(run))]
 
 
-def target_tables(by_split: Mapping[Split, list[ResultRow]], formula: str) -> Iterator[Table]:
-    """Yield the tables of the models of one target, named by its formula."""
+def target_tables(
+    by_split: Mapping[Split, list[ResultRow]], formula: str, *, invented: bool = False
+) -> Iterator[Table]:
+    """Yield the tables of the models of one target, named by its formula; the first says if the data are invented."""
     split = next(iter(by_split))
-    yield _headline(split, by_split[split], formula)
+    yield _headline(split, by_split[split], f"{formula} (invented data)" if invented else formula)
     yield _splits(by_split)
     yield _others(split, by_split[split])
 

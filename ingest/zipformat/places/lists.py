@@ -28,7 +28,7 @@ from postmill.ingest.text.encoding import encoding_of
 from postmill.ingest.zipformat.part_names import MOST_PARTS, file_name, parse_name
 from postmill.ingest.zipformat.stand_ins import what_stands_in
 from postmill.shards.runtime.addresses import is_url, plain
-from postmill.shards.runtime.errors import UsageError
+from postmill.shards.runtime.errors import PostmillError, UsageError
 
 _LOOKED_AT = 4096  # bytes of the beginning, which tell of nearly every part that it is no text
 _LARGEST = 16 << 20  # bytes: 250 for each of as many parts as there may be
@@ -57,6 +57,7 @@ def read_list(path: str) -> tuple[ListedPart, ...] | None:
 
     Raises:
         UsageError: It is a list, and a line is wrong, a part or an address is there twice, or it is too large.
+        PostmillError: It cannot be read.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -66,7 +67,7 @@ def read_list(path: str) -> tuple[ListedPart, ...] | None:
         os.close(fd)
         return None
     with FileIO(fd) as file:
-        content = file.read(_LOOKED_AT)
+        content = _read(file, _LOOKED_AT, path)
         if not content or what_stands_in(content) is not None:
             return None
         head = _decoded(content)
@@ -76,7 +77,7 @@ def read_list(path: str) -> tuple[ListedPart, ...] | None:
         begins = bool(lines) and lines[0] and not (binary and of_parts)
         if not begins and (binary or of_parts or not lines or 2 * sum(lines) < len(lines)):
             return None
-        while len(content) <= _LARGEST and (more := file.read(_LARGEST + 1 - len(content))):
+        while len(content) <= _LARGEST and (more := _read(file, _LARGEST + 1 - len(content), path)):
             content += more
     text = _decoded(content)
     if not begins and _CONTROL.search(text):
@@ -90,6 +91,15 @@ def read_list(path: str) -> tuple[ListedPart, ...] | None:
         raise _wrong(path, "lists no part")
     _refuse_doubles(parts, path)
     return parts
+
+
+def _read(file: FileIO, size: int, path: str) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise PostmillError(
+            f"cannot be read: {error.strerror}", place=path, hint="check the disk, then run the same command again"
+        ) from error
 
 
 def _decoded(content: bytes) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from postmill.ingest.zipformat.parts import find_parts
+from postmill.ingest.zipformat.places import lists
 from postmill.ingest.zipformat.places.lists import read_list
 from postmill.ingest.zipformat.places.search import paths_of
 from postmill.shards.runtime.errors import PostmillError, UsageError
@@ -222,3 +225,14 @@ def test_places_are_looked_at_from_the_last_to_the_first(tmp_path: Path) -> None
         *(f"https://host/{name}?sig=1" for name in names[:-1]),
         "https://other/a.zip?sig=2",
     ]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(FileIO):
+        def read(self, size: int = -1, /) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    monkeypatch.setattr(lists, "FileIO", Broken)
+    with pytest.raises(PostmillError, match=r"a\.zip: cannot be read: Input/output error"):
+        find_parts(str(tmp_path / "a.zip"))

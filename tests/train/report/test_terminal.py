@@ -64,5 +64,12 @@ def test_a_long_name_is_never_cut_short() -> None:
     assert "…" not in text and "".join(column) == 2 * "".join(names)
 
 
+def test_the_first_table_says_that_data_are_invented() -> None:
+    by_split = {Split.INFLUENCER: [row("fusion", "influencer", 0.5, None)]}
+    for invented in (False, True):
+        first = next(terminal.target_tables(by_split, "log(1 + likes)", invented=invented))
+        assert ("invented" in str(first.title)) == invented
+
+
 def test_a_run_without_models_has_no_table(planted_run: MakeRun) -> None:
     assert list(results_tables(planted_run(posts=10, accounts=5))) == []
