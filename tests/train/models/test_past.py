@@ -231,3 +231,13 @@ def test_what_modalities_add_is_the_prediction_but_for_a_constant_and_falls_to_w
     np.testing.assert_allclose(rest, rest.mean(), atol=1e-6)
     size = {name: np.abs(values).mean() for name, values in added.items()}
     assert size["text"] > 3 * max(size["image"], size["sentiment"], size["metadata"]) and size["start"] > size["text"]
+
+
+def test_followers_count_for_more_the_less_the_history_says() -> None:
+    problem, _ = drawn()
+    _, (_, _, reliance) = past._shown(problem.modalities)
+    has, known = problem.modalities["history"].present, problem.modalities["history"].take(problem.train)
+    followers = problem.modalities["metadata"].take(problem.train)[:, 0]
+    said = known[:, history.RELIABILITY]
+    np.testing.assert_allclose(reliance.take(problem.train)[has, 0], ((1 - said) * (followers - 10))[has], rtol=1e-5)
+    np.testing.assert_array_equal(reliance.present, has)
