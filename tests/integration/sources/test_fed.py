@@ -114,7 +114,8 @@ def feed(source: Path, data: Path, run: Path, way: str, room: int, parts: list[P
             feeder = commands.feeder()
             time.sleep(draw.uniform(0.2, 1.2))
             ingest.send_signal(draw.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
-            assert ingest.wait(60) in (0, 75, -signal.SIGKILL), commands.said()
+            # By the signal itself before Python has begun to answer it, and when it ends.
+            assert ingest.wait(60) in (0, 75, -signal.SIGKILL, -signal.SIGTERM), commands.said()
             ingest = commands.ingest()
         assert feeder.wait(300) == 0 and ingest.wait(300) == 0, commands.said()
     print(f"{way}: {watched.most:,} bytes of parts lay there at most, of {on_disk(source):,}; {watched.done()} units")
