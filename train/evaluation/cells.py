@@ -43,7 +43,7 @@ def shown(cells: Sequence[Cell]) -> tuple[bool, ...]:
     number = sum(cell.posts > 0 and not shows for cell, shows in zip(cells, showing, strict=True))
     by_size = sorted((n for n, shows in enumerate(showing) if shows), key=lambda n: (cells[n].posts, -n))
     for smallest in by_size:
-        if number == 0 or (number > 1 and hidden.large_enough):
+        if number == 0 or hidden.large_enough:
             break
         showing[smallest] = False
         hidden = joined([hidden, cells[smallest]])

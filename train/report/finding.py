@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from postmill.train.evaluation.intervals import Interval
+
 NONE, WEAK, CLAIM = "none", "weak", "claim"
 
 
@@ -19,3 +21,10 @@ class Finding:
 
     strength: str
     text: str
+
+
+def judged(interval: Interval, above: str, below: str, unsettled: str) -> Finding:
+    """Return what an interval says: a claim where it leaves out 0, else that the matter is open."""
+    if interval.low > 0:
+        return Finding(CLAIM, above)
+    return Finding(CLAIM, below) if interval.high < 0 else Finding(WEAK, unsettled)

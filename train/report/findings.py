@@ -12,7 +12,7 @@ from postmill.train.evaluation.results import ModelResult, ResultRow
 from postmill.train.models.registry import CONTENT_STEP, LEAK_STEP
 from postmill.train.options import Split
 from postmill.train.report import headline
-from postmill.train.report.finding import CLAIM, NONE, WEAK, Finding
+from postmill.train.report.finding import CLAIM, NONE, WEAK, Finding, judged
 from postmill.train.report.formatting import number, span
 
 _KNOWN = "On accounts not trained on, whose earlier posts are known"
@@ -67,13 +67,12 @@ def _over_history(gain: Gain | None) -> Iterator[Finding]:
     evidence = (
         f"difference in R² {number(gain.difference, 3)}, paired 95 % interval {span(gain.interval, 3)}{_shuffled(gain)}"
     )
-    if gain.interval.low > 0:
-        text, strength = f"{_KNOWN}, {_SHOWN} predicts better than {_THE_SAME}", CLAIM
-    elif gain.interval.high < 0:
-        text, strength = f"{_KNOWN}, {_SHOWN} predicts worse than {_THE_SAME}", CLAIM
-    else:
-        text, strength = "Whether caption, picture and metadata add to an account's earlier posts is not settled", WEAK
-    yield Finding(strength, f"{text}: {evidence}.")
+    yield judged(
+        gain.interval,
+        f"{_KNOWN}, {_SHOWN} predicts better than {_THE_SAME}: {evidence}.",
+        f"{_KNOWN}, {_SHOWN} predicts worse than {_THE_SAME}: {evidence}.",
+        f"Whether caption, picture and metadata add to an account's earlier posts is not settled: {evidence}.",
+    )
 
 
 def _order(gain: Gain | None) -> Iterator[Finding]:
@@ -105,12 +104,12 @@ def _step(comparison: Gain | None) -> Iterator[Finding]:
         f"difference in R² {number(comparison.difference, 3)}, paired 95 % interval {span(comparison.interval, 3)}"
     )
     other = f"the best model that is none, {comparison.base}"
-    if comparison.interval.low > 0:
-        yield Finding(CLAIM, f"{_KNOWN}, fusion is better than {other}: {evidence}.")
-    elif comparison.interval.high < 0:
-        yield Finding(CLAIM, f"{_KNOWN}, fusion is worse than {other}: {evidence}.")
-    else:
-        yield Finding(WEAK, f"Fusion cannot be told from {other}: {evidence}.")
+    yield judged(
+        comparison.interval,
+        f"{_KNOWN}, fusion is better than {other}: {evidence}.",
+        f"{_KNOWN}, fusion is worse than {other}: {evidence}.",
+        f"Fusion cannot be told from {other}: {evidence}.",
+    )
 
 
 def _optimism(found: Optimism | None) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from postmill.train.evaluation.metrics import HEADLINE, SPEARMAN
 from postmill.train.evaluation.results import Estimate, ResultRow
 from postmill.train.models.registry import CONTENT_STEP, LADDER
 from postmill.train.options import ModalityName, Split
-from postmill.train.report.finding import CLAIM, NONE, WEAK, Finding
+from postmill.train.report.finding import NONE, WEAK, Finding, judged
 from postmill.train.report.formatting import number, span
 
 _POWER = 1.96 + 0.84  # quantiles of the normal distribution: 5 % two-sided, and four times in five
@@ -60,20 +60,20 @@ def headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
     evidence = f"R² {number(r2.value)}, 95 % interval {span(r2.interval)}, {row.test_accounts:,} accounts"
     tested = f"On accounts it was not trained on{_known_of(row.rung)}, {row.model}"
     first = _for_a_first_post(row)
-    if r2.interval.low > 0:
-        yield Finding(CLAIM, f"{tested} predicts engagement better than the mean does ({evidence}){first}.")
-    elif r2.interval.high < 0:
-        yield Finding(CLAIM, f"{tested} is worse than the mean of the test posts ({evidence}){first}.")
-    else:
-        yield Finding(WEAK, f"{tested} cannot be told from predicting the mean ({evidence}){first}.")
+    yield judged(
+        r2.interval,
+        f"{tested} predicts engagement better than the mean does ({evidence}){first}.",
+        f"{tested} is worse than the mean of the test posts ({evidence}){first}.",
+        f"{tested} cannot be told from predicting the mean ({evidence}){first}.",
+    )
     if spearman.interval is not None:
         evidence = f"a rank correlation of {number(spearman.value)}, 95 % interval {span(spearman.interval)}"
-        if spearman.interval.low > 0:
-            yield Finding(CLAIM, f"It puts their posts in order with {evidence}.")
-        elif spearman.interval.high < 0:
-            yield Finding(CLAIM, f"It puts their posts in the wrong order, with {evidence}.")
-        else:
-            yield Finding(WEAK, f"Whether it puts their posts in order is not settled: {evidence}.")
+        yield judged(
+            spearman.interval,
+            f"It puts their posts in order with {evidence}.",
+            f"It puts their posts in the wrong order, with {evidence}.",
+            f"Whether it puts their posts in order is not settled: {evidence}.",
+        )
 
 
 def _is_shown_past(model: str) -> bool:
@@ -107,24 +107,24 @@ def first_posts(row: ResultRow | None, gain: Gain | None) -> Iterator[Finding]:
     if gain is None or gain.interval is None:
         return
     evidence = f"difference in R² {number(gain.difference, 3)}, paired 95 % interval {span(gain.interval, 3)}"
-    if gain.interval.low > 0:
-        yield Finding(CLAIM, f"On first posts {gain.model} is better than {gain.base} alone: {evidence}.")
-    elif gain.interval.high < 0:
-        yield Finding(CLAIM, f"On first posts {gain.model} is worse than {gain.base} alone: {evidence}.")
-    else:
-        yield Finding(WEAK, f"On first posts {gain.model} cannot be told from {gain.base} alone: {evidence}.")
+    tested = f"On first posts {gain.model}"
+    yield judged(
+        gain.interval,
+        f"{tested} is better than {gain.base} alone: {evidence}.",
+        f"{tested} is worse than {gain.base} alone: {evidence}.",
+        f"{tested} cannot be told from {gain.base} alone: {evidence}.",
+    )
 
 
 def _first_post(row: ResultRow, first: Estimate, interval: Interval) -> Finding:
     evidence = f"R² {number(first.value)}, 95 % interval {span(interval)}, each test post as if it were a first one"
     tested = f"Of the first post of a new account, of whose past nothing is known, {row.model}"
-    if interval.low > 0:
-        strength, text = CLAIM, f"{tested} predicts the engagement better than the mean does"
-    elif interval.high < 0:
-        strength, text = CLAIM, f"{tested} predicts the engagement worse than the mean of the test posts does"
-    else:
-        strength, text = WEAK, f"{tested} cannot be told from predicting the mean"
-    return Finding(strength, f"{text} ({evidence}).")
+    return judged(
+        interval,
+        f"{tested} predicts the engagement better than the mean does ({evidence}).",
+        f"{tested} predicts the engagement worse than the mean of the test posts does ({evidence}).",
+        f"{tested} cannot be told from predicting the mean ({evidence}).",
+    )
 
 
 def detectable(count: int) -> float | None:
