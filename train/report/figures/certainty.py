@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from postmill.shards.run.folder import Run
 from postmill.train.evaluation import results
@@ -19,7 +19,7 @@ from postmill.train.report.figures.said import SPLITS, borne_in_mind, captioned,
 from postmill.train.report.formatting import number
 
 _DIVISIONS = {"earlier_posts": "earlier posts", "followers": "followers"}
-_WITHOUT = {ModalityName.IMAGE: "picture", ModalityName.TEXT: "caption"}
+_WITHOUT: Mapping[str, str] = {ModalityName.IMAGE: "picture", ModalityName.TEXT: "caption"}
 
 
 def figures(run: Run, models: Sequence[ModelResult]) -> Iterator[Figure]:
