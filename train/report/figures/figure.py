@@ -40,6 +40,7 @@ class Figure:
         chart: Its Vega-Lite definition, with the numbers in it and colours of :data:`ROLES`; None where
             what draws is not installed.
         number: Of a figure of the study that it stands for, such as ``Figure 1``; else empty.
+        wide: Whether it takes the page's whole width.
     """
 
     name: str
@@ -51,3 +52,4 @@ class Figure:
     rows: Sequence[Sequence[Value]]
     chart: Mapping[str, Any] | None
     number: str = ""
+    wide: bool = False
