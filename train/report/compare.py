@@ -15,13 +15,14 @@ from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.progress import Progress, Silent
 from postmill.train.data import algebra
 from postmill.train.evaluation import caveats, comparing, gains, metrics, results
+from postmill.train.evaluation.intervals import Inference
 from postmill.train.evaluation.metrics import HEADLINE
 from postmill.train.evaluation.results import ModelResult, ResultRow
 from postmill.train.options import Split
 from postmill.train.report import describe, html, section_data
 from postmill.train.report.describe import DataSummary
 from postmill.train.report.figure_view import FigureView, view
-from postmill.train.report.figures import compared, drawing
+from postmill.train.report.figures import compared, drawing, said
 from postmill.train.report.finding import Finding, judged
 from postmill.train.report.formatting import number, span
 from postmill.train.report.html import Cell, Measured, Table, TableColumn, number_columns, text_columns
@@ -140,7 +141,14 @@ def page(first: Side, second: Side) -> ComparePage:
             for caveat in caveats.of_models(side.run, side.models)
         ],
         findings=[finding for difference in differences if (finding := _finding(difference, first, second))],
-        figures=[view(figure) for figure in compared.figures(first, second)],
+        figures=[
+            view(figure)
+            for figure in compared.figures(
+                (first.name, second.name),
+                [difference.rows for difference in differences],
+                said.captioned(*(said.borne_in_mind(side.run, side.models) for side in (first, second))),
+            )
+        ],
         tables=[_came_in(first, second), *_reached(first, second, differences), _faults(first, second)],
         settings={},
     )
@@ -152,7 +160,7 @@ class Difference:
 
     model: str
     rows: tuple[ResultRow, ResultRow]
-    inference: comparing.Inference | None
+    inference: Inference | None
 
 
 def _differences(first: Side, second: Side) -> Iterator[Difference]:
@@ -163,14 +171,13 @@ def _differences(first: Side, second: Side) -> Iterator[Difference]:
             yield Difference(name, (row, rows[1][name]), _paired(first, second, by_name[0][name], by_name[1][name]))
 
 
-def _paired(first: Side, second: Side, ours: ModelResult, theirs: ModelResult) -> comparing.Inference | None:
+def _paired(first: Side, second: Side, ours: ModelResult, theirs: ModelResult) -> Inference | None:
     """Return the difference in the headline metric, the second run less the first; None where posts do not pair."""
     if ours.metrics.settings.pseudonyms != theirs.metrics.settings.pseudonyms:
         return None
-    parts = [
-        results.predictions(side.run, result, Split.INFLUENCER) for side, result in ((second, theirs), (first, ours))
-    ]
-    return comparing.infer(*parts, None, HEADLINE)[0] if gains.same_posts(*parts) else None
+    after = results.predictions(second.run, theirs, Split.INFLUENCER)
+    before = results.predictions(first.run, ours, Split.INFLUENCER)
+    return comparing.infer(after, before, None, HEADLINE)[0] if gains.same_posts(after, before) else None
 
 
 def _finding(difference: Difference, first: Side, second: Side) -> Finding | None:

@@ -30,7 +30,7 @@ _OFF = "An arrow head at the end of the axis marks a number beyond it, which sta
 
 def figures(run: Run, models: Sequence[ModelResult]) -> Iterator[Figure]:
     """Yield how good ``models``, of one target, are; nothing where no model has been judged."""
-    rows = [row for split in Split for row in results.rows_of(models, split)]
+    rows = [row for split in Split for row in results.rows_of(models, split) if row.r2 is not None]
     if any(row.split == Split.INFLUENCER for row in rows):
         yield _headline(run, models, [row for row in rows if row.split == Split.INFLUENCER])
     if rows:

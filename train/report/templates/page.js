@@ -10,7 +10,7 @@
     if (!script || figure.dataset.state) { return; }
     figure.dataset.state = "drawing";
     var options = {
-      ast: true, renderer: "svg", actions: false, defaultStyle: false, hover: true,
+      ast: true, renderer: "svg", actions: false, defaultStyle: false, hover: true, logLevel: 1,
       tooltip: { disableDefaultStyle: true }
     };
     live.hidden = false;
