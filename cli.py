@@ -11,6 +11,7 @@ if __name__ == "__main__":  # before what takes time to load, as console/start.p
 
     prepare()
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -282,7 +283,15 @@ def train(
     rich_help_panel=STEP_BY_STEP,
     epilog="Example: `postmill report run`; for a paper: `postmill report run --figures figures`",
 )
-def report(folder: options.RunArgument, figures: options.FiguresOption = None) -> None:
+def report(
+    folder: options.RunArgument,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            "--figures", parser=on_disk, metavar="DIR", help="Figures for a paper too; a new or empty folder."
+        ),
+    ] = None,
+) -> None:
     """Write the report: one self-contained HTML page."""
     run = steps.open_run(folder, reading=True)
     with progress() as shown:

@@ -34,6 +34,7 @@ _TITLE = {"anchor": "start", "fontSize": 14, "offset": 10}
 _BELOW = {"orient": "bottom", "anchor": "start", "fontSize": 10, "offset": 12}
 _PACKAGES = ("altair", "vl_convert")
 _OF_THE_WHOLE = ("$schema", "background", "config", "datasets", "padding")
+_NAMED, _REFERRED = re.compile(r'\bid="([^"]*)"'), re.compile(r"url\(#([^)]*)\)")
 _RESOURCES = re.compile(rb"(?:^ +/[A-Za-z]+\d+ \d+ 0 R\n)+", re.MULTILINE)
 # What a page of a PDF uses, a name a line, in an order of the moment: sorted, it is as long as before and each time the
 # same. Of two fonts the order cannot be mended so, which is why all that a paper's figure says has one weight.
@@ -70,7 +71,7 @@ def svg(figure: Figure, width: int = PAGE_WIDTH) -> str:
     if chart.get("width") == "container":
         chart["width"] = width
     drawn: str = vl_convert.vegalite_to_svg(chart)
-    return _labelled(drawn, figure.label)
+    return _labelled(_own_names(drawn, figure.name), figure.label)
 
 
 def paper_svg(figure: Figure) -> str:
@@ -82,7 +83,7 @@ def paper_svg(figure: Figure) -> str:
     import vl_convert
 
     drawn: str = vl_convert.vegalite_to_svg(paper_definition(figure))
-    return _labelled(drawn, figure.label)
+    return _labelled(_own_names(drawn, figure.name), figure.label)
 
 
 def paper_pdf(figure: Figure) -> bytes:
@@ -152,6 +153,17 @@ def _coloured(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _coloured(of) for name, of in value.items()}
     return [_coloured(of) for of in value] if isinstance(value, list | tuple) else value
+
+
+def _own_names(drawn: str, name: str) -> str:
+    """Return an SVG whose elements are named after the figure.
+
+    What draws numbers them on from one drawing to the next, so names would depend on what was drawn before, and those
+    of several drawings of one page could be the same.
+    """
+    names = {found: f"{name}-{place}" for place, found in enumerate(dict.fromkeys(_NAMED.findall(drawn)))}
+    drawn = _NAMED.sub(lambda found: f'id="{names[found[1]]}"', drawn)
+    return _REFERRED.sub(lambda found: f"url(#{names.get(found[1], found[1])})", drawn)
 
 
 def _labelled(drawn: str, label: str) -> str:

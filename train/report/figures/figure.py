@@ -42,6 +42,7 @@ class Figure:
         paper: The same as it stands in a paper, where no list can be opened: all that a reader of the page may choose,
             side by side. None where that is ``chart`` itself.
         number: Of a figure of the study that it stands for, such as ``Figure 1``; else empty.
+        wide: Whether it takes the page's whole width.
     """
 
     name: str
@@ -54,3 +55,4 @@ class Figure:
     chart: Mapping[str, Any] | None
     paper: Mapping[str, Any] | None = None
     number: str = ""
+    wide: bool = False

@@ -20,7 +20,7 @@ from postmill.train.report.figures.figure import Figure, Question
 from postmill.train.report.figures.said import SPLITS, borne_in_mind, captioned, in_words
 
 if TYPE_CHECKING:
-    from postmill.train.report.figures.hexagons import Panel
+    from postmill.train.report.figures.charts.hexagons import Panel
 
 MOST_PANELS = 6
 """Of a figure in a paper: the highest rungs of the ladder."""
@@ -71,7 +71,7 @@ def _figure(run: Run, models: Sequence[ModelResult], order: Sequence[Split]) -> 
     panels = forecasts[-MOST_PANELS:]
     chart = paper = None
     if drawing.available():
-        from postmill.train.report.figures import hexagons
+        from postmill.train.report.figures.charts import hexagons
 
         made = [_panel(drawn, of) for drawn, of in zip(parts, found, strict=True)]
         shown_first = _panel(*(panels[0] if of_study else panels[-1]))
@@ -107,7 +107,7 @@ def _figure(run: Run, models: Sequence[ModelResult], order: Sequence[Split]) -> 
 
 
 def _panel(drawn: _Drawn, of: Density) -> Panel:
-    from postmill.train.report.figures import hexagons
+    from postmill.train.report.figures.charts import hexagons
 
     result, split, part = drawn
     return hexagons.Panel(result.name, SPLITS[split], of, len(part.true), _headline(drawn))

@@ -57,7 +57,7 @@ Row = Mapping[str, Any]
 
 def finished(
     chart: alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart,
-    tables: Mapping[str, Sequence[Row] | str],
+    tables: Mapping[str, Sequence[Row]],
     *,
     fits: bool = True,
     square: bool = False,
@@ -66,13 +66,13 @@ def finished(
 
     Args:
         chart: It names its numbers (:func:`named`); what altair finds wrong with it, it raises.
-        tables: These, by name: rows, or CSV with a heading.
+        tables: The rows of these, by name.
         fits: Whether it is as wide as what holds it.
         square: Whether its height follows its width.
     """
     made: dict[str, Any] = chart.to_dict()
     made.pop("config", None)  # of a theme that the user of altair may have chosen
-    made["datasets"] = {name: rows if isinstance(rows, str) else list(map(dict, rows)) for name, rows in tables.items()}
+    made["datasets"] = {name: list(map(dict, rows)) for name, rows in tables.items()}
     made["datasets"][ONCE] = [{"once": 1}]
     made["padding"] = 4
     made["config"] = _CONFIG

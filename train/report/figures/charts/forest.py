@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from postmill.train.evaluation.results import Estimate
-from postmill.train.report.figures import theme
+from postmill.train.report.figures.charts import theme
 from postmill.train.report.figures.said import DIGITS, ends, interval_words, rounded
 from postmill.train.report.formatting import number
 
