@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_PANELS = 6
 """Of a figure in a paper: the highest rungs of the ladder."""
 
+_OUTSIDE = "Predictions that lie outside the axes are counted at the edge that they lie beyond."
 _BEYOND = 1.0
 """How far the axes follow the predictions of the study's models outside what is true, in its range."""
 
@@ -86,8 +87,9 @@ def _figure(run: Run, models: Sequence[ModelResult], order: Sequence[Split]) -> 
             study.FIGURE_NOTE if of_study else "",
             f"Predicted against true {formula} of the test posts, on one pair of axes, {SPLITS[first]}; in brackets the"
             " 95 % interval over accounts. The broken line is where both are equal. Hexagons are the darker the more"
-            f" posts lie in them; those with fewer than {MIN_POSTS} are not drawn.",
-            _left_out([(drawn[0].name, of) for drawn, of in panels]),
+            f" posts lie in them; those with fewer than {MIN_POSTS} are not drawn; each plot says how many posts that"
+            " leaves out.",
+            _OUTSIDE if any(of.below or of.above for of in found) else "",
             borne_in_mind(run, [drawn[0] for drawn, _ in panels]),
         ),
         label=captioned(
@@ -116,11 +118,3 @@ def _panel(drawn: _Drawn, of: Density) -> Panel:
 def _headline(drawn: _Drawn) -> str:
     result, split, _ = drawn
     return f"R² {in_words(results.row(result.name, split, result.splits[split])[HEADLINE])}"
-
-
-def _left_out(panels: Sequence[tuple[str, Density]]) -> str:
-    """Return how many posts are in no hexagon that is drawn, and how many predictions lie outside."""
-    few = ", ".join(f"{of.left_out:,} ({name})" for name, of in panels)
-    outside = ", ".join(f"{of.below + of.above:,} ({name})" for name, of in panels if of.below + of.above)
-    text = f"Posts left out so: {few}."
-    return text + (f" Predictions outside the axes, counted at their edge: {outside}." if outside else "")
