@@ -278,12 +278,15 @@ def train(
     steps.results(run)
 
 
-@app.command(rich_help_panel=STEP_BY_STEP, epilog="Example: `postmill report run`")
-def report(folder: options.RunArgument) -> None:
+@app.command(
+    rich_help_panel=STEP_BY_STEP,
+    epilog="Example: `postmill report run`; for a paper: `postmill report run --figures figures`",
+)
+def report(folder: options.RunArgument, figures: options.FiguresOption = None) -> None:
     """Write the report: one self-contained HTML page."""
     run = steps.open_run(folder, reading=True)
     with progress() as shown:
-        steps.report(run, shown)
+        steps.report(run, shown, figures)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")

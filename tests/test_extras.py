@@ -53,6 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("scipy", ["train", "RUN"], "train"),
         ("huggingface_hub", ["encode", "RUN"], "encode"),
         ("jinja2", ["report", "RUN"], "train"),
+        ("altair", ["report", "RUN", "--figures", "NEW"], "figures"),
         ("aiohttp", ["plan", "http://127.0.0.1:1", "NEW"], "http"),
         ("s3fs", ["plan", "s3://bucket/data", "NEW"], "s3"),
     ],

@@ -30,9 +30,14 @@ PAGE_WIDTH, PAPER_WIDTH = 640, 420
 """Pixels: of a figure on the page with all that belongs to it, and of a paper's plot between its axes."""
 
 _CAPTION_LETTERS = 50  # of a line below a paper's figure, for every panel beside another
+_TITLE = {"anchor": "start", "fontSize": 14, "offset": 10}
+_BELOW = {"orient": "bottom", "anchor": "start", "fontSize": 10, "offset": 12}
 _PACKAGES = ("altair", "vl_convert")
 _OF_THE_WHOLE = ("$schema", "background", "config", "datasets", "padding")
 _NAMED, _REFERRED = re.compile(r'\bid="([^"]*)"'), re.compile(r"url\(#([^)]*)\)")
+_RESOURCES = re.compile(rb"(?:^ +/[A-Za-z]+\d+ \d+ 0 R\n)+", re.MULTILINE)
+# What a page of a PDF uses, a name a line, in an order of the moment: sorted, it is as long as before and each time the
+# same. Of two fonts the order cannot be mended so, which is why all that a paper's figure says has one weight.
 _COLOUR = re.compile(r"var\(--(\w+)\)")
 
 
@@ -82,15 +87,16 @@ def paper_svg(figure: Figure) -> str:
 
 
 def paper_pdf(figure: Figure) -> bytes:
-    """Return :func:`paper_svg` as PDF, with its fonts.
+    """Return :func:`paper_svg` as PDF, with its fonts: the same bytes for the same figure.
 
     Raises:
         ValueError: The figure has no chart.
     """
     import vl_convert
 
-    drawn: bytes = vl_convert.svg_to_pdf(paper_svg(figure))
-    return drawn
+    # Of a whole mark the opacity makes it a drawing of its own, four times the bytes; these are filled and no more.
+    drawn: bytes = vl_convert.svg_to_pdf(paper_svg(figure).replace(' opacity="0.', ' fill-opacity="0.'))
+    return _RESOURCES.sub(lambda found: b"".join(sorted(found[0].splitlines(keepends=True))), drawn)
 
 
 def bundle() -> str:
@@ -116,15 +122,19 @@ def paper_definition(figure: Figure) -> dict[str, Any]:
     title = f"{figure.number}. {figure.title}" if figure.number else figure.title
     across = min(len(chart["concat"]), chart.get("columns", 1)) if "concat" in chart else 2
     caption = textwrap.wrap(figure.caption, max(across, 1) * _CAPTION_LETTERS)
-    below = {"orient": "bottom", "anchor": "start", "fontWeight": "normal", "fontSize": 10, "offset": 12}
-    config = whole.get("config", {})
-    whole["config"] = {**config, "font": PAPER_FONT, "legend": {**config.get("legend", {}), "orient": "bottom"}}
+    config = whole["config"]
+    whole["config"] = {
+        **config,
+        "font": PAPER_FONT,
+        "legend": {**config["legend"], "orient": "bottom"},
+        "title": {**config["title"], "fontWeight": "normal"},
+    }
     made = {
         **whole,
         "background": PAPER["card"],
         "padding": 8,
-        "vconcat": [{"vconcat": [chart], "title": {"text": title, "anchor": "start", "fontSize": 13, "offset": 10}}],
-        "title": {"text": caption, "color": "var(--soft)", "lineHeight": 13, **below},
+        "vconcat": [{"vconcat": [chart], "title": {"text": title, **_TITLE}}],
+        "title": {"text": caption, "color": "var(--soft)", "lineHeight": 13, **_BELOW},
     }
     return dict(_coloured(made))
 

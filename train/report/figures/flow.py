@@ -38,13 +38,7 @@ def flow(stages: Sequence[Stage], unit: str) -> dict[str, Any]:
         row["line"] = f"{place:03d}{theme.broken(row['name'])}"  # names may be alike, lines are not
     most = max(stage.before for stage in stages) or 1
     scale = alt.Scale(domain=[0, most], nice=False, range=[0, alt.expr(f"width - {_ROOM}")])
-    names = alt.Axis(
-        title=None,
-        labelExpr="split(slice(datum.value, 3), '\\n')",
-        domain=False,
-        ticks=False,
-    )
-    y = alt.Y("line:N", scale=alt.Scale(domain=[row["line"] for row in rows]), axis=names)
+    y = alt.Y("line:N", scale=alt.Scale(domain=[row["line"] for row in rows]), axis=theme.names_axis(skip=3))
     colours = alt.Scale(domain=["kept", "lost"], range=["var(--accent)", "var(--other)"])
     colour = alt.Color("kind:N", scale=colours, legend=alt.Legend(title=None, symbolOpacity=1, symbolType="square"))
     told = [

@@ -10,7 +10,7 @@ import altair as alt
 
 from postmill.train.evaluation.results import Estimate
 from postmill.train.report.figures import theme
-from postmill.train.report.figures.said import DIGITS, ends, in_words, interval_words, rounded
+from postmill.train.report.figures.said import DIGITS, ends, interval_words, rounded
 from postmill.train.report.formatting import number
 
 LOWEST = -1.0
@@ -18,7 +18,7 @@ LOWEST = -1.0
 
 _ROLES = ("accent", "other", "third", "fourth")
 _SHAPES = ("circle", "diamond", "square", "triangle-up")
-_ROW, _MARK, _LEAST = 14, 11, 26  # pixels: of a line without marks, of each mark, and of a line at least
+_ROW, _MARK, _LEAST = 14, 11, 28  # pixels: of a line without marks, of each mark, and of a line at least
 _SHORT = 16  # letters
 
 
@@ -53,6 +53,7 @@ class Axis:
         low, high: Its ends; None where the numbers say.
         digits: Of what a pointer is told.
         percent: Whether shares are shown in percent.
+        span: What the line of a mark is.
     """
 
     title: str
@@ -61,10 +62,16 @@ class Axis:
     high: float | None = None
     digits: int = DIGITS
     percent: bool = False
+    span: str = "95 % interval"
 
 
 def forest(
-    marks: Sequence[Mark], axis: Axis, choices: Mapping[str, str] | None = None, asked: str = ""
+    marks: Sequence[Mark],
+    axis: Axis,
+    choices: Mapping[str, str] | None = None,
+    asked: str = "",
+    *,
+    apart: bool = True,
 ) -> dict[str, Any]:
     """Return the definition of a forest.
 
@@ -73,18 +80,19 @@ def forest(
         axis: What they are drawn on.
         choices: What :attr:`Mark.choice` may be, and its name in the list; without them there is no list.
         asked: What stands before the list.
+        apart: Whether the marks of a row stand below one another; else each row has but one.
     """
     marks = [mark for mark in marks if mark.estimate.value is not None]
     rows = list(dict.fromkeys(theme.broken(mark.row) for mark in marks))
     series = list(dict.fromkeys(mark.series for mark in marks))
-    height = len(rows) * max(_LEAST, _ROW + _MARK * len(series))
+    height = len(rows) * max(_LEAST, _ROW + _MARK * (len(series) if apart else 1))
     numbers = [_numbers(mark, axis) for mark in marks]
     chart = alt.Chart(theme.named())
     if choices:
         chart = chart.transform_filter("datum.choice === choice")
     y = alt.Y("row:N", scale=alt.Scale(domain=rows, paddingInner=0.25), axis=theme.names_axis())
     offset = alt.YOffset("series:N", scale=alt.Scale(domain=series))
-    shown = {"y": y, "yOffset": offset} if len(series) > 1 else {"y": y}
+    shown = {"y": y, "yOffset": offset} if apart and len(series) > 1 else {"y": y}
     columns = 1 if max(map(len, series)) > _SHORT else 2  # side by side on a phone
     legend = alt.Legend(title=None, columns=columns) if len(series) > 1 else None
     colours = [f"var(--{role})" for role in _ROLES]
@@ -106,7 +114,7 @@ def forest(
             shape=shape,
             stroke=alt.Stroke("series:N", scale=painted, legend=None),
             fillOpacity=alt.condition("datum.hollow", alt.value(0), alt.value(1)),
-            tooltip=[alt.Tooltip(f"{name}:N", title=title) for name, title in _told(marks)],
+            tooltip=[alt.Tooltip(f"{name}:N", title=title) for name, title in _told(marks, axis.span)],
             description="said:N",
             **shown,
         ),
@@ -123,12 +131,12 @@ def _list(choices: Mapping[str, str], asked: str) -> alt.Parameter:
     return alt.param(name="choice", value=next(iter(choices)), bind=bound)
 
 
-def _told(marks: Sequence[Mark]) -> Iterator[tuple[str, str]]:
+def _told(marks: Sequence[Mark], span: str) -> Iterator[tuple[str, str]]:
     yield "name", "of"
     if len({mark.series for mark in marks}) > 1:
         yield "series", "mark"
     yield "number", "number"
-    yield "interval", "95 % interval"
+    yield "interval", span
     headings = dict.fromkeys(heading for mark in marks for heading in mark.told or {})
     yield from ((heading, heading) for heading in headings)
 
@@ -142,7 +150,9 @@ def _numbers(mark: Mark, axis: Axis) -> dict[str, Any]:
     highest = axis.high if axis.high is not None else float("inf")
     off = "lower" if value < lowest else "higher" if value > highest else ""
     inside = low is not None and high is not None and low < highest and high > lowest
-    said = f"{mark.row}, {mark.series}: {in_words(estimate)}"
+    words = f"{value:.1%}" if axis.percent else number(value, axis.digits)
+    bounds = interval_words(estimate, axis.digits, percent=axis.percent)
+    said = f"{mark.row}{', ' if mark.series else ''}{mark.series}: {words}, {axis.span} {bounds}"
     return {
         "row": theme.broken(mark.row),
         "name": mark.row,
@@ -156,8 +166,8 @@ def _numbers(mark: Mark, axis: Axis) -> dict[str, Any]:
         "to": min(high, highest) if inside and high is not None else None,
         "off": off,
         "hollow": mark.hollow,
-        "number": f"{value:.1%}" if axis.percent else number(value, axis.digits),
-        "interval": interval_words(estimate, axis.digits),
+        "number": words,
+        "interval": bounds,
         "said": said,
         **(mark.told or {}),
     }

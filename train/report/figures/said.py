@@ -65,6 +65,9 @@ def in_words(estimate: Estimate, digits: int = 2) -> str:
     return f"{number(estimate.value, digits)}{bounds}"
 
 
-def interval_words(estimate: Estimate, digits: int = DIGITS) -> str:
+def interval_words(estimate: Estimate, digits: int = DIGITS, *, percent: bool = False) -> str:
     """Return an interval, or why there is none."""
-    return span(estimate.interval, digits) if estimate.interval is not None else f"none: {estimate.note or 'not asked'}"
+    if estimate.interval is None:
+        return f"none: {estimate.note}" if estimate.note else "none"
+    low, high = estimate.interval
+    return f"{low:.1%} to {high:.1%}" if percent else span(estimate.interval, digits)

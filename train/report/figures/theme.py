@@ -98,6 +98,7 @@ def broken(name: str) -> str:
     return "\n".join([*lines, rest])
 
 
-def names_axis(title: str | None = None, **more: Any) -> alt.Axis:
-    """Return an axis for names that :func:`broken` broke."""
-    return alt.Axis(title=title, labelExpr="split(datum.value, '\\n')", domain=False, ticks=False, **more)
+def names_axis(skip: int = 0) -> alt.Axis:
+    """Return an axis for names that :func:`broken` broke, without the first ``skip`` letters."""
+    name = f"slice(datum.value, {skip})" if skip else "datum.value"
+    return alt.Axis(title=None, labelExpr=f"split({name}, '\\n')", domain=False, ticks=False)
