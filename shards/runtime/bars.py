@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from postmill.shards.runtime.progress import Advance
 
 _LEAST_BAR, _MOST_BAR = 8, 40  # columns
+_LEAST_LABEL, _MOST_LABEL = 9, 26  # of which something else is left out rather than the end of the label
 _REFRESHES = 5  # a second
 _SPINNER = "|/-\\"
 _KEPT_S = 2.0  # what is not counted and took less leaves no line
@@ -103,7 +104,7 @@ def bar_line(stretch: Stretch, width: int, plain: bool = False) -> Text:
     ):
         told = "  ".join(filter(None, parts))
         room = width - len(told) - 2
-        if room >= min(len(stretch.label), 24):
+        if room >= min(len(stretch.label), max(_LEAST_LABEL, width // 4), _MOST_LABEL):
             break
     label = _cut(stretch.label, max(room, 0))
     line = Text(label, no_wrap=True, end="\n")
