@@ -144,6 +144,9 @@ SourceArgument = Annotated[
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(parser=on_disk, metavar="RUN", help="The run folder.")]
+OtherRunArgument = Annotated[
+    Path | None, typer.Argument(parser=on_disk, metavar="[OTHER]", help="Another run folder, to compare with.")
+]
 PlacesArgument = Annotated[
     list[str],
     typer.Argument(metavar="[SOURCE] RUN", help="The dataset's folder or address, if it must be named; the run."),

@@ -17,6 +17,7 @@ from postmill.jobs.slurm import Job
 from postmill.jobs.submit import Submitted
 from postmill.shards.formats.faults import meaning
 from postmill.shards.run.folder import Run
+from postmill.shards.runtime.pace import duration, size
 from postmill.shards.state.attempts import MAX_FAILURES, TaskRecord, tail
 from postmill.shards.state.status import FailedTask, Status
 
@@ -99,24 +100,6 @@ def given_up_view(run: Run, work: MissingWork, records: Sequence[TaskRecord]) ->
             last = record.attempts[-1]
             yield f"{record.stage} task {record.task.index}/{record.task.count}: {last.log or 'no log'}"
             yield from (f"  {line}" for line in tail(run, last.log))
-
-
-def size(count: int) -> str:
-    """Write a number of bytes for people."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:,.1f} TB"
-
-
-def duration(seconds: float) -> str:
-    """Write a time in hours and minutes, or in seconds where it is short."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
 def _failed_view(task: FailedTask) -> str:
