@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, choosing, extras, lean, options, passes, slurm, sources, steps, training
+from postmill.console import checks, choosing, commands, extras, lean, options, passes, slurm, sources, steps, training
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, progress, share_of
 from postmill.console.places import on_disk
@@ -30,7 +30,7 @@ from postmill.train.options import FeatureSet, RecipeName, Split, TargetName
 
 TOGETHER, STEP_BY_STEP, RESULTS, CHECKS, CLUSTER = "Everything at once", "Step by step", "Results", "Checks", "Slurm"
 
-app = typer.Typer(
+app = commands.App(
     name="postmill",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
