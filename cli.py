@@ -15,7 +15,20 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, choosing, extras, lean, options, passes, slurm, sources, steps, training
+from postmill.console import (
+    checks,
+    choosing,
+    commands,
+    extras,
+    lean,
+    options,
+    passes,
+    reporting,
+    slurm,
+    sources,
+    steps,
+    training,
+)
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, progress, share_of
 from postmill.console.places import on_disk
@@ -30,7 +43,7 @@ from postmill.train.options import FeatureSet, RecipeName, Split, TargetName
 
 TOGETHER, STEP_BY_STEP, RESULTS, CHECKS, CLUSTER = "Everything at once", "Step by step", "Results", "Checks", "Slurm"
 
-app = typer.Typer(
+app = commands.App(
     name="postmill",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -292,7 +305,7 @@ def train(
     epilog="Example: `postmill report run`; for a paper: `postmill report run --figures figures`",
 )
 def report(
-    folder: options.RunArgument, other: options.OtherRunArgument = None, figures: options.FiguresOption = None
+    folder: options.RunArgument, other: reporting.OtherRunArgument = None, figures: reporting.FiguresOption = None
 ) -> None:
     """Write the report: one self-contained HTML page; of two runs, a page that sets them side by side."""
     if other is not None and figures is not None:

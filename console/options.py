@@ -144,24 +144,12 @@ SourceArgument = Annotated[
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(parser=on_disk, metavar="RUN", help="The run folder.")]
-OtherRunArgument = Annotated[
-    Path | None, typer.Argument(parser=on_disk, metavar="[OTHER]", help="Another run folder, to compare with.")
-]
 PlacesArgument = Annotated[
     list[str],
     typer.Argument(metavar="[SOURCE] RUN", help="The dataset's folder or address, if it must be named; the run."),
 ]
 EffectOption = Annotated[Effect, one_of(Effect, "--effect", "Whether what a post shows bears on its engagement.")]
 NewFolderArgument = Annotated[Path, typer.Argument(parser=on_disk, metavar="DIR", help="A new or empty folder.")]
-FiguresOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--figures",
-        parser=on_disk,
-        metavar="DIR",
-        help="Figures and results for a paper too: SVG, PDF, CSV, LaTeX. A new or empty folder.",
-    ),
-]
 PostsArgument = Annotated[
     Path, typer.Argument(parser=on_disk, metavar="POSTS", help="Another run folder, or one of its post shards.")
 ]

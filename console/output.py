@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 
 from postmill.console import stopping
+from postmill.console.fitting import WIDE, fitted
 from postmill.encode.options import Precision
 from postmill.jobs import machine
 from postmill.shards.runtime.announce import announced
@@ -26,12 +28,34 @@ if TYPE_CHECKING:
 
 
 class Terminal(Console):
-    """Where commands print: what controls a terminal comes from styles alone, never out of a name or another text."""
+    """Where commands print: what controls a terminal comes from styles alone, never out of a name or another text.
+
+    A sentence is one line, which a terminal breaks by itself and a pipe not at all. In a file or a pipe a table has the
+    width that it takes, and no line ends in blanks.
+    """
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        if not self.is_terminal:
+            self.width = WIDE
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print as rich does, sentences each on one line."""
+        if all(isinstance(each, str) for each in objects):
+            how.setdefault("soft_wrap", True)
+        if self.is_terminal:
+            super().print(*objects, **how)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **how)
+        self.file.write("\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the pieces of ``renderable``, with characters that control a terminal written as their numbers."""
-        for piece in super().render(renderable, options):
-            yield piece if piece.control else Segment(printable(piece.text), piece.style)
+        options = options or self.options
+        for part in fitted(renderable, self, options) if isinstance(renderable, Table) else (renderable,):
+            for piece in super().render(part, options):
+                yield piece if piece.control else Segment(printable(piece.text), piece.style)
 
 
 out = Terminal(emoji=False)  # a name may hold :smile:
