@@ -169,6 +169,15 @@ def report(run: Run, shown: Progress, figures: Path | None = None) -> None:
         out.print(say, soft_wrap=True)
 
 
+def compare(run: Run, other: Run, shown: Progress) -> None:
+    """Set two runs side by side on a page, and say where it lies."""
+    from postmill.train.report.compare import write_comparison
+
+    done = write_comparison(run, other, shown)
+    note = "" if done.written else " (nothing to do, it says so already)"
+    out.print(f"comparison: {escape(str(done.path))}{note}", soft_wrap=True)
+
+
 def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device) -> None:
     """Score posts, and write the table to ``output``, or as CSV to standard output.
 

@@ -127,7 +127,7 @@ REMEDY: dict[Reason, str] = {
     Reason.METADATA_UNREADABLE: "nothing here: the entry's checksum is right, so it was archived like that",
     Reason.NUMBER_OUT_OF_RANGE: "nothing is to be done: the post is used without the field",
     Reason.FIELD_TOO_LARGE: "nothing is to be done: the post is used, with the field cut",
-    Reason.NO_IMAGE: "what mends its pictures, by their own faults; or a new run planned with --pictureless keeps the post",
+    Reason.NO_IMAGE: "what mends its pictures; or a new run planned with --pictureless, which keeps the post",
     Reason.IMAGE_MISSING: "nothing here: the archive lists no such entry; another issue of the dataset may",
     Reason.IMAGE_EMPTY: _PICTURE,
     Reason.IMAGE_UNREADABLE: _PICTURE,

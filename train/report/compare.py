@@ -29,7 +29,7 @@ from postmill.train.report.html import Cell, Measured, Table, TableColumn, numbe
 from postmill.train.report.page import Report
 
 COMPARE_UNIT, COMPARE_FILE, TEMPLATE = "compare", "compare.html", "compare.html.j2"
-_NOT_PAIRED = "other test posts, or named by another secret: no paired interval"
+_NOT_PAIRED = "not paired"
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,8 @@ def _reached(first: Side, second: Side, differences: Sequence[Difference]) -> It
     ]
     caption = (
         "Accounts not trained on, their past known to models that are shown it. Two intervals that overlap do not say"
-        " that two models are alike: that is for the paired interval, where both runs tested on the same posts."
+        " that two models are alike: that is for the paired interval, where both runs tested on the"
+        " same posts, named by one secret."
     )
     yield Table("reached", "What each model reached", caption, columns, rows, folded=False)
 

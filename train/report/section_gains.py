@@ -61,7 +61,7 @@ def _gains(gains: Sequence[Gain]) -> Table:
         f"{evaluation.explanation(gains)} The step of leak over metadata is no skill: it is what comments, which come"
         " after publication, would seem to add."
     )
-    return Table("gains", f"All {len(gains)} steps, on every split", caption, columns, rows)
+    return Table("steps", f"All {len(gains)} steps, on every split", caption, columns, rows)
 
 
 def _missing(name: str, curve: Sequence[MissingModality]) -> Table:

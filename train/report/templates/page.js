@@ -15,6 +15,9 @@
     };
     live.hidden = false;
     window.vegaEmbed(live, JSON.parse(script.textContent), options).then(function () {
+      var drawing = live.querySelector("svg"), label = still.querySelector("svg").getAttribute("aria-label");
+      drawing.setAttribute("role", "img");
+      drawing.setAttribute("aria-label", label);
       still.hidden = true;
       figure.dataset.state = "live";
       all(".vega-bind", live).forEach(function (bind) {
