@@ -164,7 +164,7 @@ def _sections(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> lis
         Section(
             Question.QUALITY,
             "How good are the predictions?",
-            quality[0],
+            quality[0] if quality else Finding(NONE, "No model has been judged."),
             findings=quality[1:],
             figures=figures[Question.QUALITY],
             notes=[Note("", section_quality.left_out(models))] if section_quality.left_out(models) else [],
