@@ -15,7 +15,6 @@ from postmill.console.streams import binary, emit
 from postmill.encode.options import ModelSet, Precision, usual
 from postmill.ingest.sample.effect import Effect
 from postmill.shards.formats.choices import Layout
-from postmill.shards.run import output
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import EXIT_FAULTS
 from postmill.shards.runtime.interrupt import interruptible
@@ -152,6 +151,8 @@ def results(run: Run) -> None:
 def report(run: Run, shown: Progress, figures: Path | None = None) -> None:
     """Write the report, and figures where a folder is named for them, show the results, and say where it all lies."""
     if figures is not None:
+        from postmill.shards.run import output
+
         extras.demand("figures")
         output.check_folder(figures)
     from postmill.train.report.page import write_report

@@ -79,7 +79,7 @@ def test_another_module_that_is_missing_is_a_mistake_of_ours(run: Path) -> None:
 
 def test_the_extras_are_those_of_the_package() -> None:
     stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    names = {"packaging": "packaging", "sentence_transformers": "sentence-transformers"}
+    names = {"sentence_transformers": "sentence-transformers", "vl_convert": "vl-convert-python"}
     for extra, packages in extras._PACKAGES.items():
         for package in packages:
             assert any(line.startswith(names.get(package, package)) for line in stated[extra]), (extra, package)

@@ -65,7 +65,7 @@ def _coverage(run: Run, model: ModelResult, result: SplitResult) -> Figure:
         ]
     chart = None
     if drawing.available():
-        from postmill.train.report.figures import forest
+        from postmill.train.report.figures.charts import forest
 
         marks = [
             forest.Mark(name, "", of, told={"test posts": f"{posts:,}", "test accounts": f"{accounts or 0:,}"})
@@ -100,7 +100,7 @@ def _calibration(run: Run, model: ModelResult, result: SplitResult) -> Figure:
     formula = model.definition.formula
     chart = None
     if drawing.available():
-        from postmill.train.report.figures import curve
+        from postmill.train.report.figures.charts import curve
 
         ends_of = [value for x, y, _ in points for value in (x, y)]
         low, high = min(ends_of), max(ends_of)
@@ -135,7 +135,7 @@ def _missing(run: Run, model: ModelResult, result: SplitResult) -> Figure:
     interval = result.interval.get(HEADLINE)
     chart = None
     if drawing.available():
-        from postmill.train.report.figures import curve
+        from postmill.train.report.figures.charts import curve
 
         begun = [] if start is None else [(name, 0.0, start) for name in dict.fromkeys(name for name, *_ in rows)]
         points = [
@@ -179,7 +179,7 @@ def _divisions(run: Run, models: Sequence[ModelResult], rows: Sequence[results.R
             spread.append((row, mean, std))
     chart = None
     if drawing.available():
-        from postmill.train.report.figures import forest
+        from postmill.train.report.figures.charts import forest
 
         marks = [
             forest.Mark(row.label, SPLITS[Split(row.split)], Estimate(mean, Interval(mean - std, mean + std)))

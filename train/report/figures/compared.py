@@ -24,7 +24,7 @@ def figures(names: tuple[str, str], pairs: Sequence[tuple[ResultRow, ResultRow]]
     both = [(name, row) for pair in pairs for name, row in zip(names, pair, strict=True)]
     chart = None
     if drawing.available():
-        from postmill.train.report.figures import forest
+        from postmill.train.report.figures.charts import forest
 
         marks = [
             forest.Mark(row.label, name, row[HEADLINE], told={"test posts": f"{row.test_posts:,}"})

@@ -45,7 +45,7 @@ def _months(run: Run, found: Sequence[Months]) -> Figure:
     most = max(found, key=lambda of: of.posts / of.number)
     chart = None
     if drawing.available():
-        from postmill.train.report.figures import bars
+        from postmill.train.report.figures.charts import bars
 
         made = [
             bars.Bar(
@@ -88,7 +88,7 @@ def _target(run: Run, data: DataSummary) -> Figure:
     edges = [round(edge, 3) for edge in shown.edges]
     chart = None
     if drawing.available():
-        from postmill.train.report.figures import bars
+        from postmill.train.report.figures.charts import bars
 
         made = [
             bars.Bar(a, b, height, f"{a:g} to {b:g}: {posts:,}")
@@ -133,7 +133,7 @@ def kinds(
         rows.append((f"{together:,} others" if together > 1 else "another one", posts, accounts))
     chart = None
     if drawing.available():
-        from postmill.train.report.figures import bars
+        from postmill.train.report.figures.charts import bars
 
         said = [f"{name}: {posts:,} posts of {accounts:,} accounts" for name, posts, accounts in rows]
         chart = bars.named([row[0] for row in rows], [row[1] for row in rows], of, said)

@@ -55,7 +55,7 @@ def _steps(run: Run, models: Sequence[ModelResult], honest: Sequence[Gain], meas
     shown = sorted(honest, key=lambda gain: order.index(gain.metric))
     chart = paper = None
     if drawing.available():
-        from postmill.train.report.figures import forest
+        from postmill.train.report.figures.charts import forest
 
         marks = [
             forest.Mark(
@@ -121,7 +121,7 @@ def _leaks(run: Run, models: Sequence[ModelResult], comments: Sequence[Gain], me
     rows = [row for row in rows if row[-1].value is not None]
     chart = None
     if drawing.available() and rows:
-        from postmill.train.report.figures import forest
+        from postmill.train.report.figures.charts import forest
 
         marks = [
             forest.Mark(model if kind == _MET else f"{model}, {tested}", kind, of, told={"test posts": tested})

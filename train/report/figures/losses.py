@@ -121,7 +121,7 @@ def _figure(stages: Sequence[_Stage], unit: str, figure: Figure) -> Figure:
         rows += [(name, f"lost: {reason}", count) for reason, count in lost.items()]
     chart = None
     if drawing.available():
-        from postmill.train.report.figures import flow
+        from postmill.train.report.figures.charts import flow
 
         chart = flow.flow([flow.Stage(*stage) for stage in stages], unit)
     return replace(figure, rows=rows, chart=chart)

@@ -20,11 +20,12 @@ from postmill.train.report.figures.figure import Figure, Question
 from postmill.train.report.figures.said import SPLITS, borne_in_mind, captioned, in_words
 
 if TYPE_CHECKING:
-    from postmill.train.report.figures.hexagons import Panel
+    from postmill.train.report.figures.charts.hexagons import Panel
 
 MOST_PANELS = 6
 """Of a figure in a paper: the highest rungs of the ladder."""
 
+_OUTSIDE = "Predictions that lie outside the axes are counted at the edge that they lie beyond."
 _BEYOND = 1.0
 """How far the axes follow the predictions of the study's models outside what is true, in its range."""
 
@@ -71,7 +72,7 @@ def _figure(run: Run, models: Sequence[ModelResult], order: Sequence[Split]) -> 
     panels = forecasts[-MOST_PANELS:]
     chart = paper = None
     if drawing.available():
-        from postmill.train.report.figures import hexagons
+        from postmill.train.report.figures.charts import hexagons
 
         made = [_panel(drawn, of) for drawn, of in zip(parts, found, strict=True)]
         shown_first = _panel(*(panels[0] if of_study else panels[-1]))
@@ -86,8 +87,9 @@ def _figure(run: Run, models: Sequence[ModelResult], order: Sequence[Split]) -> 
             study.FIGURE_NOTE if of_study else "",
             f"Predicted against true {formula} of the test posts, on one pair of axes, {SPLITS[first]}; in brackets the"
             " 95 % interval over accounts. The broken line is where both are equal. Hexagons are the darker the more"
-            f" posts lie in them; those with fewer than {MIN_POSTS} are not drawn.",
-            _left_out([(drawn[0].name, of) for drawn, of in panels]),
+            f" posts lie in them; those with fewer than {MIN_POSTS} are not drawn; each plot says how many posts that"
+            " leaves out.",
+            _OUTSIDE if any(of.below or of.above for of in found) else "",
             borne_in_mind(run, [drawn[0] for drawn, _ in panels]),
         ),
         label=captioned(
@@ -107,7 +109,7 @@ def _figure(run: Run, models: Sequence[ModelResult], order: Sequence[Split]) -> 
 
 
 def _panel(drawn: _Drawn, of: Density) -> Panel:
-    from postmill.train.report.figures import hexagons
+    from postmill.train.report.figures.charts import hexagons
 
     result, split, part = drawn
     return hexagons.Panel(result.name, SPLITS[split], of, len(part.true), _headline(drawn))
@@ -116,11 +118,3 @@ def _panel(drawn: _Drawn, of: Density) -> Panel:
 def _headline(drawn: _Drawn) -> str:
     result, split, _ = drawn
     return f"R² {in_words(results.row(result.name, split, result.splits[split])[HEADLINE])}"
-
-
-def _left_out(panels: Sequence[tuple[str, Density]]) -> str:
-    """Return how many posts are in no hexagon that is drawn, and how many predictions lie outside."""
-    few = ", ".join(f"{of.left_out:,} ({name})" for name, of in panels)
-    outside = ", ".join(f"{of.below + of.above:,} ({name})" for name, of in panels if of.below + of.above)
-    text = f"Posts left out so: {few}."
-    return text + (f" Predictions outside the axes, counted at their edge: {outside}." if outside else "")

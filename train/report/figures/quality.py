@@ -42,7 +42,7 @@ def _headline(run: Run, models: Sequence[ModelResult], rows: Sequence[ResultRow]
     baseline = next((row.as_first_posts(HEADLINE).value for row in rows if row.rung == BASELINE), None)
     chart = None
     if drawing.available():
-        from postmill.train.report.figures import forest
+        from postmill.train.report.figures.charts import forest
 
         marks = [forest.Mark(row.label, name, of, told=_rests_on(row)) for row, name, of in both]
         lines = {"R² 0: the mean of the test posts": 0.0}
@@ -87,7 +87,7 @@ def _splits(run: Run, models: Sequence[ModelResult], rows: Sequence[ResultRow]) 
     all_of = [(row, metric, of) for row, metric, of in all_of if of.value is not None]
     chart = paper = None
     if drawing.available():
-        from postmill.train.report.figures import forest
+        from postmill.train.report.figures.charts import forest
 
         marks = [
             forest.Mark(row.label, SPLITS[Split(row.split)], of, metric.name, told=_rests_on(row))

@@ -10,7 +10,7 @@ from typing import Any
 
 import altair as alt
 
-from postmill.train.report.figures import theme
+from postmill.train.report.figures.charts import theme
 from postmill.train.report.figures.density import MIN_POSTS, Density, Frame
 
 Layered = alt.LayerChart | alt.FacetChart  # what altair says that layers make
@@ -109,8 +109,9 @@ def in_a_paper(panels: Sequence[Panel], axes: Frame, formula: str) -> dict[str, 
 
 def _words(panel: Panel) -> dict[str, str]:
     of = panel.density
+    few = f"\n{of.left_out:,} not drawn" if of.left_out else ""
     return {
-        "text": f"n = {panel.posts:,}\n{panel.headline}",
+        "text": f"n = {panel.posts:,}\n{panel.headline}{few}",
         "above": f"\N{BLACK UP-POINTING TRIANGLE} {of.above:,} above" if of.above else "",
         "below": f"\N{BLACK DOWN-POINTING TRIANGLE} {of.below:,} below" if of.below else "",
     }
@@ -158,7 +159,7 @@ def _plot(hexagons: alt.Chart, texts: alt.Chart, axes: Frame, formula: str, leas
         drawn,
         identity,
         said.encode(text="text:N", x=alt.value(0), y=alt.value(0)),
-        texts.mark_text(align="left", baseline="top", dx=5, dy=34).encode(
+        texts.mark_text(align="left", baseline="top", dx=5, dy=48).encode(
             text="above:N", x=alt.value(0), y=alt.value(0)
         ),
         texts.mark_text(align="right", baseline="bottom", dx=-5, dy=-5).encode(

@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from postmill.train.report.figures import theme
+from postmill.train.report.figures.charts import theme
 
 _HEIGHT, _LINE = 190, 22
 _ROOM = 56  # pixels for numbers on the right

@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from postmill.train.report.figures import theme
+from postmill.train.report.figures.charts import theme
 from postmill.train.report.formatting import number
 
 _HEIGHT, _SIDE = 230, 260

@@ -11,7 +11,7 @@ from typing import Any
 
 import altair as alt
 
-from postmill.train.report.figures import theme
+from postmill.train.report.figures.charts import theme
 
 _HEIGHT, _KEPT, _LOST = 25, 16, 8  # pixels: of a line, and of the bars in it
 _ROOM = 92  # pixels for numbers on the right

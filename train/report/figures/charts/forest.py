@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from postmill.train.evaluation.results import Estimate
-from postmill.train.report.figures import theme
+from postmill.train.report.figures.charts import theme
 from postmill.train.report.figures.said import DIGITS, ends, interval_words, rounded
 from postmill.train.report.formatting import number
 
@@ -107,12 +107,12 @@ def forest(
         .mark_rule(strokeWidth=2)
         .encode(x=alt.X("from:Q", scale=scale), x2="to:Q", color=colour, **shown),
         chart.transform_filter("datum.off === ''")
-        .mark_point(filled=True, size=62, opacity=1, strokeWidth=1.5)
+        .mark_point(filled=False, size=62, opacity=1, strokeWidth=1.5)
         .encode(
             x=x,
             color=colour,
             shape=shape,
-            stroke=alt.Stroke("series:N", scale=painted, legend=None),
+            fill=alt.Fill("series:N", scale=painted, legend=legend),
             fillOpacity=alt.condition("datum.hollow", alt.value(0), alt.value(1)),
             tooltip=[alt.Tooltip(f"{name}:N", title=title) for name, title in _told(marks, axis.span)],
             description="said:N",
