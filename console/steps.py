@@ -16,7 +16,7 @@ from postmill.encode.options import ModelSet, Precision, usual
 from postmill.ingest.sample.effect import Effect
 from postmill.shards.formats.choices import Layout
 from postmill.shards.runtime.devices import Device
-from postmill.shards.runtime.errors import EXIT_FAULTS
+from postmill.shards.runtime.errors import EXIT_FAULTS, UsageError
 from postmill.shards.runtime.interrupt import interruptible
 from postmill.shards.runtime.progress import Progress
 from postmill.shards.state.tasks import WHOLE, Task
@@ -73,6 +73,8 @@ def encode(
     from postmill.encode.stage import encode_run
     from postmill.jobs import machine
 
+    if task == WHOLE:  # a task of an array may have nothing to do
+        _refuse_nothing(run)
     summary = encode_run(
         run,
         encoders=encoders or usual(text_only=run.locations.text_only),
@@ -88,6 +90,19 @@ def encode(
     encoded(run, summary.encoders)
     if summary.waiting:
         out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(run.word)}")
+
+
+def _refuse_nothing(run: Run) -> None:
+    """Refuse to go on with post shards of which none is done.
+
+    Raises:
+        UsageError: None is.
+    """
+    from postmill.shards.formats import plan, posts
+
+    planned = plan.counts(run).shards
+    if planned and not any(True for _ in posts.done_shards(run, planned)):
+        raise UsageError(f"none of {planned} post shards is done", place=run.posts, hint=f"postmill ingest {run.word}")
 
 
 def encoded(run: Run, summaries: Sequence[EncoderSummary]) -> None:
@@ -161,6 +176,8 @@ def report(run: Run, shown: Progress, figures: Path | None = None) -> None:
     results(run)
     note = "" if done.written else " (nothing to do, it says so already)"
     out.print(f"report: {escape(str(done.path))}{note}", soft_wrap=True)
+    if not done.models:
+        out.print(f"report: no model has been trained yet; next: {escape(_before_models(run))}", soft_wrap=True)
     if figures is not None:
         from postmill.train.report.figures.files import README, write_figures
 
@@ -176,6 +193,17 @@ def compare(run: Run, other: Run, shown: Progress) -> None:
     done = write_comparison(run, other, shown)
     note = "" if done.written else " (nothing to do, it says so already)"
     out.print(f"comparison: {escape(str(done.path))}{note}", soft_wrap=True)
+
+
+def _before_models(run: Run) -> str:
+    """Return the command that comes next where no model is trained."""
+    from postmill.shards.formats import plan, posts
+    from postmill.shards.formats.encoders import encoders_of
+
+    planned = plan.counts(run).shards
+    if len(tuple(posts.done_shards(run, planned))) < planned:
+        return f"postmill ingest {run.word}"
+    return f"postmill {'train' if encoders_of(run) else 'encode'} {run.word}"
 
 
 def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device) -> None:

@@ -82,7 +82,7 @@ class Table:
     def csv(self) -> str:
         """The table as CSV, of which a value with its interval takes two columns."""
         pairs = [bool(column.beside) for column in self.columns]
-        heads = [[column.heading, *([column.beside] if column.beside else [])] for column in self.columns]
+        heads = [[of.heading, *([f"{of.heading}, {of.beside}"] if of.beside else [])] for of in self.columns]
         rows = [
             [part for value, pair in zip(row, pairs, strict=True) for part in _parts(value, pair)] for row in self.rows
         ]

@@ -44,10 +44,11 @@ PAGE_UNIT, PAGE_FILE, TEMPLATE = "index", "index.html", "page.html.j2"
 
 @dataclass(frozen=True)
 class Report:
-    """Where the report lies, and whether this call changed it."""
+    """Where the report lies, whether this call changed it, and of how many models it is."""
 
     path: Path
     written: bool
+    models: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def write_report(run: Run, progress: Progress | None = None) -> Report:
             unit.inputs[custody.POSTS_INPUT] = custody.contents(run.posts, shards)
             custody.put_shards(unit, shards)
         advance(1)
-    return Report(run.report / PAGE_FILE, unit.published)
+    return Report(run.report / PAGE_FILE, unit.published, len(models))
 
 
 def page(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> Page:
@@ -164,7 +165,7 @@ def _sections(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> lis
         Section(
             Question.QUALITY,
             "How good are the predictions?",
-            quality[0],
+            quality[0] if quality else Finding(NONE, "No model has been judged."),
             findings=quality[1:],
             figures=figures[Question.QUALITY],
             notes=[Note("", section_quality.left_out(models))] if section_quality.left_out(models) else [],

@@ -38,6 +38,9 @@ def test_no_post_can_be_singled_out(posts: int, low: float, high: float) -> None
     assert len(set(drawn)) == len(drawn) > 3 and min(one.posts for one in found.hexagons) >= 5
     assert found.left_out == posts - sum(one.posts for one in found.hexagons)
     assert (found.below, found.above) == (0, 0)
+    # A mark tells a true value to half a hexagon at best, and that of no fewer than five posts.
+    gaps = np.diff(np.unique(centres[np.abs(centres[:, 1] - centres[0, 1]) < 0.01, 0]))
+    assert width >= 0.2 and (gaps > 0.15).all()
 
 
 def test_what_is_not_drawn_or_outside_is_counted() -> None:
