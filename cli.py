@@ -15,7 +15,8 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, choosing, commands, extras, lean, options, passes, slurm, sources, steps, training
+from postmill.console import checks, choosing, extras, lean, options, passes, slurm, sources, steps, training
+from postmill.console.display import answering, commands
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, progress, share_of
 from postmill.console.places import on_disk
@@ -145,6 +146,7 @@ def plan(
     header_file: options.HeaderFileOption = None,
     await_parts: options.AwaitPartsOption = False,
     max_faults: options.MaxFaultsOption = None,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Join the archives' directories with the mapping and decide which entry goes where. Reads no picture."""
     if len(places) > 2:
@@ -155,7 +157,7 @@ def plan(
     with progress() as shown:
         locations = sources.locate(source, folder, metadata, images, mapping, influencers, header_file)
         run = sources.plan(locations, folder, typed, shown, checksums, await_parts, accounts)
-    steps.end(run, max_faults)
+    steps.end(run, max_faults, answering.planned if as_json else None)
 
 
 @app.command(
@@ -253,6 +255,7 @@ def train(
     seeds: training.SeedsOption = None,
     device: options.DeviceOption = Device.CPU,
     task: options.TaskOption = None,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Train the ladder of baselines and the fusion, and judge them on held-out posts and accounts."""
     names, splits, share = options.listed(model), options.chosen(split, Split, "--split"), share_of(task)
@@ -261,7 +264,7 @@ def train(
         registry.rung(name, recipe)  # refuses what there is not
     run = steps.open_run(folder)
     with attempt(run, "train", task, share) as shown:
-        steps.train(
+        done = steps.train(
             run,
             shown,
             names=names,
@@ -275,15 +278,15 @@ def train(
             device=device,
             task=share,
         )
-    steps.results(run)
+    steps.trained(run, done, as_json)
 
 
 @app.command(rich_help_panel=STEP_BY_STEP, epilog="Example: `postmill report run`")
-def report(folder: options.RunArgument) -> None:
+def report(folder: options.RunArgument, as_json: commands.JsonOption = False) -> None:
     """Write the report: one self-contained HTML page."""
     run = steps.open_run(folder, reading=True)
     with progress() as shown:
-        steps.report(run, shown)
+        steps.report(run, shown, as_json)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")
@@ -293,9 +296,10 @@ def predict(
     model: Annotated[str, typer.Option("--model", help="Name of a trained model.")] = "fusion",
     output: options.OutputOption = None,
     device: options.DeviceOption = Device.CPU,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Score new posts: log engagement with its 90 % interval, likes and comments as median and as expectation."""
-    steps.predict(steps.open_run(folder, reading=True), posts, model, output, device)
+    steps.predict(steps.open_run(folder, reading=True), posts, model, output, device, as_json)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill export run --to clip-retrieval index`")
@@ -307,10 +311,12 @@ def export(
         list[str] | None,
         typer.Option("--encoder", metavar="FOLDER", help="Only this folder below embeddings. Repeatable."),
     ] = None,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Write posts and embeddings in the layout of other tools."""
     with progress() as shown:
-        steps.export(steps.open_run(folder, reading=True), layout, target, options.listed(encoder), shown)
+        run = steps.open_run(folder, reading=True)
+        steps.export(run, layout, target, options.listed(encoder), shown, as_json)
 
 
 @app.command(
@@ -319,7 +325,7 @@ def export(
 )
 def status(
     folder: options.RunArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    as_json: commands.JsonOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every five seconds until Ctrl-C.")] = False,
 ) -> None:
     """Show how far the run is, from its folder; with Slurm within reach, its jobs too."""
@@ -338,9 +344,10 @@ def status(
 def verify(
     folder: options.RunArgument,
     complete: Annotated[bool, typer.Option("--complete", help="What is not done yet is wrong too.")] = False,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Check every byte, file and row of a run, what each was made from, and the counts against each other."""
-    checks.verify(steps.open_run(folder, reading=True), complete)
+    checks.verify(steps.open_run(folder, reading=True), complete, as_json)
 
 
 @app.command(
@@ -349,9 +356,13 @@ def verify(
 def faults(
     folder: options.RunArgument,
     csv: Annotated[bool, typer.Option("--csv", help="Every fault as a row of CSV; import it as text.")] = False,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Show what was wrong with the input, by reason."""
-    (checks.faults_csv if csv else checks.faults)(steps.open_run(folder, reading=True))
+    if as_json and csv:
+        raise UsageError("exclude each other", place="--json and --csv", hint="choose one")
+    run = steps.open_run(folder, reading=True)
+    (answering.faults if as_json else checks.faults_csv if csv else checks.faults)(run)
 
 
 @app.command(
@@ -360,7 +371,7 @@ def faults(
 )
 def inspect(
     archive: options.ArchiveArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    as_json: commands.JsonOption = False,
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
     strict: options.StrictOption = False,
     salvage: options.SalvageOption = False,

@@ -10,13 +10,13 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 
-from postmill.console.fitting import WIDE, fitted
+from postmill.console.display.fitting import WIDE, fitted
 from postmill.encode.options import Precision
 from postmill.jobs import machine
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.interrupt import interruptible
 from postmill.shards.runtime.printable import printable
-from postmill.shards.runtime.progress import Progress, for_console
+from postmill.shards.runtime.progress import Progress, Silent, for_console
 from postmill.shards.state.tasks import WHOLE, Task, from_environment, parse_task
 
 if TYPE_CHECKING:
@@ -28,12 +28,22 @@ class Terminal(Console):
 
     A sentence is one line, which a terminal breaks by itself and a pipe not at all. In a file or a pipe a table has the
     width that it takes, and no line ends in blanks.
+
+    Attributes:
+        hushed: Whether only results, warnings and errors are told.
+        answered: Whether a program that asked with ``--json`` has its answer.
     """
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**how)
+        self.hushed = self.answered = False
         if not self.is_terminal:
             self.width = WIDE
+
+    def note(self, text: str) -> None:
+        """Print what only reassures: nothing of it with ``--quiet``."""
+        if not self.hushed:
+            self.print(text)
 
     def print(self, *objects: Any, **how: Any) -> None:
         """Print as rich does, sentences each on one line."""
@@ -58,11 +68,26 @@ out = Terminal(emoji=False)  # a name may hold :smile:
 err = Terminal(stderr=True, emoji=False)
 
 
+class NotesAlone(Silent):
+    """Progress of which only what the user must not miss is said.
+
+    Args:
+        outer: What says it.
+    """
+
+    def __init__(self, outer: Progress) -> None:
+        self._outer = outer
+
+    def note(self, message: str) -> None:
+        """Say it."""
+        self._outer.note(message)
+
+
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """Show progress on standard error, and let signals end the work in order."""
+    """Show progress on standard error, with ``--quiet`` only what must not be missed; let signals end it in order."""
     with interruptible():
-        yield for_console(err)
+        yield NotesAlone(for_console(err)) if out.hushed else for_console(err)
 
 
 def share_of(task: str | None) -> Task:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
+from postmill.console.display import answering
+from postmill.console.display.answers import Exported, Predicted, Reported, Trained
 from postmill.console.output import did, err, out, progress
 from postmill.console.streams import binary, emit
 from postmill.encode.options import ModelSet, Precision, usual
 from postmill.ingest.sample.effect import Effect
 from postmill.shards.formats.choices import Layout
 from postmill.shards.runtime.devices import Device
-from postmill.shards.runtime.errors import EXIT_FAULTS
+from postmill.shards.runtime.errors import EXIT_FAULTS, UsageError
 from postmill.shards.runtime.interrupt import interruptible
 from postmill.shards.runtime.progress import Progress
 from postmill.shards.state.tasks import WHOLE, Task
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from postmill.encode.stage import EncoderSummary
     from postmill.jobs.settings import Settings
     from postmill.shards.run.folder import Run
+    from postmill.train.stage import TrainSummary
 
 _TABLES = (".csv", ".parquet")  # how predictions are written to a file
 
@@ -54,7 +57,7 @@ def sample(folder: Path, posts: int, influencers: int, seed: int, effect: Effect
 
     with progress() as shown:
         made = write_sample(folder, posts, influencers, seed, progress=shown, effect=effect)
-    out.print(f"{folder}: {made.told}; the planted truth is in truth.json")
+    out.note(f"{folder}: {made.told}; the planted truth is in truth.json")
 
 
 def encode(
@@ -93,7 +96,7 @@ def encoded(run: Run, summaries: Sequence[EncoderSummary]) -> None:
     """Say what each encoder did, and what none could use."""
     for encoder in summaries:
         done = did(encoder.done, encoder.skipped)
-        out.print(f"encode {encoder.encoder.folder}: {done}; {encoder.absent:,} posts absent")
+        out.note(f"encode {encoder.encoder.folder}: {done}; {encoder.absent:,} posts absent")
     if left_out := max((encoder.left_out for encoder in summaries), default=0):  # all decode alike
         see = f"see them with: postmill faults {escape(run.word)}"
         out.print(f"encode: {left_out:,} pictures are of no use; {see}", soft_wrap=True)
@@ -113,8 +116,8 @@ def train(
     seeds: int | None = None,
     device: Device = Device.CPU,
     task: Task = WHOLE,
-) -> None:
-    """Train, and say what was done."""
+) -> TrainSummary:
+    """Train, and say what was done; return it."""
     from postmill.train.stage import train_run
 
     summary = train_run(
@@ -131,7 +134,17 @@ def train(
         task=task,
         progress=shown,
     )
-    out.print(f"train: {did(len(summary.trained), len(summary.kept))}")
+    out.note(f"train: {did(len(summary.trained), len(summary.kept))}")
+    return summary
+
+
+def trained(run: Run, summary: TrainSummary, as_json: bool) -> None:
+    """Print what the models reached, for people or for a program."""
+    if as_json:
+        reached, caveats = answering.results(run)
+        answering.answer(Trained(str(run.folder), summary.trained, summary.kept, reached, caveats))
+    else:
+        results(run)
 
 
 def results(run: Run) -> None:
@@ -144,28 +157,33 @@ def results(run: Run) -> None:
     if tables:
         for caveat in terminal.caveats(run):
             out.print(f"note: {escape(caveat)}", soft_wrap=True, highlight=False)
-        out.print(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}", soft_wrap=True)
+        out.note(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}")
 
 
-def report(run: Run, shown: Progress) -> None:
+def report(run: Run, shown: Progress, as_json: bool = False) -> None:
     """Write the report, show the results, and say where the report lies."""
     from postmill.train.report.page import write_report
 
     done = write_report(run, shown)
+    if as_json:
+        answering.answer(Reported(str(run.folder), str(done.path), done.written, *answering.results(run)))
+        return
     results(run)
     note = "" if done.written else " (nothing to do, it says so already)"
     out.print(f"report: {escape(str(done.path))}{note}", soft_wrap=True)
 
 
-def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device) -> None:
+def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device, as_json: bool = False) -> None:
     """Score posts, and write the table to ``output``, or as CSV to standard output.
 
     Raises:
-        UsageError: ``output`` cannot be written, or not in a form that its suffix names.
+        UsageError: ``output`` cannot be written, or not in a form that its suffix names, or has to be named.
         PostmillError: The posts cannot be scored, or the disk is full.
     """
     from postmill.shards.run import output as outputs
 
+    if as_json and output is None:
+        raise UsageError("goes with a file for the table", place="--json", hint="add --output predictions.parquet")
     if output is not None:
         outputs.check_file(output, _TABLES, "--output")
     from pyarrow import csv
@@ -186,17 +204,27 @@ def predict(run: Run, posts: Path, model: str, output: Path | None, device: Devi
             parquet.write(file, table)
         else:
             csv.write_csv(table, file)
-    out.print(f"{escape(str(output))}: {table.num_rows:,} posts", soft_wrap=True)
+    if as_json:
+        caveats_told = tuple(caveats.stated(table))
+        answering.answer(Predicted(str(run.folder), model, str(output), table.num_rows, caveats_told))
+    else:
+        out.note(f"{escape(str(output))}: {table.num_rows:,} posts")
 
 
-def export(run: Run, layout: Layout, target: Path, encoders: Sequence[str], shown: Progress) -> None:
+def export(
+    run: Run, layout: Layout, target: Path, encoders: Sequence[str], shown: Progress, as_json: bool = False
+) -> None:
     """Export, and say what was written."""
     from postmill.shards.formats.export import export as export_run
 
     done = export_run(run, layout, target, encoders, shown)
+    if as_json:
+        counts = done.posts, done.left_out, done.encoders
+        answering.answer(Exported(str(run.folder), str(target), layout.value, *counts))
+        return
     left = f", {done.left_out:,} left out" if done.left_out else ""
     names = escape(", ".join(done.encoders)) or "no embeddings"
-    out.print(f"{escape(str(target))}: {done.posts:,} posts{left}, with {names}", soft_wrap=True)
+    out.note(f"{escape(str(target))}: {done.posts:,} posts{left}, with {names}")
 
 
 def submit(run: Run, settings: Settings, again: bool, dry_run: bool) -> None:
@@ -220,13 +248,15 @@ def submit(run: Run, settings: Settings, again: bool, dry_run: bool) -> None:
         (err if dry_run else out).print(escape(line), soft_wrap=True, highlight=False)  # the scripts alone go to stdout
 
 
-def end(run: Run, max_faults: int | None) -> None:
-    """Say how many faults the run has, and exit with 3 if they are more than the user allows."""
+def end(run: Run, max_faults: int | None, answer: Callable[[Run], None] | None = None) -> None:
+    """Say how many faults the run has, ``answer`` a program, and exit with 3 if they are more than the user allows."""
     from postmill.shards.formats.faults import total_faults
 
     with interruptible():
         faults = total_faults(run)
     if faults:
-        out.print(f"faults: {faults}; see them with: postmill faults {escape(run.word)}", soft_wrap=True)
+        out.print(f"faults: {faults:,}; see them with: postmill faults {escape(run.word)}", soft_wrap=True)
+    if answer is not None:
+        answer(run)
     if max_faults is not None and faults > max_faults:
         raise typer.Exit(EXIT_FAULTS)
