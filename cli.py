@@ -15,7 +15,20 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, choosing, extras, lean, options, passes, slurm, sources, steps, training
+from postmill.console import (
+    checks,
+    choosing,
+    commands,
+    extras,
+    lean,
+    options,
+    passes,
+    reporting,
+    slurm,
+    sources,
+    steps,
+    training,
+)
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, progress, share_of
 from postmill.console.places import on_disk
@@ -30,7 +43,7 @@ from postmill.train.options import FeatureSet, RecipeName, Split, TargetName
 
 TOGETHER, STEP_BY_STEP, RESULTS, CHECKS, CLUSTER = "Everything at once", "Step by step", "Results", "Checks", "Slurm"
 
-app = typer.Typer(
+app = commands.App(
     name="postmill",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -97,23 +110,30 @@ def run_all(
     parts may still be coming, and with `--lean` no more than a few of the pictures are on the disk at a time.
     """
     extras.demand("encode", "train")
-    from postmill.encode.request import find_models
-
     named, spare = options.overrides(model), options.evict_of(evict, yes)
-    locations = sources.locate(source, folder, metadata, images, mapping, influencers, header_file)
-    encoders = find_models(usual(text_only=locations.text_only), models, named, device, precision)
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
-    with progress() as shown:
+    work = ("plan", *(("lean",) if small_disk else ("ingest", "encode")), "train", "report")
+    with progress(f"run {folder}: {', '.join(work)}") as shown, shown.steps(work, alike=False) as begin:
+        begin("plan")
+        locations = sources.locate(source, folder, metadata, images, mapping, influencers, header_file)
+        with shown.track("run: finding the models", None):
+            from postmill.encode.request import find_models
+
+            encoders = find_models(usual(text_only=locations.text_only), models, named, device, precision)
         run = sources.plan(locations, folder, typed, shown, checksums, await_parts=follow, accounts=accounts)
+        begin(work[1])
         if small_disk:
             lean.pack_and_encode(run, encoders, models, named, device, precision, workers, shown, follow, spare)
         else:
             passes.ingest(run, tuple(Stage), share_of("0/1"), workers, shown, follow=follow, evict=spare)
+            begin("encode")
             steps.encode(run, (), models, named, device, precision, share_of("0/1"), shown)
+        begin("train")
         on = Device.CUDA if device is Device.CUDA else Device.CPU
         recipe = training.recipe_of(study)
         steps.train(run, shown, encoder_models=models, recipe=recipe, target=target, device=on)
+        begin("report")
         steps.report(run, shown)
     steps.end(run, max_faults)
 
@@ -152,7 +172,7 @@ def plan(
     source, folder = (None, *places[:-1])[-1], on_disk(places[-1])
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
-    with progress() as shown:
+    with progress(f"plan {folder}: where the sources lie") as shown:
         locations = sources.locate(source, folder, metadata, images, mapping, influencers, header_file)
         run = sources.plan(locations, folder, typed, shown, checksums, await_parts, accounts)
     steps.end(run, max_faults)
@@ -185,16 +205,16 @@ def ingest(
     `--await-parts`, what can be done is done, and what it waits for is said. `--images` names where more parts lie, or
     the same ones now.
     """
-    from postmill.ingest.pack.selection import Selection
-
     stages = options.chosen(stage, Stage, "--stage") or tuple(Stage)
     share = share_of(task)
-    run = steps.open_run(folder)
     name = stages[0].value if len(stages) == 1 else "ingest"
-    with attempt(run, name, task, share, workers) as shown:
-        run = sources.take_places(run, metadata, images, header_file, shown)
-        asked = Selection(options.range_text(parts), options.range_text(shards))
-        passes.ingest(run, stages, share, workers, shown, asked, False, follow, options.evict_of(evict, yes), restore)
+    with progress(f"ingest {folder}: {', '.join(stages)}") as shown:
+        from postmill.ingest.pack.selection import Selection
+
+        run, asked = steps.open_run(folder), Selection(options.range_text(parts), options.range_text(shards))
+        with attempt(shown, run, name, task, share, workers):
+            run, spare = sources.take_places(run, metadata, images, header_file, shown), options.evict_of(evict, yes)
+            passes.ingest(run, stages, share, workers, shown, asked, False, follow, spare, restore)
     steps.end(run, max_faults)
 
 
@@ -206,7 +226,7 @@ def mend(
 ) -> None:
     """Put together the posts that wait for a whole copy of a part, where its bytes are others now."""
     run = steps.open_run(folder)
-    with progress() as shown:
+    with progress(f"mend {folder}") as shown:
         sources.take_places(run, None, None, header_file, shown)
         passes.ingest(run, tuple(Stage), WHOLE, workers, shown, mending=True)
 
@@ -225,15 +245,16 @@ def encode(
     task: options.TaskOption = None,
 ) -> None:
     """Turn post shards into embedding shards."""
-    from postmill.encode.request import check
-    from postmill.shards.state import attempts
-
     encoders, share, models_by_encoder = options.listed(encoder), share_of(task), options.overrides(model)
-    check(encoders, models, models_by_encoder, device, precision)
-    run = steps.open_run(folder)
     needs = None if encoders == (EncoderName.METADATA,) else device
-    with attempt(run, attempts.encode_stage(encoders), task, share, device=needs, precision=precision) as shown:
-        steps.encode(run, encoders, models, models_by_encoder, device, precision, share, shown, per_image)
+    with progress(f"encode {folder}: {', '.join(encoders) or 'all encoders'}") as shown:
+        from postmill.encode.request import check
+        from postmill.shards.state import attempts
+
+        check(encoders, models, models_by_encoder, device, precision)
+        run = steps.open_run(folder)
+        with attempt(shown, run, attempts.encode_stage(encoders), task, share, device=needs, precision=precision):
+            steps.encode(run, encoders, models, models_by_encoder, device, precision, share, shown, per_image)
 
 
 @app.command(
@@ -259,31 +280,42 @@ def train(
     recipe = training.recipe_of(study, recipe)
     for name in names:
         registry.rung(name, recipe)  # refuses what there is not
-    run = steps.open_run(folder)
-    with attempt(run, "train", task, share) as shown:
-        steps.train(
-            run,
-            shown,
-            names=names,
-            encoder_models=models,
-            recipe=recipe,
-            features=features,
-            splits=splits,
-            target=target,
-            comment_weight=comment_weight,
-            seeds=seeds,
-            device=device,
-            task=share,
-        )
+    with progress(f"train {folder}: {', '.join(names) or 'all models'}") as shown:
+        run = steps.open_run(folder)
+        with attempt(shown, run, "train", task, share):
+            steps.train(
+                run,
+                shown,
+                names=names,
+                encoder_models=models,
+                recipe=recipe,
+                features=features,
+                splits=splits,
+                target=target,
+                comment_weight=comment_weight,
+                seeds=seeds,
+                device=device,
+                task=share,
+            )
     steps.results(run)
 
 
-@app.command(rich_help_panel=STEP_BY_STEP, epilog="Example: `postmill report run`")
-def report(folder: options.RunArgument) -> None:
-    """Write the report: one self-contained HTML page."""
-    run = steps.open_run(folder, reading=True)
-    with progress() as shown:
-        steps.report(run, shown)
+@app.command(
+    rich_help_panel=STEP_BY_STEP,
+    epilog="Example: `postmill report run`; for a paper: `postmill report run --figures figures`",
+)
+def report(
+    folder: options.RunArgument, other: reporting.OtherRunArgument = None, figures: reporting.FiguresOption = None
+) -> None:
+    """Write the report: one self-contained HTML page; of two runs, a page that sets them side by side."""
+    if other is not None and figures is not None:
+        raise UsageError("are of one run", place="--figures", hint="name one run")
+    with progress(f"report {folder}") as shown:
+        run = steps.open_run(folder, reading=True)
+        if other is None:
+            steps.report(run, shown, figures)
+        else:
+            steps.compare(run, steps.open_run(other, reading=True), shown)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")
@@ -309,7 +341,7 @@ def export(
     ] = None,
 ) -> None:
     """Write posts and embeddings in the layout of other tools."""
-    with progress() as shown:
+    with progress(f"export {folder} as {layout.value}") as shown:
         steps.export(steps.open_run(folder, reading=True), layout, target, options.listed(encoder), shown)
 
 

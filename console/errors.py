@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
@@ -54,6 +55,7 @@ def run_app(app: typer.Typer) -> None:
     The first line of an error has its subject, as ``error: RUN/posts: cannot be written``: a log of many tasks is read
     by that line alone.
     """
+    atexit.register(_mind_no_signal)  # the first to be registered is the last to be called
     streams.prepare()
     messages = logging.StreamHandler(sys.stderr)
     messages.setFormatter(_Printable("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
@@ -108,6 +110,13 @@ def _run(app: typer.Typer) -> int:
 def _show_mistake(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print the traceback of a mistake of ours, which may quote an address, without what is secret in it."""
     sys.stderr.write(redacted("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _mind_no_signal() -> None:
+    """Ignore signals from now on: Python, as it ends, gives them back to the system, whose answer is another code."""
+    sys.unraisablehook = lambda unraisable: None  # of one that came just before, which Python would tell of
+    for number in interrupt.SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _leave(code: int, number: int, frame: FrameType | None) -> None:

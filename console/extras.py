@@ -8,6 +8,7 @@ from postmill.shards.runtime.errors import UsageError
 
 _PACKAGES = {  # by extra, as they are imported; what an encoder or a model takes by itself says so itself
     "encode": ("packaging", "safetensors", "sentence_transformers", "torch", "transformers", "webdataset"),
+    "figures": ("altair", "vl_convert"),
     "train": ("jinja2", "pydantic", "safetensors", "scipy", "threadpoolctl", "torch"),
 }
 _BROUGHT = {"huggingface_hub": "encode", "tokenizers": "encode"}  # by one of these

@@ -55,7 +55,7 @@ def pack_and_encode(
         PostmillError: It cannot go on, or most of the posts that were asked for are lost.
     """
     from postmill.ingest.pack.workers import workforce
-    from postmill.jobs.show import size
+    from postmill.shards.runtime.pace import size
 
     _foretell(run, encoders, workers)
     with workforce(workers, preload="postmill.ingest.pack.stages") as perform:
@@ -121,7 +121,7 @@ def pack_and_encode(
 
 def _foretell(run: Run, encoders: Sequence[Encoder], at_once: int) -> None:
     """Say how much of the disk ``run`` will take at a time, and how much it would take whole."""
-    from postmill.jobs.show import size
+    from postmill.shards.runtime.pace import size
     from postmill.shards.state.room import foretold
 
     room = foretold(run, encoders)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 
+from postmill.console import stopping
+from postmill.console.fitting import WIDE, fitted
 from postmill.encode.options import Precision
 from postmill.jobs import machine
+from postmill.shards.runtime.announce import announced
+from postmill.shards.runtime.bars import Bars
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.interrupt import interruptible
 from postmill.shards.runtime.printable import printable
-from postmill.shards.runtime.progress import Progress, for_console
+from postmill.shards.runtime.progress import Lines, Progress
 from postmill.shards.state.tasks import WHOLE, Task, from_environment, parse_task
 
 if TYPE_CHECKING:
@@ -22,12 +28,34 @@ if TYPE_CHECKING:
 
 
 class Terminal(Console):
-    """Where commands print: what controls a terminal comes from styles alone, never out of a name or another text."""
+    """Where commands print: what controls a terminal comes from styles alone, never out of a name or another text.
+
+    A sentence is one line, which a terminal breaks by itself and a pipe not at all. In a file or a pipe a table has the
+    width that it takes, and no line ends in blanks.
+    """
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        if not self.is_terminal:
+            self.width = WIDE
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print as rich does, sentences each on one line."""
+        if all(isinstance(each, str) for each in objects):
+            how.setdefault("soft_wrap", True)
+        if self.is_terminal:
+            super().print(*objects, **how)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **how)
+        self.file.write("\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the pieces of ``renderable``, with characters that control a terminal written as their numbers."""
-        for piece in super().render(renderable, options):
-            yield piece if piece.control else Segment(printable(piece.text), piece.style)
+        options = options or self.options
+        for part in fitted(renderable, self, options) if isinstance(renderable, Table) else (renderable,):
+            for piece in super().render(part, options):
+                yield piece if piece.control else Segment(printable(piece.text), piece.style)
 
 
 out = Terminal(emoji=False)  # a name may hold :smile:
@@ -35,10 +63,21 @@ err = Terminal(stderr=True, emoji=False)
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
-    """Show progress on standard error, and let signals end the work in order."""
-    with interruptible():
-        yield for_console(err)
+def progress(doing: str = "") -> Iterator[Progress]:
+    """Show progress on standard error, and let signals end the work in order, each answered at once.
+
+    Args:
+        doing: What is said first, before anything is loaded that takes time; '' for nothing.
+    """
+    shown = Bars(err) if err.is_terminal else Lines()
+
+    def say(number: signal.Signals) -> None:
+        shown.note(stopping.words(number, shown.course.in_hand, err.is_terminal))
+
+    with interruptible(), announced(say, lambda: stopping.last_words(err.is_terminal)):
+        if doing:
+            shown.note(doing)
+        yield shown
 
 
 def share_of(task: str | None) -> Task:
@@ -52,6 +91,7 @@ def share_of(task: str | None) -> Task:
 
 @contextmanager
 def attempt(
+    shown: Progress,
     run: Run,
     stage: str,
     task: str | None,
@@ -59,10 +99,11 @@ def attempt(
     workers: int | None = None,
     device: Device | None = None,
     precision: Precision = Precision.AUTO,
-) -> Iterator[Progress]:
-    """Show progress; a task of an array or a job also says what it was given, and its attempt is written down.
+) -> Iterator[None]:
+    """Let a task of an array or a job say what it was given, and write its attempt down.
 
     Args:
+        shown: Told.
         run: The run.
         stage: The stage's name in the records.
         task: What ``--task`` said.
@@ -72,14 +113,13 @@ def attempt(
         precision: As for `postmill encode`.
     """
     if task is None and not machine.in_a_job() and share == WHOLE:
-        with progress() as shown:
-            yield shown
+        yield
         return
     from postmill.shards.state import attempts
 
-    with attempts.recorded(run, stage, share, machine.facts()), progress() as shown:
+    with attempts.recorded(run, stage, share, machine.facts()), interruptible():  # so that the code is the one of both
         machine.announce(shown, workers, device, precision)
-        yield shown
+        yield
 
 
 def did(done: int, skipped: int, waiting: int = 0) -> str:

@@ -120,8 +120,8 @@ def plan(
     """
     from postmill.ingest.plan.copies import check_copies
     from postmill.ingest.plan.make import make_plan
-    from postmill.jobs.show import size
     from postmill.shards.run.sources import NONE
+    from postmill.shards.runtime.pace import size
     from postmill.shards.state.room import foretold
 
     chosen, names = choosing.looked_up(options.chosen, accounts)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
+from postmill.console import extras
 from postmill.console.output import did, err, out, progress
 from postmill.console.streams import binary, emit
 from postmill.encode.options import ModelSet, Precision, usual
@@ -147,14 +148,34 @@ def results(run: Run) -> None:
         out.print(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}", soft_wrap=True)
 
 
-def report(run: Run, shown: Progress) -> None:
-    """Write the report, show the results, and say where the report lies."""
+def report(run: Run, shown: Progress, figures: Path | None = None) -> None:
+    """Write the report, and figures where a folder is named for them, show the results, and say where it all lies."""
+    if figures is not None:
+        from postmill.shards.run import output
+
+        extras.demand("figures")
+        output.check_folder(figures)
     from postmill.train.report.page import write_report
 
     done = write_report(run, shown)
     results(run)
     note = "" if done.written else " (nothing to do, it says so already)"
     out.print(f"report: {escape(str(done.path))}{note}", soft_wrap=True)
+    if figures is not None:
+        from postmill.train.report.figures.files import README, write_figures
+
+        made = write_figures(run, figures, shown)
+        say = f"figures: {len(made)} in {escape(str(figures))}, and what they are in {README}"
+        out.print(say, soft_wrap=True)
+
+
+def compare(run: Run, other: Run, shown: Progress) -> None:
+    """Set two runs side by side on a page, and say where it lies."""
+    from postmill.train.report.compare import write_comparison
+
+    done = write_comparison(run, other, shown)
+    note = "" if done.written else " (nothing to do, it says so already)"
+    out.print(f"comparison: {escape(str(done.path))}{note}", soft_wrap=True)
 
 
 def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device) -> None:

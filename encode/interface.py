@@ -104,6 +104,11 @@ class EncoderSpec:
     load_image_model: Callable[[], ImageModel] | None = None
 
 
+def passing(group: Sequence[EncoderSpec]) -> str:
+    """Return how a pass of some encoders over the post shards is called where its progress is told."""
+    return f"encode {', '.join(spec.encoder.encoder for spec in group)}"
+
+
 @dataclass(frozen=True)
 class EncodeSettings:
     """What the user chose.

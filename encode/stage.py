@@ -6,12 +6,12 @@ import functools
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 
 from postmill.encode.device import choose_device, single_threaded
 from postmill.encode.encoders.image import encode_pictures
-from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings
+from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, passing
 from postmill.encode.models import named_model
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.encode.preparation import reader
@@ -24,6 +24,7 @@ from postmill.shards.formats.units import shard_name
 from postmill.shards.run import manifests, temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.pace import Contents
 from postmill.shards.runtime.progress import Progress, Silent
 from postmill.shards.state import tasks
 from postmill.shards.state.tasks import WHOLE, Task
@@ -152,9 +153,12 @@ def encoding(
     def encode(shards: Sequence[int]) -> tuple[EncoderSummary, ...]:
         _refuse_dropped(run, specs, shards)
         summaries: dict[str, EncoderSummary] = {}
-        for group in _passes(specs):
-            done = _encode(run, group, shards, overrides, progress)
-            summaries.update((summary.encoder.folder, summary) for summary in done)
+        groups = {passing(group): group for group in _passes(specs)}
+        with progress.steps(list(groups)) as begin:
+            for label, group in groups.items():
+                begin(label)
+                done = _encode(run, group, shards, overrides, progress)
+                summaries.update((summary.encoder.folder, summary) for summary in done)
         return tuple(summaries[spec.encoder.folder] for spec in specs)
 
     return encode
@@ -221,21 +225,22 @@ def _encode(
             warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # they do not say of which picture
             for compute in {spec.compute for spec in group if spec.compute is not None}:
                 stack.enter_context(single_threaded(compute))
-            encoded_shards = stack.enter_context(closing(_encoded_shards(run, group, todo)))
+            encoded_shards = stack.enter_context(closing(_encoded_shards(run, group, todo, progress)))
             for n in {n for _, numbers in todo for n in numbers}:
                 temporary.sweep(pin_encoder(run, group[n].encoder))
-            label = f"encode {', '.join(spec.encoder.encoder for spec in group)}"
-            advance = stack.enter_context(progress.track(label, len(todo), "shards"))
+            held = {shard: 0 if (of := posts.counts(run, shard)) is None else of.posts for shard, _ in todo}
+            contents = Contents(sum(held.values()), "posts")
+            advance = stack.enter_context(progress.track(passing(group), len(todo), "shards", 0, contents))
             writer = stack.enter_context(ThreadPoolExecutor(1))  # so that no device waits for the disk
-            written: Future[None] | None = None
+            written: tuple[int, Future[None]] | None = None
             for (shard, _), by_number in zip(todo, encoded_shards, strict=True):
                 if written is not None:
-                    written.result()
-                    advance(1)
-                written = writer.submit(_write, run, group, shard, by_number, overrides)
+                    written[1].result()
+                    advance(1, held[written[0]])
+                written = shard, writer.submit(_write, run, group, shard, by_number, overrides)
             if written is not None:
-                written.result()
-                advance(1)
+                written[1].result()
+                advance(1, held[written[0]])
     return [
         _summary(run, spec.encoder, shards, done=sum(n in numbers for _, numbers in todo))
         for n, spec in enumerate(group)
@@ -243,18 +248,20 @@ def _encode(
 
 
 def _encoded_shards(
-    run: Run, group: Sequence[EncoderSpec], todo: Sequence[tuple[int, Sequence[int]]]
+    run: Run, group: Sequence[EncoderSpec], todo: Sequence[tuple[int, Sequence[int]]], progress: Progress
 ) -> Generator[dict[int, EncodedShard], None, None]:
     """Load the encoders that a shard lacks; then yield for each shard what they make of it, by number in ``group``."""
     load = group[0].load
-    if load is not None:
-        encoded_shards = load()(run, [shard for shard, _ in todo])
-        return ({0: encoded} for encoded in encoded_shards)
     lacking = {n for _, numbers in todo for n in numbers}
-    loaded = [
-        spec.load_image_model() if spec.load_image_model is not None and n in lacking else None
-        for n, spec in enumerate(group)
-    ]
+    loading = [group[n].encoder.model for n in sorted(lacking) if group[n].compute is not None]
+    with progress.track(f"{passing(group)}: loading {', '.join(loading)}", None) if loading else nullcontext():
+        if load is not None:
+            encoded_shards = load()(run, [shard for shard, _ in todo])
+            return ({0: encoded} for encoded in encoded_shards)
+        loaded = [
+            spec.load_image_model() if spec.load_image_model is not None and n in lacking else None
+            for n, spec in enumerate(group)
+        ]
     compute = next(spec.compute for spec in group if spec.compute is not None)
     per_image = any(spec.encoder.preprocessing.get("per_image") for spec in group)
     return encode_pictures(loaded, compute, run, todo, per_image)

@@ -17,8 +17,11 @@ from postmill.jobs.slurm import Job
 from postmill.jobs.submit import Submitted
 from postmill.shards.formats.faults import meaning
 from postmill.shards.run.folder import Run
+from postmill.shards.runtime.pace import duration, size
 from postmill.shards.state.attempts import MAX_FAILURES, TaskRecord, tail
 from postmill.shards.state.status import FailedTask, Status
+
+_GAP = (0, 1, 0, 0)  # between columns: with it the table fits into 80
 
 
 def as_json(status: Status, jobs: Sequence[Job] | None) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def states(jobs: Sequence[Job]) -> dict[str, dict[str, int]]:
 
 def status_view(name: str, status: Status, jobs: Sequence[Job] | None) -> RenderableType:
     """Return what `postmill status` shows: a table of stages, the faults, the jobs, and the tasks that failed."""
-    table = Table(title=escape(name), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=escape(name), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=_GAP)
     for heading in ("stage", "done", "running", "failed", "waiting", "bytes", "an hour", "left"):
         left = heading == "stage"
         table.add_column(heading, justify="left" if left else "right", no_wrap=not left, overflow="fold")
@@ -99,24 +102,6 @@ def given_up_view(run: Run, work: MissingWork, records: Sequence[TaskRecord]) ->
             last = record.attempts[-1]
             yield f"{record.stage} task {record.task.index}/{record.task.count}: {last.log or 'no log'}"
             yield from (f"  {line}" for line in tail(run, last.log))
-
-
-def size(count: int) -> str:
-    """Write a number of bytes for people."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:,.1f} TB"
-
-
-def duration(seconds: float) -> str:
-    """Write a time in hours and minutes, or in seconds where it is short."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
 def _failed_view(task: FailedTask) -> str:

@@ -53,6 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("scipy", ["train", "RUN"], "train"),
         ("huggingface_hub", ["encode", "RUN"], "encode"),
         ("jinja2", ["report", "RUN"], "train"),
+        ("altair", ["report", "RUN", "--figures", "NEW"], "figures"),
         ("aiohttp", ["plan", "http://127.0.0.1:1", "NEW"], "http"),
         ("s3fs", ["plan", "s3://bucket/data", "NEW"], "s3"),
     ],
@@ -78,7 +79,7 @@ def test_another_module_that_is_missing_is_a_mistake_of_ours(run: Path) -> None:
 
 def test_the_extras_are_those_of_the_package() -> None:
     stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    names = {"packaging": "packaging", "sentence_transformers": "sentence-transformers"}
+    names = {"sentence_transformers": "sentence-transformers", "vl_convert": "vl-convert-python"}
     for extra, packages in extras._PACKAGES.items():
         for package in packages:
             assert any(line.startswith(names.get(package, package)) for line in stated[extra]), (extra, package)

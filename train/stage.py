@@ -121,14 +121,18 @@ def train_run(
     chosen = tasks.share(_possible(run, asked, progress), task)
     shown = dict.fromkeys(name for model in chosen for name in shown_in(run, asked.rung(model).modalities))
     features.check_encoders(run, list(shown), asked.features, asked.encoder_models)
-    work = _load(run, asked, progress)
+    with progress.track("train: reading the posts", None):
+        work = _load(run, asked, progress)
     opened = Inputs(run, work.data, asked.features, asked.encoder_models, progress)
     trained: list[str] = []
     kept: list[str] = []
-    for model in chosen:
-        is_new = _train_model(work, model, opened.of(shown_in(run, asked.rung(model).modalities)), progress)
-        (trained if is_new else kept).append(asked.unit_name(model))
-    table.write_results(run)
+    with progress.steps([f"train {asked.unit_name(model)}" for model in chosen]) as begin:
+        for model in chosen:
+            begin(f"train {asked.unit_name(model)}")
+            is_new = _train_model(work, model, opened.of(shown_in(run, asked.rung(model).modalities)), progress)
+            (trained if is_new else kept).append(asked.unit_name(model))
+    with progress.track("train: comparing the models", None):
+        table.write_results(run)
     return TrainSummary(
         trained=tuple(trained),
         kept=tuple(kept),

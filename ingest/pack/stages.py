@@ -21,8 +21,12 @@ from postmill.shards.run import manifests, temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.collector import uncollected
 from postmill.shards.runtime.errors import PostmillError
+from postmill.shards.runtime.pace import Contents
 from postmill.shards.runtime.progress import Progress, Silent
 from postmill.shards.state.tasks import WHOLE, Task, share
+
+_UNITS = {Stage.METADATA: "windows", Stage.WINDOWS: "windows", Stage.SPANNING: "shards"}
+_CONTENTS = {Stage.METADATA: "posts", Stage.WINDOWS: "pictures", Stage.SPANNING: "posts"}
 
 
 @dataclass(frozen=True)
@@ -80,29 +84,42 @@ def ingest(
             temporary.sweep(folder)
     stale = stale_pieces(run)
     left: set[int] = set()  # of the metadata, for parts that had not come: they may have by the time of the next stage
-    for stage in stages:
-        mine = share(chosen[stage], task)
-        if mending:
-            mine = [piece for piece in mine if piece.number in stale[stage]]
-        todo = [
-            piece
-            for piece in mine
-            if piece.number in stale[stage] or not _is_done(run, piece) or (restoring and _is_dropped(run, piece))
-        ]
-        absent = _awaited(run, stage, todo)
-        here = _without(todo, absent)
-        if stage is Stage.METADATA:
-            left = {piece.number for piece in todo} - {piece.number for piece in here}
-        partly = selection != EVERYTHING or at_most is not None or awaits(run)
-        ready = _first(_ready(run, stage, here, left, partly), at_most)
-        if at_most is not None:
-            at_most -= sum(piece.shard is not None for piece in ready)
-        with progress.track(f"ingest: {stage.value}", len(mine), "pieces", len(mine) - len(todo)) as advance:
-            for _ in perform([partial(_do_piece, run, stage, piece.number) for piece in ready]):
-                advance(1)
-        shards = tuple(piece.shard for piece in mine if piece.shard is not None)
-        yield StageSummary(stage, len(ready), len(mine) - len(todo), len(todo) - len(ready), shards, tuple(absent))
+    with progress.steps([f"ingest {stage.value}" for stage in stages]) as begin:
+        for stage in stages:
+            begin(f"ingest {stage.value}")
+            mine = share(chosen[stage], task)
+            if mending:
+                mine = [piece for piece in mine if piece.number in stale[stage]]
+            todo = [
+                piece
+                for piece in mine
+                if piece.number in stale[stage] or not _is_done(run, piece) or (restoring and _is_dropped(run, piece))
+            ]
+            absent = _awaited(run, stage, todo)
+            here = _without(todo, absent)
+            if stage is Stage.METADATA:
+                left = {piece.number for piece in todo} - {piece.number for piece in here}
+            partly = selection != EVERYTHING or at_most is not None or awaits(run)
+            ready = _first(_ready(run, stage, here, left, partly), at_most)
+            if at_most is not None:
+                at_most -= sum(piece.shard is not None for piece in ready)
+            held = _held(run, stage)
+            contents = Contents(sum(held[piece.number] for piece in ready), _CONTENTS[stage])
+            work = (f"ingest: {stage.value}", len(mine), _UNITS[stage], len(mine) - len(todo), contents)
+            with progress.track(*work) as advance:
+                for done in perform([partial(_do_piece, run, stage, piece.number) for piece in ready]):
+                    advance(1, held[ready[done].number])
+            shards = tuple(piece.shard for piece in mine if piece.shard is not None)
+            yield StageSummary(stage, len(ready), len(mine) - len(todo), len(todo) - len(ready), shards, tuple(absent))
     shard_lists.write(run)
+
+
+def _held(run: Run, stage: Stage) -> dict[int, int]:
+    """Return how many of :data:`_CONTENTS` each piece of ``stage`` holds, by its number."""
+    if stage is Stage.SPANNING:
+        return {shard.shard: shard.posts for shard in plan.shards(run)}
+    archive = METADATA if stage is Stage.METADATA else IMAGES
+    return {window.window: window.entries for window in plan.windows(run, archive)}
 
 
 def awaited(run: Run) -> list[AwaitedPart]:

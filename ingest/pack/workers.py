@@ -27,7 +27,8 @@ from postmill.shards.runtime.interrupt import held, interruptible
 
 WorkItem = Callable[[], None]
 Outcome = PostmillError | MemoryError | None
-Perform = Callable[[Sequence[WorkItem]], Iterator[None]]
+Perform = Callable[[Sequence[WorkItem]], Iterator[int]]
+"""Does pieces of work, and yields the place among them of each as it ends."""
 _FROM_TERMINALS = (signal.SIGINT, signal.SIGUSR2)  # which, and some schedulers, send them to every process
 _PROGRAM = """import sys
 sys.path[:] = sys.argv[3:]
@@ -44,7 +45,7 @@ class _Worker(NamedTuple):
 
 @contextmanager
 def workforce(count: int, preload: str = "") -> Iterator[Perform]:
-    """Provide a function that does pieces of work and yields as each ends.
+    """Provide a function that does pieces of work and yields the place of each as it ends.
 
     The pieces do not depend on each other; they are begun in their order. When one fails, the block should be left:
     its end makes the other workers drop what they have in hand.
@@ -77,11 +78,11 @@ def workforce(count: int, preload: str = "") -> Iterator[Perform]:
                 worker.outcomes.close()
 
 
-def alone(work: Sequence[WorkItem]) -> Iterator[None]:
-    """Do ``work`` in this process, yielding as each piece ends."""
-    for item in work:
+def alone(work: Sequence[WorkItem]) -> Iterator[int]:
+    """Do ``work`` in this process, yielding the place of each piece as it ends."""
+    for number, item in enumerate(work):
         item()
-        yield
+        yield number
 
 
 def _start_workers(workers: list[_Worker], count: int, preload: str) -> None:
@@ -91,26 +92,25 @@ def _start_workers(workers: list[_Worker], count: int, preload: str) -> None:
             workers.append(_start_worker(preload))
 
 
-def _perform(workers: list[_Worker], count: int, preload: str, work: Sequence[WorkItem]) -> Iterator[None]:
+def _perform(workers: list[_Worker], count: int, preload: str, work: Sequence[WorkItem]) -> Iterator[int]:
     if count < 2 or len(work) < 2:
         yield from alone(work)
         return
     _start_workers(workers, min(count, len(work)), preload)
-    left = iter(work)
-    busy = []
-    for worker, item in zip(workers, left, strict=False):
+    left = iter(enumerate(work))
+    busy: dict[_Worker, int] = {}  # what each has in hand
+    for worker, (number, item) in zip(workers, left, strict=False):
         _give(worker, item)
-        busy.append(worker)
+        busy[worker] = number
     while busy:
         readable = wait([worker.outcomes for worker in busy])
         for worker in [worker for worker in busy if worker.outcomes in readable]:
             _take(worker)
-            following = next(left, None)
-            if following is None:
-                busy.remove(worker)
-            else:
-                _give(worker, following)
-            yield
+            ended = busy.pop(worker)
+            if (following := next(left, None)) is not None:
+                busy[worker] = following[0]
+                _give(worker, following[1])
+            yield ended
 
 
 def _give(worker: _Worker, item: WorkItem) -> None:

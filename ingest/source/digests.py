@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from postmill.ingest.source.checksums import Digest
 from postmill.ingest.zipformat.space import AddressSpace, Part, lay_out
 from postmill.shards.runtime.errors import DamagedSource, UsageError
-from postmill.shards.runtime.progress import Advance, Progress
+from postmill.shards.runtime.progress import Progress
 
 _AT_ONCE = 4  # files; a disk or a network is kept busy, and hashing takes a core each
 _NAMED = 8  # files in a message, at most
@@ -90,7 +90,9 @@ def _differing(
     return wrong
 
 
-def _difference(file: Part, stated: Sequence[Digest], advance: Advance, stopped: Callable[[], bool]) -> str | None:
+def _difference(
+    file: Part, stated: Sequence[Digest], advance: Callable[[int], None], stopped: Callable[[], bool]
+) -> str | None:
     """Read one file; return in a sentence how it differs from what is ``stated`` of it, None where it does not."""
     hashes = {digest.algorithm: hashlib.new(digest.algorithm, usedforsecurity=False) for digest in stated}
     read = 0

@@ -15,7 +15,7 @@ import pyarrow as pa
 from postmill.shards.formats import embeddings, plan, posts
 from postmill.shards.formats.counts import EmbeddingCounts
 from postmill.shards.formats.encoders import Encoder, encode_command, encoders_of
-from postmill.shards.formats.reasons import MEANING, Reason
+from postmill.shards.formats.reasons import MEANING, REMEDY, Reason
 from postmill.shards.formats.units import shard_name
 from postmill.shards.run import checked, manifests, parquet, regular
 from postmill.shards.run.folder import Run
@@ -100,6 +100,11 @@ def table(faults: Sequence[Fault]) -> pa.Table:
 def meaning(reason: str) -> str:
     """Return what a reader is told of ``reason``."""
     return MEANING[Reason(reason)]
+
+
+def remedy(reason: str) -> str:
+    """Return what a reader is told of what would mend what ``reason`` names, or why nothing would."""
+    return REMEDY[Reason(reason)]
 
 
 def tables(run: Run, shards: int) -> Iterator[tuple[str, pa.Table]]:

@@ -115,3 +115,41 @@ MEANING: dict[Reason, str] = {
     Reason.TRUNCATED: "the data run past the end of what is there",
     Reason.HEADER_CORRUPT: "a header is not where it should be, or its fields do not fit together",
 }
+
+_COPY = "another copy of the part in its place: postmill mend RUN then looks at those posts again"
+_MAPPING = "mend the row in a copy of the mapping, and plan a new run"
+_INFLUENCERS = "mend the row in a copy of influencers.txt, and plan a new run"
+_PICTURE = "another copy of the picture: postmill mend RUN looks again where a part was damaged; else nothing"
+
+REMEDY: dict[Reason, str] = {
+    **dict.fromkeys(COPY_FAULTS, _COPY),
+    Reason.METADATA_MISSING: "nothing here: the archive lists no such entry; another issue of the dataset may",
+    Reason.METADATA_UNREADABLE: "nothing here: the entry's checksum is right, so it was archived like that",
+    Reason.NUMBER_OUT_OF_RANGE: "nothing is to be done: the post is used without the field",
+    Reason.FIELD_TOO_LARGE: "nothing is to be done: the post is used, with the field cut",
+    Reason.NO_IMAGE: "what mends its pictures; or a new run planned with --pictureless, which keeps the post",
+    Reason.IMAGE_MISSING: "nothing here: the archive lists no such entry; another issue of the dataset may",
+    Reason.IMAGE_EMPTY: _PICTURE,
+    Reason.IMAGE_UNREADABLE: _PICTURE,
+    Reason.IMAGE_TOO_LARGE: "nothing is to be done: the post is used without the picture",
+    Reason.IMAGE_DAMAGED: _PICTURE,
+    Reason.DUPLICATE_MAPPING_ROW: "nothing is to be done",
+    Reason.CONFLICTING_MAPPING_ROW: _MAPPING,
+    Reason.MALFORMED_MAPPING_ROW: _MAPPING,
+    Reason.MALFORMED_INFLUENCER_ROW: _INFLUENCERS,
+    Reason.DUPLICATE_INFLUENCER_ROW: _INFLUENCERS,
+    Reason.INFLUENCER_MISSING: "add the account to a copy of influencers.txt, and plan a new run",
+    Reason.UNMAPPED_METADATA: "add its row to a copy of the mapping, and plan a new run",
+    Reason.UNMAPPED_IMAGE: "add it to its post's row in a copy of the mapping, and plan a new run",
+    Reason.VIDEO: "nothing is to be done",
+    Reason.NAME_HOSTILE: "nothing here: the archive itself is wrong; another copy of it may not be",
+    Reason.NAME_UNDECODABLE: "nothing here: the archive itself is wrong; another copy of it may not be",
+    Reason.DUPLICATE_NAME: "nothing is to be done, where the last one is the right one",
+    Reason.METHOD_UNSUPPORTED: "pack the entry anew by a method that is read (docs/archives.md), and plan a new run",
+    Reason.ENCRYPTED: "an archive without a password, and a new run",
+    Reason.TOO_LARGE: "a new run planned with a larger --max-entry",
+    Reason.OVERLAP: "nothing here: the archive itself is wrong; another copy of it may not be",
+    Reason.OFFSET_OUT_OF_RANGE: "nothing here: the archive itself is wrong; another copy of it may not be",
+    Reason.PART_MISSING: "fetch the part, and plan a new run with it",
+}
+"""What would mend it, or why nothing would."""

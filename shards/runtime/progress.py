@@ -1,106 +1,163 @@
-"""Progress of long work: a bar on a terminal, a line a minute in a log, nothing in a library call."""
+"""Progress of long work, as stages tell it: nothing of it in a library call, log lines by the clock in a log."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from postmill.shards.runtime.course import Begin, Course, Level
+from postmill.shards.runtime.pace import Contents, Stretch, duration
+from postmill.shards.runtime.ticking import ticking
 
 LOG_INTERVAL_S = 60.0
 
-Advance = Callable[[int], None]
-
 log = logging.getLogger("postmill")
+
+
+class Advance(Protocol):
+    """What counts units as done."""
+
+    def __call__(self, n: int, held: int = 0, /) -> None:
+        """Count ``n`` more, which hold ``held`` of what :class:`.pace.Contents` names."""
 
 
 class Progress(Protocol):
     """How a stage says what it is doing."""
 
-    def track(self, label: str, total: int | None, unit: str = "", before: int = 0) -> AbstractContextManager[Advance]:
+    def track(
+        self, label: str, total: int | None, unit: str = "", before: int = 0, contents: Contents | None = None
+    ) -> AbstractContextManager[Advance]:
         """Open one bar of ``total`` units (None: not known); the block calls what it is given with each increment.
 
-        ``before`` of them were done by an earlier call: they show in the count and not in the rate.
+        Without a ``unit`` nothing is counted: something takes long, such as loading a model. ``before`` of the units
+        were done by an earlier call: they show in the count and not in the rate. ``contents`` is what the others hold.
         """
 
     def note(self, message: str) -> None:
         """Say one line that the user must not miss: a stand-in model, a slower path, something left out."""
+
+    def steps(self, names: Sequence[str], alike: bool = True) -> AbstractContextManager[Begin]:
+        """Say which steps follow; the block calls what it is given with the name of each as it begins.
+
+        ``alike`` steps do the same kind of thing, so that from the time that some took that of the others is estimated.
+        """
 
 
 class Silent:
     """Progress that says nothing; the default of every library call."""
 
     @contextmanager
-    def track(self, label: str, total: int | None, unit: str = "", before: int = 0) -> Iterator[Advance]:
+    def track(
+        self, label: str, total: int | None, unit: str = "", before: int = 0, contents: Contents | None = None
+    ) -> Iterator[Advance]:
         """Ignore the increments."""
-        yield lambda n: None
+        yield lambda n, held=0: None
 
     def note(self, message: str) -> None:
         """Hand the line to the log, so that it is not lost."""
         log.info(message)
 
+    @contextmanager
+    def steps(self, names: Sequence[str], alike: bool = True) -> Iterator[Begin]:
+        """Ignore the steps."""
+        yield lambda name: None
+
 
 class Lines:
-    """Progress as log lines: at the start, once a minute, and at the end."""
+    """Progress as log lines: at the start, once a minute by the clock, and at the end.
+
+    Args:
+        to: The log.
+        interval: Seconds between the lines in between.
+    """
+
+    def __init__(self, to: logging.Logger = log, interval: float = LOG_INTERVAL_S) -> None:
+        self._log = to
+        self._interval = interval
+        self.course = Course(on_step=self._step)
 
     @contextmanager
-    def track(self, label: str, total: int | None, unit: str = "", before: int = 0) -> Iterator[Advance]:
-        """Log ``label`` with the count, the rate per second and the time taken."""
-        started = last = time.monotonic()
-        done = 0
-
-        def say() -> None:
-            count = f"{before + done}" + ("" if total is None else f"/{total}")
-            rate = f", {done / max(time.monotonic() - started, 1e-9):.1f}/s" if done else ", done before"
-            log.info("%s: %s %s%s", label, count, unit, rate if done or before else "")
-
-        def advance(n: int) -> None:
-            nonlocal done, last
-            done += n
-            if time.monotonic() - last >= LOG_INTERVAL_S:
-                last = time.monotonic()
-                say()
-
-        try:
-            yield advance
-        finally:  # of work that fails too: how far it came
-            say()
+    def track(
+        self, label: str, total: int | None, unit: str = "", before: int = 0, contents: Contents | None = None
+    ) -> Iterator[Advance]:
+        """Log ``label`` with the count, the rate, the time and the time left; the time taken at the end."""
+        with self._by_the_clock(), self.course.track(label, total, unit, before, contents) as stretch:
+            if not stretch.idle:
+                self._log.info("%s: %s", label, "begins" if total is None else stretch.count)
+            failed = True
+            try:
+                yield stretch.advance
+                failed = False
+            finally:  # of work that fails too: how far it came
+                self._log.info("%s: %s", label, stretch.ended(failed))
 
     def note(self, message: str) -> None:
         """Log the line."""
-        log.info(message)
-
-
-class Bars:
-    """Progress as live bars on a terminal."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
+        self._log.info(message)
 
     @contextmanager
-    def track(self, label: str, total: int | None, unit: str = "", before: int = 0) -> Iterator[Advance]:
-        """Draw one bar, which stays on the screen when it is full."""
-        from rich import progress as rich  # here, for worker processes, which draw nothing, start sooner without it
+    def steps(self, names: Sequence[str], alike: bool = True) -> Iterator[Begin]:
+        """Log each step as it begins and ends, and once a minute which it is."""
+        with self._by_the_clock(), self.course.steps(names, alike) as begin:
+            yield begin
 
-        columns = (
-            rich.TextColumn("{task.description:<28}"),
-            rich.BarColumn(),
-            rich.MofNCompleteColumn(),
-            rich.TextColumn(unit),
-            rich.TimeElapsedColumn(),
-            rich.TimeRemainingColumn(),
-        )
-        with rich.Progress(*columns, console=self.console) as bars:
-            task = bars.add_task(label, total=total, completed=before)
-            yield lambda n: bars.advance(task, n)
+    @contextmanager
+    def _by_the_clock(self) -> Iterator[None]:
+        """Say how far the work is every minute while the block lasts, unless a block around it does."""
+        with ExitStack() as stack:
+            if not self.course.levels and not self.course.stretches:
+                stack.enter_context(ticking(self._interval, self._tick))
+            yield
+
+    def _tick(self) -> None:
+        work, overall = self.course.in_hand, self.course.overall()
+        told = [] if work is None else [f"{work.label}: {work.told()}"]
+        if line := "; ".join(filter(None, [*told, overall])):
+            self._log.info("%s", line)
+
+    def _step(self, level: Level, ended: bool, seconds: float) -> None:
+        self._log.info("%s%s", level.place, f": done in {duration(seconds)}" if ended else "")
+
+
+class Together:
+    """Progress that is told in two ways at once, as on a terminal and in a file."""
+
+    def __init__(self, first: Progress, second: Progress) -> None:
+        self._both = (first, second)
+
+    @contextmanager
+    def track(
+        self, label: str, total: int | None, unit: str = "", before: int = 0, contents: Contents | None = None
+    ) -> Iterator[Advance]:
+        """Tell both."""
+        first, second = self._both
+        work = (label, total, unit, before, contents)
+        with first.track(*work) as one, second.track(*work) as other:
+
+            def advance(n: int, held: int = 0) -> None:
+                one(n, held)
+                other(n, held)
+
+            yield advance
 
     def note(self, message: str) -> None:
-        """Print the line above the bars."""
-        self.console.print(message, highlight=False)
+        """Tell both."""
+        for progress in self._both:
+            progress.note(message)
+
+    @contextmanager
+    def steps(self, names: Sequence[str], alike: bool = True) -> Iterator[Begin]:
+        """Tell both."""
+        first, second = self._both
+        with first.steps(names, alike) as one, second.steps(names, alike) as other:
+
+            def begin(name: str) -> None:
+                one(name)
+                other(name)
+
+            yield begin
 
 
 class Within:
@@ -108,25 +165,22 @@ class Within:
 
     Args:
         outer: Where that bar is.
+        interval: Seconds between the lines.
     """
 
-    def __init__(self, outer: Progress) -> None:
+    def __init__(self, outer: Progress, interval: float = LOG_INTERVAL_S) -> None:
         self._outer = outer
+        self._interval = interval
         self._said: set[str] = set()
 
     @contextmanager
-    def track(self, label: str, total: int | None, unit: str = "", before: int = 0) -> Iterator[Advance]:
-        """Say ``label`` with the count once a minute, and nothing of what is shorter."""
-        last, done = time.monotonic(), before
-
-        def advance(n: int) -> None:
-            nonlocal done, last
-            done += n
-            if time.monotonic() - last >= LOG_INTERVAL_S:
-                last = time.monotonic()
-                self._outer.note(f"{label}: {done}{'' if total is None else f'/{total}'} {unit}")
-
-        yield advance
+    def track(
+        self, label: str, total: int | None, unit: str = "", before: int = 0, contents: Contents | None = None
+    ) -> Iterator[Advance]:
+        """Say ``label`` with the count, the rate and the time once a minute, and nothing of what is shorter."""
+        stretch = Stretch(label, total, unit, before, contents)
+        with ticking(self._interval, lambda: self._outer.note(f"{label}: {stretch.told()}")):
+            yield stretch.advance
 
     def note(self, message: str) -> None:
         """Hand the line on, unless it was said before."""
@@ -134,7 +188,7 @@ class Within:
             self._said.add(message)
             self._outer.note(message)
 
-
-def for_console(console: Console) -> Progress:
-    """Return bars where ``console`` is a terminal, log lines where it is a file or a pipe."""
-    return Bars(console) if console.is_terminal else Lines()
+    @contextmanager
+    def steps(self, names: Sequence[str], alike: bool = True) -> Iterator[Begin]:
+        """Ignore them: they come again and again."""
+        yield lambda name: None

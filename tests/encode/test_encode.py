@@ -22,6 +22,7 @@ from postmill.shards.run import publish, sealed, temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime import processes
 from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.shards.runtime.pace import Contents
 from postmill.shards.runtime.progress import Advance, Silent
 from postmill.shards.state.tasks import Task
 
@@ -42,9 +43,12 @@ class Spoken(Silent):
         self.bars: list[tuple[str, int | None]] = []
 
     @contextmanager
-    def track(self, label: str, total: int | None, unit: str = "") -> Iterator[Advance]:
-        self.bars.append((label, total))
-        yield lambda n: None
+    def track(
+        self, label: str, total: int | None, unit: str = "", before: int = 0, contents: Contents | None = None
+    ) -> Iterator[Advance]:
+        if unit:
+            self.bars.append((label, total))
+        yield lambda n, held=0: None
 
     def note(self, message: str) -> None:
         self.notes.append(message)

@@ -20,6 +20,7 @@ from postmill.shards.formats.encoders import encoders_of
 from postmill.shards.formats.units import shard_name
 from postmill.shards.run import publish, temporary
 from postmill.shards.run.folder import Run
+from postmill.shards.runtime.pace import Contents
 from postmill.shards.runtime.progress import Advance, Silent
 
 ROOT = Path(__file__).parents[2]
@@ -39,8 +40,10 @@ class Watched(Silent):
         self.resident: list[int] = []
 
     @contextmanager
-    def track(self, label: str, total: int | None, unit: str = "") -> Iterator[Advance]:
-        def advance(n: int) -> None:
+    def track(
+        self, label: str, total: int | None, unit: str = "", before: int = 0, contents: Contents | None = None
+    ) -> Iterator[Advance]:
+        def advance(n: int, held: int = 0) -> None:
             pages = Path("/proc/self/statm").read_text().split()[1]
             self.resident.append(int(pages) * os.sysconf("SC_PAGE_SIZE"))
 

@@ -76,6 +76,24 @@ def ask(number: signal.Signals, everyone: bool = False) -> Stop:
     return stop
 
 
+def ask_twice(draw: random.Random, job: Job, measured: Measured) -> bool:
+    """Ctrl-C twice: the command ends at once, and its workers with it; what it leaves, the next one clears."""
+    started = job.start()
+    started.until_ready()
+    time.sleep(draw.uniform(0, measured.seconds))
+    minded = started.minds_signals()
+    for pause in (draw.choice([0.0, 0.01, 0.1]), 0.0):
+        started.process.send_signal(signal.SIGINT)
+        time.sleep(pause)
+    code = started.wait(PATIENCE_S)
+    said = started.said()
+    started.until_gone()
+    if not minded or code in (0, -signal.SIGINT):
+        return False
+    assert code == 75 and "Traceback" not in said, f"{code}: {said}"
+    return "stopped by a second Ctrl-C" in said or "stopped by SIGINT" in said
+
+
 def no_memory(draw: random.Random, job: Job, measured: Measured) -> bool:
     """Less address space than the stage needs.
 
@@ -161,6 +179,7 @@ STOPS: dict[str, Stop] = {
     "SIGTERM": ask(signal.SIGTERM),
     "SIGUSR2": ask(signal.SIGUSR2),
     "SIGINT": ask(signal.SIGINT),
+    "SIGINT twice": ask_twice,
     "SIGTERM all": ask(signal.SIGTERM, everyone=True),
     "SIGUSR2 all": ask(signal.SIGUSR2, everyone=True),
     "SIGINT all": ask(signal.SIGINT, everyone=True),

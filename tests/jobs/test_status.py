@@ -15,6 +15,7 @@ from postmill.jobs import show
 from postmill.jobs.slurm import Job, JobMark
 from postmill.shards.run import publish
 from postmill.shards.run.folder import Run
+from postmill.shards.runtime import pace
 from postmill.shards.runtime.errors import Interrupted, PostmillError
 from postmill.shards.state import attempts, status
 from postmill.shards.state.status import StageStatus
@@ -199,12 +200,12 @@ def test_the_table_names_every_stage_fault_and_job(
 
 
 def test_sizes_and_times_for_people() -> None:
-    assert [show.size(n) for n in (0, 999, 1500, 2_345_678, 189 * 10**9)] == [
+    assert [pace.size(n) for n in (0, 999, 1500, 2_345_678, 189 * 10**9)] == [
         "0 B",
         "999 B",
         "1.5 kB",
         "2.3 MB",
         "189.0 GB",
     ]
-    assert show.size(40 * 10**12) == "40.0 TB"
-    assert [show.duration(s) for s in (5, 300, 7260)] == ["5 s", "5 min", "2 h 01 min"]
+    assert pace.size(40 * 10**12) == "40.0 TB"
+    assert [pace.duration(s) for s in (5, 300, 7260)] == ["5 s", "5 min", "2 h 01 min"]

@@ -133,7 +133,7 @@ def _coverage(split: str, result: SplitResult) -> Iterator[str]:
     for division, kinds in (result.coverage or {}).items():
         told = [
             f"{kind.name}: {kind.share:.1%}"
-            + (f" [{kind.interval.low:.3f}, {kind.interval.high:.3f}]" if kind.interval else "")
+            + (f" [{kind.interval.low:z.3f}, {kind.interval.high:z.3f}]" if kind.interval else "")
             + f" of {kind.posts:,} posts of {kind.accounts:,} accounts"
             for kind in kinds
             if kind.share is not None
@@ -153,5 +153,5 @@ def estimate(of: Estimate) -> str:
     """Return a metric with its interval, as ``0.51 [0.42, 0.58]``; a dash where it is undefined."""
     if of.value is None:
         return "-"
-    interval = f" [{of.interval.low:.3f}, {of.interval.high:.3f}]" if of.interval else ""
-    return f"{of.value:.3f}{interval}" + ("" if of.shuffled is None else f" / {of.shuffled:.3f}")
+    interval = f" [{of.interval.low:z.3f}, {of.interval.high:z.3f}]" if of.interval else ""
+    return f"{of.value:z.3f}{interval}" + ("" if of.shuffled is None else f" / {of.shuffled:z.3f}")

@@ -162,7 +162,7 @@ def _gains(parts: Mapping[str, Predicted], step: registry.Step, split: str, name
     past = parts.get(registry.PAST) if _is_shown_past(step.model) else None
     for name in names:
         needs_past = name == metrics.WITHIN and _is_shown_past(step.model)
-        if not _same_posts(ours, theirs) or (needs_past and not (past is not None and _same_posts(ours, past))):
+        if not same_posts(ours, theirs) or (needs_past and not (past is not None and same_posts(ours, past))):
             continue  # they were trained on different states of the run, which the report says, or there is no past
         inference, shuffled = comparing.infer(ours, theirs, past, name)
         if inference.value is not None:
@@ -184,5 +184,6 @@ def _is_shown_past(model: str) -> bool:
     return model in registry.LADDER and ModalityName.HISTORY in registry.LADDER[model].modalities
 
 
-def _same_posts(ours: Predicted, theirs: Predicted) -> bool:
+def same_posts(ours: Predicted, theirs: Predicted) -> bool:
+    """Say whether two models were tested on the same posts in the same order, as far as targets and accounts tell."""
     return np.array_equal(ours.true, theirs.true) and np.array_equal(ours.accounts, theirs.accounts)

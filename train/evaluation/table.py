@@ -102,8 +102,8 @@ def _gains(measured: Sequence[Gain]) -> Iterator[str]:
         yield "| model | over | split | metric | difference | 95 %, paired over accounts | shuffled | holds |"
         yield "|---|---|---|---|---|---|---|---|"
     for gain in measured:
-        bounds = gain.note if gain.interval is None else f"{gain.interval.low:.3f} to {gain.interval.high:.3f}"
-        shuffled = "-" if gain.shuffled is None else f"{gain.shuffled:+.3f}"
+        bounds = gain.note if gain.interval is None else f"{gain.interval.low:z.3f} to {gain.interval.high:z.3f}"
+        shuffled = "-" if gain.shuffled is None else f"{gain.shuffled:+z.3f}"
         holds = "-" if gain.holds is None else "yes" if gain.holds else "no"
-        cells = [gain.model, gain.base, gain.split, metrics.METRICS[gain.metric].heading, f"{gain.difference:+.3f}"]
+        cells = [gain.model, gain.base, gain.split, metrics.METRICS[gain.metric].heading, f"{gain.difference:+z.3f}"]
         yield "| " + " | ".join([*cells, bounds, shuffled, holds]) + " |"

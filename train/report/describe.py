@@ -24,6 +24,8 @@ from postmill.train.data import target
 from postmill.train.data.target import Definition
 from postmill.train.evaluation import cells
 from postmill.train.evaluation.cells import Cell, Histogram
+from postmill.train.report import languages
+from postmill.train.report.languages import Languages
 
 HISTOGRAM_BINS = 24
 _COLUMNS = ("influencer", "category", "taken_at", "caption", "images", "missing_images", *target.COLUMNS)
@@ -85,6 +87,7 @@ class DataSummary:
         times_out_of_range: Posts with a time that no post can have.
         definition: What the target is.
         histogram: Of the target.
+        languages: Of captions; None where they cannot be told.
     """
 
     planned_shards: int
@@ -114,6 +117,7 @@ class DataSummary:
     times_out_of_range: int
     definition: Definition
     histogram: Histogram
+    languages: Languages | None = None
 
     @property
     def with_target(self) -> int:
@@ -201,6 +205,7 @@ def summarise(run: Run, definition: Definition | None = None) -> DataSummary:
         times_out_of_range=times_out_of_range,
         definition=definition,
         histogram=cells.histogram(np.concatenate(values), np.concatenate(accounts), HISTOGRAM_BINS),
+        languages=languages.languages(run, done, sum(per_account.values())),
     )
 
 

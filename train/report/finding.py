@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postmill.train.evaluation.intervals import Interval
+from postmill.train.report.figures.figure import Question
 
 NONE, WEAK, CLAIM = "none", "weak", "claim"
 
@@ -17,10 +18,14 @@ class Finding:
         strength: ``claim`` where an interval supports it, ``weak`` where it describes these posts alone, ``none``
             where it says that nothing can be said.
         text: The sentence, plain text.
+        question: Which of the page's questions it answers.
+        short: The same in fewer words, for the first screen; empty where there are none.
     """
 
     strength: str
     text: str
+    question: Question = Question.QUALITY
+    short: str = ""
 
 
 def judged(interval: Interval, above: str, below: str, unsettled: str) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from postmill.train.data.target import Definition
 from postmill.train.evaluation.gains import Gain
@@ -12,6 +13,7 @@ from postmill.train.evaluation.results import ModelResult, ResultRow
 from postmill.train.models.registry import CONTENT_STEP, LEAK_STEP
 from postmill.train.options import Split
 from postmill.train.report import headline
+from postmill.train.report.figures.figure import Question
 from postmill.train.report.finding import CLAIM, NONE, WEAK, Finding, judged
 from postmill.train.report.formatting import number, span
 
@@ -45,12 +47,30 @@ def findings(
     return [
         *(headline.headline(clean) if clean or not rows else headline.no_forecast()),
         *headline.first_posts(headline.best(clean, Split.INFLUENCER), first_posts),
-        *_over_history(by_key.get((*CONTENT_STEP, Split.INFLUENCER, HEADLINE))),
-        *_order(by_key.get((*CONTENT_STEP, Split.INFLUENCER, WITHIN))),
-        *_step(comparison),
-        *_optimism(optimism),
-        *_leak(rows, leaking, by_key),
+        *(
+            replace(finding, question=Question.GAINS)
+            for finding in _adding(rows, comparison, leaking, by_key, optimism)
+        ),
     ]
+
+
+def in_short(found: Sequence[Finding]) -> str:
+    """Return what is said of findings on the first screen; empty where that is the first of them itself."""
+    return " ".join(finding.short for finding in found if finding.short)
+
+
+def _adding(
+    rows: Sequence[ResultRow],
+    comparison: Gain | None,
+    leaking: Sequence[ModelResult],
+    by_key: Mapping[tuple[str, str, str, str], Gain],
+    optimism: Optimism | None,
+) -> Iterator[Finding]:
+    yield from _over_history(by_key.get((*CONTENT_STEP, Split.INFLUENCER, HEADLINE)))
+    yield from _order(by_key.get((*CONTENT_STEP, Split.INFLUENCER, WITHIN)))
+    yield from _step(comparison)
+    yield from _optimism(optimism)
+    yield from _leak(rows, leaking, by_key)
 
 
 _CONTENT = "caption, picture and metadata (the hour among them)"
@@ -67,12 +87,18 @@ def _over_history(gain: Gain | None) -> Iterator[Finding]:
     evidence = (
         f"difference in R² {number(gain.difference, 3)}, paired 95 % interval {span(gain.interval, 3)}{_shuffled(gain)}"
     )
-    yield judged(
+    judgement = judged(
         gain.interval,
         f"{_KNOWN}, {_SHOWN} predicts better than {_THE_SAME}: {evidence}.",
         f"{_KNOWN}, {_SHOWN} predicts worse than {_THE_SAME}: {evidence}.",
         f"Whether caption, picture and metadata add to an account's earlier posts is not settled: {evidence}.",
     )
+    change = f"{number(gain.difference, 3)} (95 % interval {span(gain.interval, 3)})"
+    short = (
+        f"Where an account's past is known, caption, picture and metadata change R² of the same network by {change}"
+        f"{', which settles nothing' if judgement.strength == WEAK else ''}."
+    )
+    yield replace(judgement, short=short)
 
 
 def _order(gain: Gain | None) -> Iterator[Finding]:
@@ -147,6 +173,7 @@ def _leak(
             WEAK,
             f"{result.name} reads the comments, which are written after publication and"
             f" {_comments_are(result.definition)}: its R² of {number(shown.r2)} is no forecast.{_seems_to_add(gain)}",
+            short=f"{result.name} reads comments, so its R² of {number(shown.r2)} is no forecast.",
         )
 
 

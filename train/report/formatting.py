@@ -20,3 +20,13 @@ def number(value: float | None, digits: int = 2) -> str:
 def span(interval: Interval | None, digits: int = 2) -> str:
     """Return an interval as ``low to high``; a dash where there is none."""
     return DASH if interval is None else f"{number(interval.low, digits)} to {number(interval.high, digits)}"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the unit that leaves the fewest digits, by thousands."""
+    value, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{count:,} bytes" if unit == "bytes" else f"{value:.3g} {unit}" if value < 100 else f"{value:,.0f} {unit}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from postmill.train.evaluation.gains import Gain
 from postmill.train.evaluation.intervals import Interval
@@ -11,6 +12,7 @@ from postmill.train.evaluation.metrics import HEADLINE, SPEARMAN
 from postmill.train.evaluation.results import Estimate, ResultRow
 from postmill.train.models.registry import CONTENT_STEP, LADDER
 from postmill.train.options import ModalityName, Split
+from postmill.train.report.figures.figure import Question
 from postmill.train.report.finding import NONE, WEAK, Finding, judged
 from postmill.train.report.formatting import number, span
 
@@ -55,7 +57,8 @@ def headline(rows: Sequence[ResultRow]) -> Iterator[Finding]:
                 f"How little they settle: over {row.seeds} ways to divide the same accounts, R² of {row.model} is"
                 f" {number(r2.mean)} on average with a standard deviation of {number(r2.std)}.",
             )
-        yield from _what_few_posts_show(row.test_posts, row.test_accounts)
+        few = _what_few_posts_show(row.test_posts, row.test_accounts)
+        yield from (replace(finding, question=Question.CERTAINTY) for finding in few)
         return
     evidence = f"R² {number(r2.value)}, 95 % interval {span(r2.interval)}, {row.test_accounts:,} accounts"
     tested = f"On accounts it was not trained on{_known_of(row.rung)}, {row.model}"

@@ -1,10 +1,9 @@
-"""The report of a run: one page that loads nothing, names no one, and says what its numbers can and cannot show."""
+"""The report of a run: one page that loads nothing, names no one, and answers six questions in order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from postmill.shards.runtime.progress import Progress, Silent
 from postmill.train.data import algebra
 from postmill.train.data.target import Definition
 from postmill.train.evaluation import caveats, gains, optimism, results, table
-from postmill.train.evaluation.results import ModelResult
+from postmill.train.evaluation.gains import Gain
+from postmill.train.evaluation.results import ModelResult, ResultRow
 from postmill.train.options import Split
 from postmill.train.report import (
     describe,
@@ -24,19 +24,22 @@ from postmill.train.report import (
     headline,
     html,
     limits,
+    section_certainty,
     section_data,
-    section_models,
-    section_results,
-    section_steps,
+    section_gains,
+    section_losses,
+    section_next,
+    section_quality,
     study,
 )
 from postmill.train.report.describe import DataSummary
-from postmill.train.report.finding import Finding
-from postmill.train.report.html import Cell, Table
-from postmill.train.report.section_data import TargetFigure
-from postmill.train.report.section_results import ResultsSection, ScatterGroup
+from postmill.train.report.figure_view import view
+from postmill.train.report.figures import drawing, make
+from postmill.train.report.figures.figure import Question
+from postmill.train.report.finding import NONE, Finding
+from postmill.train.report.section import Note, Section
 
-PAGE_UNIT, PAGE_FILE = "index", "index.html"
+PAGE_UNIT, PAGE_FILE, TEMPLATE = "index", "index.html", "page.html.j2"
 
 
 @dataclass(frozen=True)
@@ -49,41 +52,34 @@ class Report:
 
 @dataclass(frozen=True)
 class Page:
-    """What the templates show; docs of each part stand where it is made.
+    """What the templates show.
 
     Attributes:
         version, fingerprint: Of postmill and of the run.
+        name: Of the run's folder.
+        invented: Whether the data are marked as invented.
         dates: First and last day of the posts; empty where no post has a time.
-        facts: Large numbers, each with what it counts.
+        formula: What is predicted.
         notices: What a reader must not miss.
-        findings, limits: What the run shows and what it cannot.
-        headline: The chart of the headline split, as SVG; empty where no model was judged on it.
-        results: None where no model has been judged, and then there are no steps and no figures.
-        steps, figures, data, target, data_tables, models, model_tables, formula: Of the sections.
+        sections: The six questions, in order.
+        settings: The fingerprint of the settings of each model.
     """
 
     version: str
     fingerprint: str
+    name: str
+    invented: bool
     dates: str
-    facts: Sequence[tuple[str, Cell]]
-    notices: Sequence[str]
-    findings: Sequence[Finding]
-    limits: Sequence[str]
-    headline: str
-    results: ResultsSection | None
-    steps: Sequence[Table]
-    figures: Sequence[ScatterGroup]
-    data: DataSummary
-    target: TargetFigure | None
-    data_tables: Sequence[Table]
-    models: Sequence[ModelResult]
-    model_tables: Sequence[Table]
     formula: str
+    notices: Sequence[str]
+    sections: Sequence[Section]
+    settings: Mapping[str, str]
+    heading: str = "How well can engagement be predicted?"
 
     @property
-    def settings(self) -> Mapping[str, str]:
-        """The fingerprint of the settings of each model."""
-        return {result.name: result.metrics.settings_fingerprint for result in self.models}
+    def title(self) -> str:
+        """What a tab of a browser shows."""
+        return f"{self.name}{', invented data' if self.invented else ''}: postmill report"
 
 
 @algebra.single_core()
@@ -103,7 +99,8 @@ def write_report(run: Run, progress: Progress | None = None) -> Report:
         shards = tuple(posts.done_shards(run, plan.counts(run).shards))
         models = results.read_results(run)
         data = describe.summarise(run, next(iter(results.by_target(models)), None))
-        content = html.render_page(page(run, data, models))
+        libraries = [drawing.bundle()] if drawing.available() else []
+        content = html.render(TEMPLATE, page(run, data, models), libraries)
         table.write_results(run)
         with publish.unit(run.report, PAGE_UNIT, run.fingerprint, compared=True) as unit:
             unit.file(PAGE_FILE).write(content.encode())
@@ -123,54 +120,106 @@ def page(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> Page:
     """
     by_target = results.by_target(models)
     models, elsewhere = by_target.get(data.definition, []), [of for of in by_target if of != data.definition]
-    rows = [row for split in section_results.SPLIT_WORDS for row in results.rows_of(models, split)]
-    studied = {result.name for result in models if result.of_study}
-    own = [row for row in rows if row.model not in studied]
-    comparison = gains.compare_fusion(run, models, Split.INFLUENCER)
-    measured = gains.gains(run, models)
-    leaking = [result for result in models if result.leaks and not result.of_study]
-    best = headline.best([row for row in own if row.model not in {leak.name for leak in leaking}], Split.INFLUENCER)
-    shown = next((result for result in models if best is not None and result.name == best.model), None)
-    first = None if shown is None else gains.first_posts_over_baseline(run, models, shown.model, Split.INFLUENCER)
-    flattery = None if shown is None else optimism.measured(run, shown)
+    said = [caveat.text for caveat in caveats.of_models(run, models)]
     return Page(
         version=version("postmill"),
         fingerprint=run.fingerprint,
-        dates="" if data.first is None or data.last is None else f"{_day(data.first)} to {_day(data.last)}",
-        facts=list(_facts(data, models)),
-        notices=list(
-            dict.fromkeys(
-                [
-                    *(caveat.text for caveat in caveats.of_models(run, models)),
-                    *_notices(data, models),
-                    *_elsewhere(elsewhere),
-                ]
-            )
-        ),
-        findings=[
-            *(findings.findings(own, comparison, leaking, measured, flattery, first) if own or not studied else []),
-            *study.findings(models),
-        ],
-        limits=limits.limits(data, rows, models),
-        headline=section_results.headline_chart(rows),
-        results=section_results.section(rows, models) if rows else None,
-        steps=list(section_steps.tables(measured, models)),
-        figures=list(section_results.figures(run, models)),
-        data=data,
-        target=section_data.target_figure(data),
-        data_tables=list(section_data.tables(data)),
-        models=models,
-        model_tables=list(section_models.tables(models)),
-        formula=section_models.formula(models),
+        name=run.folder.resolve().name,
+        invented=run.invented,
+        dates=section_data.dates(data),
+        formula=section_quality.formula(models),
+        notices=list(dict.fromkeys([*said, *_notices(data, models), *_elsewhere(elsewhere)])),
+        sections=_sections(run, data, models),
+        settings={result.name: result.metrics.settings_fingerprint for result in models},
     )
 
 
-def _facts(data: DataSummary, models: Sequence[ModelResult]) -> Iterator[tuple[str, Cell]]:
-    yield "posts", data.posts
-    yield "accounts", data.accounts
-    yield "pictures", data.images
-    yield "post shards", f"{data.shards:,}" if data.complete else f"{data.shards:,} of {data.planned_shards:,}"
-    yield "models", len(models)
+def _sections(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> list[Section]:
+    rows = [row for split in section_quality.SPLIT_WORDS for row in results.rows_of(models, split)]
+    measured = gains.gains(run, models)
+    best = _best(rows, models)
+    found = _findings(run, models, rows, measured, best)
+    quality = [finding for finding in found if finding.question == Question.QUALITY]
+    adding = [finding for finding in found if finding.question == Question.GAINS]
+    surety = [finding for finding in found if finding.question == Question.CERTAINTY]
+    drawn = [view(figure) for figure in make.figures(run, data, models)]
+    figures = {question: [each for each in drawn if each.figure.question == question] for question in Question}
+    return [
+        Section(
+            Question.DATA,
+            "What came in?",
+            section_data.answer(run, data),
+            figures=figures[Question.DATA],
+            notes=[Note("", list(section_data.notes(data)))],
+            tables=list(section_data.tables(run, data)),
+        ),
+        Section(
+            Question.LOSSES,
+            "What was lost, and why?",
+            section_losses.answer(data),
+            figures=figures[Question.LOSSES],
+            notes=[Note("", list(section_losses.notes(data)))],
+            tables=list(section_losses.tables(data)),
+        ),
+        Section(
+            Question.QUALITY,
+            "How good are the predictions?",
+            quality[0] if quality else Finding(NONE, "No model has been judged."),
+            findings=quality[1:],
+            figures=figures[Question.QUALITY],
+            notes=[Note("", section_quality.left_out(models))] if section_quality.left_out(models) else [],
+            tables=list(section_quality.tables(rows, models)),
+        ),
+        Section(
+            Question.GAINS,
+            "What adds to an account's past, and what leaks?",
+            adding[0] if adding else Finding(NONE, "No two models were compared."),
+            short=findings.in_short(adding),
+            findings=adding[1:],
+            figures=figures[Question.GAINS],
+            tables=list(section_gains.tables(measured, models)),
+        ),
+        Section(
+            Question.CERTAINTY,
+            "How sure is that?",
+            section_certainty.answer(best, models),
+            findings=[*surety, *section_certainty.findings(models)],
+            figures=figures[Question.CERTAINTY],
+            notes=[
+                Note("What this run cannot show", limits.limits(data, rows, models)),
+                Note("How it was measured", html.paragraphs("method.txt"), folded=True),
+            ],
+            tables=list(section_certainty.tables(models)),
+        ),
+        Section(
+            Question.NEXT,
+            "What next?",
+            section_next.answer(data, models, best),
+            commands=list(section_next.commands(run, data, models, best)),
+        ),
+    ]
+
+
+def _best(rows: Sequence[ResultRow], models: Sequence[ModelResult]) -> ResultRow | None:
+    """Return the row of the forecast that the headline is about."""
+    apart = {result.name for result in models if result.of_study or result.leaks}
+    return headline.best([row for row in rows if row.model not in apart], Split.INFLUENCER)
+
+
+def _findings(
+    run: Run, models: Sequence[ModelResult], rows: Sequence[ResultRow], measured: Sequence[Gain], best: ResultRow | None
+) -> list[Finding]:
+    studied = {result.name for result in models if result.of_study}
+    own = [row for row in rows if row.model not in studied]
+    comparison = gains.compare_fusion(run, models, Split.INFLUENCER)
+    leaking = [result for result in models if result.leaks and not result.of_study]
+    shown = next((result for result in models if best is not None and result.name == best.model), None)
+    first = None if shown is None else gains.first_posts_over_baseline(run, models, shown.model, Split.INFLUENCER)
+    flattery = None if shown is None else optimism.measured(run, shown)
+    return [
+        *(findings.findings(own, comparison, leaking, measured, flattery, first) if own or not studied else []),
+        *study.findings(models),
+    ]
 
 
 def _notices(data: DataSummary, models: Sequence[ModelResult]) -> Iterator[str]:
@@ -196,7 +245,3 @@ def _elsewhere(definitions: Sequence[Definition]) -> Iterator[str]:
     if definitions:
         targets = " and ".join(definition.formula for definition in definitions)
         yield f"This run has models of {targets} too: their numbers are in report/results.md, not on this page."
-
-
-def _day(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).date().isoformat()

@@ -14,7 +14,7 @@ from postmill.shards.run.folder import Run
 from postmill.train.evaluation import gains, measures, metrics, results, table
 from postmill.train.evaluation.metrics import METRICS, Metric
 from postmill.train.evaluation.probes import missing
-from postmill.train.report import section_results, section_steps
+from postmill.train.report import section_certainty, section_gains, section_quality
 from postmill.train.report.page import write_report
 from postmill.train.report.terminal import results_tables
 from postmill.train.stage import train_run
@@ -64,7 +64,7 @@ def test_a_new_metric_is_measured_stated_and_shown(run: Run) -> None:
     assert numbers["models"]["leak"]["influencer"]["pooled"]["rmse"] == stated["pooled"]["rmse"]
     assert {gain["statistic"] for gain in numbers["gains"]} >= {"skill", "r2"}
     page = write_report(run).path.read_text()
-    assert page.count('<th scope="col" class="n">RMSE</th>') >= 4 and f"<td>{value}</td>" not in page
+    assert page.count('<th scope="col" class="n"><span>RMSE</span></th>') >= 4 and f"<td>{value}</td>" not in page
     assert f'<td class="n">{value}</td>' in page and "Skill beyond R²" in page
     out = StringIO()
     for shown in results_tables(run):
@@ -84,11 +84,11 @@ def test_a_metric_that_older_models_lack_is_a_dash(planted_run: MakeRun, monkeyp
 def test_all_headings_come_from_the_registry(run: Run) -> None:
     models = results.read_results(run)
     rows = [row for split in ("influencer",) for row in results.rows_of(models, split)]
-    part = section_results.section(rows, models).splits[0]
-    assert part.table is not None
-    headings = [column.heading for column in part.table.columns if not column.soft]
+    part = next(shown for shown in section_quality.tables(rows, models) if shown.name == "split-influencer")
+    headings = [column.heading for column in part.columns]
     assert headings[1:-2] == [metric.short for metric in metrics.METRICS.values() if metric.has_interval]
     measured = gains.gains(run, models)
-    headings = [column.heading for shown in section_steps.tables(measured, models) for column in shown.columns]
+    shown = [*section_gains.tables(measured, models), *section_certainty.tables(models)]
+    headings = [column.heading for table in shown for column in table.columns]
     assert headings.count("RMSE") == 1 + sum(1 for _ in (models[0].splits["influencer"].slices or {}))
     assert gains.measured() == ["r2", "spearman", "within_account", "skill"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,6 +16,8 @@ from postmill.train.models import recipes, registry
 from postmill.train.options import RecipeName, TargetName
 from postmill.train.report import describe, findings, study
 from postmill.train.report import page as pages
+from postmill.train.report.figures.figure import Question
+from postmill.train.report.section import Section
 from postmill.train.stage import train_run
 from tests.train.evaluation.stated import HEADLINE, METRICS, SETTINGS
 
@@ -102,20 +105,27 @@ def test_a_run_of_the_study_alone_shows_its_figure_first_and_claims_no_forecast(
     run = planted_run(posts=120, accounts=30, text=0.5, no_image=0.1)
     train_run(run, recipe="paper", seeds=2)
     models = read_results(run)
-    page = pages.page(run, describe.summarise(run), models)
-    assert page.figures[0].title == "Figure 1 of the study, on its own split"
-    figure = page.figures[0]
-    assert not figure.folded and [plot.model for plot in figure.plots] == [model.name for model in models]
-    assert not any(group.folded for group in page.figures)  # the random split is not there twice
-    assert page.findings[0].text.startswith("At the study's size") and len(page.findings) == 2
-    assert study.MISSING_PICTURES in page.limits
+    quality, certainty = sections(run)
+    figures = [of.figure for of in quality.figures if of.figure.number]
+    assert [(of.number, of.title) for of in figures] == [("Figure 1", "Predicted against true, by the study's models")]
+    chosen = json.dumps(figures[0].chart)
+    assert all(f'"{model.name}"' in chosen for model in models)  # also those whose predictions lie outside the axes
+    assert quality.answer.text.startswith("At the study's size") and len(quality.findings) == 1
+    assert study.MISSING_PICTURES in certainty.notes[0].paragraphs
     assert {model.model for model in models} == set(registry.names(RecipeName.PAPER))
     train_run(run, names=["mean", "history"], seeds=2)
-    page = pages.page(run, describe.summarise(run), read_results(run))
-    titles = [group.title for group in page.figures]
-    assert titles.index("Figure 1 of the study, on its own split") == 1 and page.figures[-1].folded
-    assert "support no claim" in page.findings[0].text or "history" in page.findings[0].text
-    assert sum("gradient steps" in finding.text for finding in page.findings) == 1
+    quality, _ = sections(run)
+    names = [of.figure.name for of in quality.figures]
+    assert {"predicted", "figure-1-predicted"} < set(names)
+    assert "support no claim" in quality.answer.text or "history" in quality.answer.text
+    assert sum("gradient steps" in finding.text for finding in quality.findings) == 1
+
+
+def sections(run: Run) -> tuple[Section, Section]:
+    """What the page says of how good models are, and of how sure that is."""
+    made = pages.page(run, describe.summarise(run), read_results(run)).sections
+    by_question = {section.question: section for section in made}
+    return by_question[Question.QUALITY], by_question[Question.CERTAINTY]
 
 
 def test_models_that_all_read_comments_are_not_called_none() -> None:

@@ -39,7 +39,10 @@ class Figure:
         rows: The numbers, a value a column; None where there is none.
         chart: Its Vega-Lite definition, with the numbers in it and colours of :data:`ROLES`; None where
             what draws is not installed.
+        paper: The same as it stands in a paper, where no list can be opened: all that a reader of the page may choose,
+            side by side. None where that is ``chart`` itself.
         number: Of a figure of the study that it stands for, such as ``Figure 1``; else empty.
+        wide: Whether it takes the page's whole width.
     """
 
     name: str
@@ -50,4 +53,6 @@ class Figure:
     columns: Sequence[str]
     rows: Sequence[Sequence[Value]]
     chart: Mapping[str, Any] | None
+    paper: Mapping[str, Any] | None = None
     number: str = ""
+    wide: bool = False
