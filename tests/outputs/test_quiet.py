@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 import typer
-from rich.console import Console
 
 from postmill.cli import app
 from postmill.console.output import NotesAlone
 from postmill.ingest.sample.write import write_sample
-from postmill.shards.runtime.progress import for_console
+from postmill.shards.runtime.progress import Lines
 from tests.outputs.test_widths import piped
 
 Said = Callable[..., subprocess.CompletedProcess[str]]
@@ -61,7 +60,7 @@ def test_errors_are_said(tmp_path: Path) -> None:
 
 
 def test_what_must_not_be_missed_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    quiet = NotesAlone(for_console(Console(force_terminal=False)))
+    quiet = NotesAlone(Lines())
     with caplog.at_level("INFO"), quiet.track("posts", 1) as advance:
         advance(1)
         quiet.note("a model stands in for another")
