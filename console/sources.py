@@ -158,13 +158,12 @@ def plan(
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice){'; the data are invented' if run.invented else ''}"
     )
     room = foretold(run)
-    out.print(
+    out.note(
         f"plan: about {size(room.whole)} on disk when it is packed, or {size(room.lean(1))} at a time with "
-        "postmill run --lean; embeddings and models come on top",
-        soft_wrap=True,
+        "postmill run --lean; embeddings and models come on top"
     )
     if run.options.chosen.by_time:
-        out.print("plan: which posts are of that span of time their metadata tell, when they are read", soft_wrap=True)
+        out.note("plan: which posts are of that span of time their metadata tell, when they are read")
     if unlisted := counts.reasons.get(Reason.INFLUENCER_MISSING):
         lacks = (
             "of {} accounts no profile is there"

@@ -17,7 +17,7 @@ from postmill.shards.runtime.errors import PostmillError
 from tests.commands import postmill, refused
 from tests.datasets import info, write_dataset
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
 BROKEN = {
     "2": (b"<!DOCTYPE html><html><body>Please wait a few minutes</body></html>", "image_unreadable"),
     "3": (b"GIF89a" + bytes(50), "image_unreadable"),
@@ -101,8 +101,8 @@ def test_verify_knows_their_table(folder: Path, spoil: str) -> None:
             list(faults.tables(runs.open_run(folder), 1))
 
 
-def test_the_snippet_of_the_readme_reads_the_posts_that_can_be_read(folder: Path) -> None:
-    code = re.search(r"```python\nimport webdataset\n(.*?)```", README.read_text(), re.DOTALL)
+def test_the_snippet_of_the_documentation_reads_the_posts_that_can_be_read(folder: Path) -> None:
+    code = re.search(r"```python\nimport webdataset\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert code is not None
     seen: list[str] = []
     program = code[1].replace("RUN", str(folder)).replace('post["__key__"],', 'seen.append(post["__key__"]),')

@@ -1,8 +1,9 @@
 """The command line in a process of its own, forked from one that has loaded what takes long, as a user without rights.
 
 Run by itself, this module is that one: it reads a line of JSON for each command and answers with its exit code. The
-start of Python and the libraries are what a command takes most of its time for; all of postmill is loaded in the forked process,
-by the module that the console script names, so that signals, streams and surroundings are a real command's.
+start of Python and the libraries are what a command takes most of its time for; all of postmill is loaded in the
+forked process, by the module that the console script names, so that signals, streams and surroundings are
+a real command's.
 """
 
 from __future__ import annotations
