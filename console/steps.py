@@ -69,8 +69,9 @@ def encode(
     per_image: bool = False,
 ) -> None:
     """Run the encoders, and say what each did."""
-    from postmill.encode.stage import encode_run
-    from postmill.jobs import machine
+    with shown.track("encode: loading", None):
+        from postmill.encode.stage import encode_run
+        from postmill.jobs import machine
 
     summary = encode_run(
         run,
@@ -115,7 +116,8 @@ def train(
     task: Task = WHOLE,
 ) -> None:
     """Train, and say what was done."""
-    from postmill.train.stage import train_run
+    with shown.track("train: loading", None):
+        from postmill.train.stage import train_run
 
     summary = train_run(
         run,
@@ -149,9 +151,12 @@ def results(run: Run) -> None:
 
 def report(run: Run, shown: Progress) -> None:
     """Write the report, show the results, and say where the report lies."""
-    from postmill.train.report.page import write_report
+    with shown.track("report: loading", None):
+        from postmill.shards.state.underway import underway
+        from postmill.train.report.page import write_report
 
-    done = write_report(run, shown)
+    with underway(run, "report", ["index"]):
+        done = write_report(run, shown)
     results(run)
     note = "" if done.written else " (nothing to do, it says so already)"
     out.print(f"report: {escape(str(done.path))}{note}", soft_wrap=True)
