@@ -7,6 +7,7 @@ A file that a kill left is told from others by the process that it names, or by 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -93,7 +94,10 @@ def underway(run: Run, stage: str, names: Sequence[str], each: int = 1) -> Itera
     process = this_process()
     path = folder(run) / f"{stage}-{process.pid}-{secrets.token_hex(4)}{_SUFFIX}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for each in (run.logs, path.parent):
+            each.mkdir(exist_ok=True)
+            if each.is_symlink():  # which may lead anywhere
+                raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(each))
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError as error:
         log.info("%s cannot be written (%s): status will not show that it runs", path.parent, error.strerror)
