@@ -56,9 +56,12 @@ def report(run: Run, shown: Progress, figures: Path | None = None, as_json: bool
 
         extras.demand("figures")
         output.check_folder(figures)
-    from postmill.train.report.page import write_report
+    with shown.track("report: loading", None):
+        from postmill.shards.state.underway import underway
+        from postmill.train.report.page import write_report
 
-    done = write_report(run, shown)
+    with underway(run, "report", ["index"]):
+        done = write_report(run, shown)
     made: Sequence[Figure] = []
     if figures is not None:
         from postmill.train.report.figures.files import README, write_figures
