@@ -304,7 +304,8 @@ def predict(
     device: options.DeviceOption = Device.CPU,
 ) -> None:
     """Score new posts: log engagement with its 90 % interval, likes and comments as median and as expectation."""
-    steps.predict(steps.open_run(folder, reading=True), posts, model, output, device)
+    with progress(f"predict {posts}: {model} of {folder}") as shown:
+        steps.predict(steps.open_run(folder, reading=True), posts, model, output, device, shown)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill export run --to clip-retrieval index`")

@@ -162,7 +162,7 @@ def report(run: Run, shown: Progress) -> None:
     out.print(f"report: {escape(str(done.path))}{note}", soft_wrap=True)
 
 
-def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device) -> None:
+def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device, shown: Progress) -> None:
     """Score posts, and write the table to ``output``, or as CSV to standard output.
 
     Raises:
@@ -173,14 +173,15 @@ def predict(run: Run, posts: Path, model: str, output: Path | None, device: Devi
 
     if output is not None:
         outputs.check_file(output, _TABLES, "--output")
-    from pyarrow import csv
+    with shown.track("predict: loading and scoring", None):
+        from pyarrow import csv
 
-    from postmill.shards.run import parquet
-    from postmill.train.evaluation import caveats
-    from postmill.train.predict import predict as predict_posts
-    from postmill.train.request import device_for
+        from postmill.shards.run import parquet
+        from postmill.train.evaluation import caveats
+        from postmill.train.predict import predict as predict_posts
+        from postmill.train.request import device_for
 
-    table = predict_posts(run, model, posts, device_for(device))
+        table = predict_posts(run, model, posts, device_for(device))
     for caveat in caveats.stated(table):
         err.print(f"note: {escape(caveat)}", soft_wrap=True, highlight=False)
     if output is None:
