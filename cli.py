@@ -334,7 +334,8 @@ def predict(
     as_json: commands.JsonOption = False,
 ) -> None:
     """Score new posts: log engagement with its 90 % interval, likes and comments as median and as expectation."""
-    results.predict(steps.open_run(folder, reading=True), posts, model, output, device, as_json)
+    with progress(f"predict {posts}: {model} of {folder}") as shown:
+        results.predict(steps.open_run(folder, reading=True), posts, model, output, device, shown, as_json)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill export run --to clip-retrieval index`")

@@ -106,7 +106,15 @@ def _before_models(run: Run) -> str:
     return f"postmill {'train' if encoders_of(run) else 'encode'} {run.word}"
 
 
-def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device, as_json: bool = False) -> None:
+def predict(
+    run: Run,
+    posts: Path,
+    model: str,
+    output: Path | None,
+    device: Device,
+    shown: Progress,
+    as_json: bool = False,
+) -> None:
     """Score posts, and write the table to ``output``, or as CSV to standard output.
 
     Raises:
@@ -119,14 +127,15 @@ def predict(run: Run, posts: Path, model: str, output: Path | None, device: Devi
         raise UsageError("goes with a file for the table", place="--json", hint="add --output predictions.parquet")
     if output is not None:
         outputs.check_file(output, _TABLES, "--output")
-    from pyarrow import csv
+    with shown.track("predict: loading and scoring", None):
+        from pyarrow import csv
 
-    from postmill.shards.run import parquet
-    from postmill.train.evaluation import caveats
-    from postmill.train.predict import predict as predict_posts
-    from postmill.train.request import device_for
+        from postmill.shards.run import parquet
+        from postmill.train.evaluation import caveats
+        from postmill.train.predict import predict as predict_posts
+        from postmill.train.request import device_for
 
-    table = predict_posts(run, model, posts, device_for(device))
+        table = predict_posts(run, model, posts, device_for(device))
     for caveat in caveats.stated(table):
         err.print(f"note: {escape(caveat)}", soft_wrap=True, highlight=False)
     if output is None:
