@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from postmill.console import checks, choosing, extras, lean, options, passes, slurm, sources, steps, training
-from postmill.console.display import answering, commands
+from postmill.console.display import answering, commands, completing
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, progress, share_of
 from postmill.console.places import on_disk
@@ -293,7 +293,9 @@ def report(folder: options.RunArgument, as_json: commands.JsonOption = False) ->
 def predict(
     folder: options.RunArgument,
     posts: options.PostsArgument,
-    model: Annotated[str, typer.Option("--model", help="Name of a trained model.")] = "fusion",
+    model: Annotated[
+        str, typer.Option("--model", help="Name of a trained model.", autocompletion=completing.models)
+    ] = "fusion",
     output: options.OutputOption = None,
     device: options.DeviceOption = Device.CPU,
     as_json: commands.JsonOption = False,
@@ -309,7 +311,12 @@ def export(
     layout: Annotated[Layout, options.one_of(Layout, "--to", "Whose layout; hf: Hugging Face datasets.")],
     encoder: Annotated[
         list[str] | None,
-        typer.Option("--encoder", metavar="FOLDER", help="Only this folder below embeddings. Repeatable."),
+        typer.Option(
+            "--encoder",
+            metavar="FOLDER",
+            help="Only this folder below embeddings. Repeatable.",
+            autocompletion=completing.embeddings,
+        ),
     ] = None,
     as_json: commands.JsonOption = False,
 ) -> None:
@@ -391,7 +398,7 @@ app.command(rich_help_panel=CLUSTER, epilog="Example: `postmill retry run`, as o
 
 
 @app.callback()
-def postmill(_: options.VersionOption = False) -> None:
+def postmill(_: commands.VersionOption = False) -> None:
     """Take the options that stand before a command."""
 
 
