@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from postmill.console import checks, choosing, extras, lean, options, passes, slurm, sources, steps, training
-from postmill.console.display import answering, commands, completing
+from postmill.console.display import answering, commands, completing, opening
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, progress, share_of
 from postmill.console.places import on_disk
@@ -90,6 +90,7 @@ def run_all(
     follow: options.FollowOption = False,
     evict: options.EvictOption = False,
     yes: options.YesOption = False,
+    open_it: opening.OpenOption = False,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Do everything on this machine: plan, ingest, encode, train, report.
@@ -115,7 +116,9 @@ def run_all(
         on = Device.CUDA if device is Device.CUDA else Device.CPU
         recipe = training.recipe_of(study)
         steps.train(run, shown, encoder_models=models, recipe=recipe, target=target, device=on)
-        steps.report(run, shown)
+        page = steps.report(run, shown)
+    if open_it:
+        opening.open_page(page)
     steps.end(run, max_faults)
 
 
@@ -282,11 +285,16 @@ def train(
 
 
 @app.command(rich_help_panel=STEP_BY_STEP, epilog="Example: `postmill report run`")
-def report(folder: options.RunArgument, as_json: commands.JsonOption = False) -> None:
+def report(
+    folder: options.RunArgument, open_it: opening.OpenOption = False, as_json: commands.JsonOption = False
+) -> None:
     """Write the report: one self-contained HTML page."""
+    opening.check(open_it, as_json)
     run = steps.open_run(folder, reading=True)
     with progress() as shown:
-        steps.report(run, shown, as_json)
+        page = steps.report(run, shown, as_json)
+    if open_it:
+        opening.open_page(page)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")

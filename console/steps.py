@@ -160,17 +160,18 @@ def results(run: Run) -> None:
         out.note(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}")
 
 
-def report(run: Run, shown: Progress, as_json: bool = False) -> None:
-    """Write the report, show the results, and say where the report lies."""
+def report(run: Run, shown: Progress, as_json: bool = False) -> Path:
+    """Write the report, show the results, and say where the report lies; return its page."""
     from postmill.train.report.page import write_report
 
     done = write_report(run, shown)
     if as_json:
         answering.answer(Reported(str(run.folder), str(done.path), done.written, *answering.results(run)))
-        return
+        return done.path
     results(run)
     note = "" if done.written else " (nothing to do, it says so already)"
     out.print(f"report: {escape(str(done.path))}{note}", soft_wrap=True)
+    return done.path
 
 
 def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device, as_json: bool = False) -> None:

@@ -55,8 +55,11 @@ def left_out(reasons: Iterable[str]) -> list[str]:
     ]
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say what was left out."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any) -> Generator[None, object, object]:
+    """Say what was left out, below all else."""
+    result = yield
     skipped = terminalreporter.stats.get("skipped", [])
     for line in left_out(report.longrepr[2] for report in skipped):  # after its file and line
         terminalreporter.write_line(line)
+    return result
