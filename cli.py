@@ -29,7 +29,7 @@ from postmill.console import (
     steps,
     training,
 )
-from postmill.console.display import answering, commands
+from postmill.console.display import answering, commands, completing, opening
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, progress, share_of
 from postmill.console.places import on_disk
@@ -103,6 +103,7 @@ def run_all(
     follow: options.FollowOption = False,
     evict: options.EvictOption = False,
     yes: options.YesOption = False,
+    open_it: opening.OpenOption = False,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Do everything on this machine: plan, ingest, encode, train, report.
@@ -135,8 +136,10 @@ def run_all(
         recipe = training.recipe_of(study)
         steps.train(run, shown, encoder_models=models, recipe=recipe, target=target, device=on)
         begin("report")
-        results.report(run, shown)
+        page = results.report(run, shown)
         steps.end(run, max_faults)
+    if open_it:
+        opening.open_page(page)
 
 
 @app.command(
@@ -311,24 +314,30 @@ def report(
     folder: options.RunArgument,
     other: reporting.OtherRunArgument = None,
     figures: reporting.FiguresOption = None,
+    open_it: opening.OpenOption = False,
     as_json: commands.JsonOption = False,
 ) -> None:
     """Write the report: one self-contained HTML page; of two runs, a page that sets them side by side."""
+    opening.check(open_it, as_json)
     if other is not None and figures is not None:
         raise UsageError("are of one run", place="--figures", hint="name one run")
     with progress(f"report {folder}", folder) as shown:
         run = steps.open_run(folder, reading=True)
         if other is None:
-            results.report(run, shown, figures, as_json)
+            page = results.report(run, shown, figures, as_json)
         else:
-            results.compare(run, steps.open_run(other, reading=True), shown, as_json)
+            page = results.compare(run, steps.open_run(other, reading=True), shown, as_json)
+    if open_it:
+        opening.open_page(page)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")
 def predict(
     folder: options.RunArgument,
     posts: options.PostsArgument,
-    model: Annotated[str, typer.Option("--model", help="Name of a trained model.")] = "fusion",
+    model: Annotated[
+        str, typer.Option("--model", help="Name of a trained model.", autocompletion=completing.models)
+    ] = "fusion",
     output: options.OutputOption = None,
     device: options.DeviceOption = Device.CPU,
     as_json: commands.JsonOption = False,
@@ -345,7 +354,12 @@ def export(
     layout: Annotated[Layout, options.one_of(Layout, "--to", "Whose layout; hf: Hugging Face datasets.")],
     encoder: Annotated[
         list[str] | None,
-        typer.Option("--encoder", metavar="FOLDER", help="Only this folder below embeddings. Repeatable."),
+        typer.Option(
+            "--encoder",
+            metavar="FOLDER",
+            help="Only this folder below embeddings. Repeatable.",
+            autocompletion=completing.embeddings,
+        ),
     ] = None,
     as_json: commands.JsonOption = False,
 ) -> None:
@@ -427,7 +441,7 @@ app.command(rich_help_panel=CLUSTER, epilog="Example: `postmill retry run`, as o
 
 
 @app.callback()
-def postmill(_: options.VersionOption = False) -> None:
+def postmill(_: commands.VersionOption = False) -> None:
     """Take the options that stand before a command."""
 
 

@@ -49,8 +49,11 @@ def results(run: Run) -> None:
         out.note(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}")
 
 
-def report(run: Run, shown: Progress, figures: Path | None = None, as_json: bool = False) -> None:
-    """Write the report, and figures where a folder is named for them, show the results, and say where it all lies."""
+def report(run: Run, shown: Progress, figures: Path | None = None, as_json: bool = False) -> Path:
+    """Write the report, and figures where a folder is named for them, show the results, and say where it all lies.
+
+    Returns the page's path.
+    """
     if figures is not None:
         from postmill.shards.run import output
 
@@ -69,7 +72,7 @@ def report(run: Run, shown: Progress, figures: Path | None = None, as_json: bool
         made = write_figures(run, figures, shown)
     if as_json:
         answering.answer(Reported(str(run.folder), str(done.path), done.written, *answering.results(run)))
-        return
+        return done.path
     results(run)
     _say_written("report", done)
     if not done.models:
@@ -77,10 +80,11 @@ def report(run: Run, shown: Progress, figures: Path | None = None, as_json: bool
     if made:
         say = f"figures: {len(made)} in {escape(str(figures))}, and what they are in {README}"
         out.print(say, soft_wrap=True)
+    return done.path
 
 
-def compare(run: Run, other: Run, shown: Progress, as_json: bool = False) -> None:
-    """Set two runs side by side on a page, and say where it lies."""
+def compare(run: Run, other: Run, shown: Progress, as_json: bool = False) -> Path:
+    """Set two runs side by side on a page, and say where it lies; return its path."""
     from postmill.train.report.compare import write_comparison
 
     done = write_comparison(run, other, shown)
@@ -88,6 +92,7 @@ def compare(run: Run, other: Run, shown: Progress, as_json: bool = False) -> Non
         answering.answer(Reported(str(run.folder), str(done.path), done.written, *answering.results(run)))
     else:
         _say_written("comparison", done)
+    return done.path
 
 
 def _say_written(what: str, done: Report) -> None:
