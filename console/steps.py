@@ -130,6 +130,7 @@ def train(
     task: Task = WHOLE,
 ) -> None:
     """Train, and say what was done."""
+    _refuse_nothing(run)
     from postmill.train.stage import train_run
 
     summary = train_run(
@@ -189,13 +190,15 @@ def predict(run: Run, posts: Path, model: str, output: Path | None, device: Devi
     """Score posts, and write the table to ``output``, or as CSV to standard output.
 
     Raises:
-        UsageError: ``output`` cannot be written, or not in a form that its suffix names.
+        UsageError: ``output`` cannot be written, or not in a form that its suffix names, or there is no model.
         PostmillError: The posts cannot be scored, or the disk is full.
     """
     from postmill.shards.run import output as outputs
 
     if output is not None:
         outputs.check_file(output, _TABLES, "--output")
+    if not run.models.is_dir():
+        raise UsageError("no model has been trained yet", place=run.folder, hint=_before_models(run))
     from pyarrow import csv
 
     from postmill.shards.run import parquet

@@ -28,7 +28,11 @@ from postmill.shards.runtime.interrupt import held, interruptible
 WorkItem = Callable[[], None]
 Outcome = PostmillError | MemoryError | None
 Perform = Callable[[Sequence[WorkItem]], Iterator[None]]
-_FROM_TERMINALS = (signal.SIGINT, signal.SIGUSR2)  # which, and some schedulers, send them to every process
+_FROM_TERMINALS = (
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGUSR2,
+)  # which, and some schedulers, send them to every process
 _PROGRAM = """import sys
 sys.path[:] = sys.argv[3:]
 from postmill.ingest.pack.workers import serve
