@@ -132,6 +132,8 @@ def predict(
         raise UsageError("goes with a file for the table", place="--json", hint="add --output predictions.parquet")
     if output is not None:
         outputs.check_file(output, _TABLES, "--output")
+    if not run.models.is_dir():
+        raise UsageError("no model has been trained yet", place=run.folder, hint=_before_models(run))
     with shown.track("predict: loading and scoring", None):
         from pyarrow import csv
 

@@ -129,6 +129,7 @@ def train(
     task: Task = WHOLE,
 ) -> TrainSummary:
     """Train, and say what was done; return it."""
+    _refuse_nothing(run)
     with shown.track("train: loading", None):
         from postmill.train.stage import train_run
 
