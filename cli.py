@@ -18,17 +18,18 @@ import typer
 from postmill.console import (
     checks,
     choosing,
-    commands,
     extras,
     lean,
     options,
     passes,
     reporting,
+    results,
     slurm,
     sources,
     steps,
     training,
 )
+from postmill.console.display import answering, commands
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, progress, share_of
 from postmill.console.places import on_disk
@@ -134,7 +135,7 @@ def run_all(
         recipe = training.recipe_of(study)
         steps.train(run, shown, encoder_models=models, recipe=recipe, target=target, device=on)
         begin("report")
-        steps.report(run, shown)
+        results.report(run, shown)
     steps.end(run, max_faults)
 
 
@@ -165,6 +166,7 @@ def plan(
     header_file: options.HeaderFileOption = None,
     await_parts: options.AwaitPartsOption = False,
     max_faults: options.MaxFaultsOption = None,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Join the archives' directories with the mapping and decide which entry goes where. Reads no picture."""
     if len(places) > 2:
@@ -175,7 +177,7 @@ def plan(
     with progress(f"plan {folder}: where the sources lie") as shown:
         locations = sources.locate(source, folder, metadata, images, mapping, influencers, header_file)
         run = sources.plan(locations, folder, typed, shown, checksums, await_parts, accounts)
-    steps.end(run, max_faults)
+    steps.end(run, max_faults, answering.planned if as_json else None)
 
 
 @app.command(
@@ -274,6 +276,7 @@ def train(
     seeds: training.SeedsOption = None,
     device: options.DeviceOption = Device.CPU,
     task: options.TaskOption = None,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Train the ladder of baselines and the fusion, and judge them on held-out posts and accounts."""
     names, splits, share = options.listed(model), options.chosen(split, Split, "--split"), share_of(task)
@@ -283,7 +286,7 @@ def train(
     with progress(f"train {folder}: {', '.join(names) or 'all models'}") as shown:
         run = steps.open_run(folder)
         with attempt(shown, run, "train", task, share):
-            steps.train(
+            done = steps.train(
                 run,
                 shown,
                 names=names,
@@ -297,7 +300,7 @@ def train(
                 device=device,
                 task=share,
             )
-    steps.results(run)
+    results.trained(run, done, as_json)
 
 
 @app.command(
@@ -305,7 +308,10 @@ def train(
     epilog="Example: `postmill report run`; for a paper: `postmill report run --figures figures`",
 )
 def report(
-    folder: options.RunArgument, other: reporting.OtherRunArgument = None, figures: reporting.FiguresOption = None
+    folder: options.RunArgument,
+    other: reporting.OtherRunArgument = None,
+    figures: reporting.FiguresOption = None,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Write the report: one self-contained HTML page; of two runs, a page that sets them side by side."""
     if other is not None and figures is not None:
@@ -313,9 +319,9 @@ def report(
     with progress(f"report {folder}") as shown:
         run = steps.open_run(folder, reading=True)
         if other is None:
-            steps.report(run, shown, figures)
+            results.report(run, shown, figures, as_json)
         else:
-            steps.compare(run, steps.open_run(other, reading=True), shown)
+            results.compare(run, steps.open_run(other, reading=True), shown, as_json)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")
@@ -325,9 +331,10 @@ def predict(
     model: Annotated[str, typer.Option("--model", help="Name of a trained model.")] = "fusion",
     output: options.OutputOption = None,
     device: options.DeviceOption = Device.CPU,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Score new posts: log engagement with its 90 % interval, likes and comments as median and as expectation."""
-    steps.predict(steps.open_run(folder, reading=True), posts, model, output, device)
+    results.predict(steps.open_run(folder, reading=True), posts, model, output, device, as_json)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill export run --to clip-retrieval index`")
@@ -339,10 +346,12 @@ def export(
         list[str] | None,
         typer.Option("--encoder", metavar="FOLDER", help="Only this folder below embeddings. Repeatable."),
     ] = None,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Write posts and embeddings in the layout of other tools."""
     with progress(f"export {folder} as {layout.value}") as shown:
-        steps.export(steps.open_run(folder, reading=True), layout, target, options.listed(encoder), shown)
+        run = steps.open_run(folder, reading=True)
+        results.export(run, layout, target, options.listed(encoder), shown, as_json)
 
 
 @app.command(
@@ -351,7 +360,7 @@ def export(
 )
 def status(
     folder: options.RunArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    as_json: commands.JsonOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every five seconds until Ctrl-C.")] = False,
 ) -> None:
     """Show how far the run is, from its folder; with Slurm within reach, its jobs too."""
@@ -370,9 +379,10 @@ def status(
 def verify(
     folder: options.RunArgument,
     complete: Annotated[bool, typer.Option("--complete", help="What is not done yet is wrong too.")] = False,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Check every byte, file and row of a run, what each was made from, and the counts against each other."""
-    checks.verify(steps.open_run(folder, reading=True), complete)
+    checks.verify(steps.open_run(folder, reading=True), complete, as_json)
 
 
 @app.command(
@@ -381,9 +391,13 @@ def verify(
 def faults(
     folder: options.RunArgument,
     csv: Annotated[bool, typer.Option("--csv", help="Every fault as a row of CSV; import it as text.")] = False,
+    as_json: commands.JsonOption = False,
 ) -> None:
     """Show what was wrong with the input, by reason."""
-    (checks.faults_csv if csv else checks.faults)(steps.open_run(folder, reading=True))
+    if as_json and csv:
+        raise UsageError("exclude each other", place="--json and --csv", hint="choose one")
+    run = steps.open_run(folder, reading=True)
+    (answering.faults if as_json else checks.faults_csv if csv else checks.faults)(run)
 
 
 @app.command(
@@ -392,7 +406,7 @@ def faults(
 )
 def inspect(
     archive: options.ArchiveArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    as_json: commands.JsonOption = False,
     digest: Annotated[bool, typer.Option("--digest", help="Read every entry: a JSON line each, with SHA-256.")] = False,
     strict: options.StrictOption = False,
     salvage: options.SalvageOption = False,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.live import Live
@@ -16,13 +14,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from postmill.console import folders
+from postmill.console.display import answering
+from postmill.console.display.answering import emit_json
+from postmill.console.display.answers import Finding, Verified
 from postmill.console.output import err, out, progress
 from postmill.console.streams import emit
 from postmill.console.waiting import say_what_is_awaited, say_what_is_dropped
 from postmill.shards.run.manifests import SCHEMA_VERSION
 from postmill.shards.runtime import interrupt
 from postmill.shards.runtime.errors import EXIT_FAULTS, Interrupted, PostmillError
-from postmill.shards.runtime.printable import printable, printable_json
+from postmill.shards.runtime.printable import printable
 
 if TYPE_CHECKING:
     from postmill.ingest.archive.inspect import Description
@@ -65,15 +66,16 @@ def status_json(run: Run) -> None:
     from postmill.shards.state import status as statuses
 
     shown = show.as_json(statuses.read(run), submit.reachable(run))
-    _emit_json(shown, indent=1)
+    emit_json(shown, indent=1)
 
 
-def verify(run: Run, complete: bool = False) -> None:
+def verify(run: Run, complete: bool = False, as_json: bool = False) -> None:
     """Show what is wrong with the run, and what mends it; and, in a line for each command, what is not done yet.
 
     Args:
         run: The run.
         complete: Whether what is not done yet is wrong.
+        as_json: Whether a program asks.
 
     Raises:
         PostmillError: Something is wrong.
@@ -81,37 +83,46 @@ def verify(run: Run, complete: bool = False) -> None:
     from postmill.shards.state import status as statuses
     from postmill.shards.state.verify import verify as verify_run
 
-    wrong = 0
-    undone: dict[str, list[str]] = {}  # by the command that does it
+    wrong: list[Finding] = []
+    undone: list[Finding] = []
     with progress() as shown:
         for discrepancy in verify_run(run, shown):
+            found = answering.finding(discrepancy)
             if discrepancy.unfinished and not complete:
-                undone.setdefault(discrepancy.remedy, []).append(str(discrepancy))
+                undone.append(found)
                 continue
-            wrong += 1
-            err.print(escape(str(discrepancy)), style="red", highlight=False, soft_wrap=True)
-            err.print("  mend: " + escape(discrepancy.remedy), highlight=False, soft_wrap=True)
-    for command, what in undone.items():
-        more = f", and {len(what) - 1} more" if len(what) > 1 else ""
-        line = f"not done yet: {escape(what[0])}{more}; to go on: {escape(command)}"
-        out.print(line, soft_wrap=True, highlight=False)
+            wrong.append(found)
+            err.print(escape(str(discrepancy)), style="red", highlight=False)
+            err.print("  mend: " + escape(found.mend), highlight=False)
+    _say_what_is_undone(undone)
+    judged = run.format_version == SCHEMA_VERSION
+    if as_json:
+        answering.answer(Verified(str(run.folder), not wrong, tuple(wrong), tuple(undone), judged))
     if wrong:
         raise PostmillError(
-            f"{wrong} things are wrong",
+            f"{len(wrong):,} things are wrong",
             place=run.folder,
             hint="do what stands under each: what is deleted is made anew, with the same bytes",
         )
     name = escape(str(run.folder))
-    if run.format_version != SCHEMA_VERSION:
+    if not judged:
         out.print(
             f"{name}: every byte is what its manifest states, and the counts add up; whether its rows are those of the "
-            f"plan cannot be judged, for it is of format {run.format_version}",
-            soft_wrap=True,
+            f"plan cannot be judged, for it is of format {run.format_version}"
         )
         return
     say_what_is_dropped(run, statuses.read(run).dropped)
     of = "of what is done " if undone else ""
-    out.print(f"{name}: every byte, file and row {of}is as it should be, and the counts add up", soft_wrap=True)
+    out.note(f"{name}: every byte, file and row {of}is as it should be, and the counts add up")
+
+
+def _say_what_is_undone(undone: list[Finding]) -> None:
+    """Say the first of what each command would do."""
+    for command in dict.fromkeys(found.mend for found in undone):
+        first, *others = (found for found in undone if found.mend == command)
+        more = f", and {len(others):,} more" if others else ""
+        line = f"not done yet: {escape(f'{first.place}: {first.cause}')}{more}; to go on: {escape(command)}"
+        out.print(line, highlight=False)
 
 
 def faults(run: Run) -> None:
@@ -154,22 +165,16 @@ def inspect(
             faulty = 0
             for line in digests(archive, shown):
                 faulty += "fault" in line
-                _emit_json(line)
+                emit_json(line)
         else:
             description = describe(archive, shown)
             faulty = sum(description.faults.values())
             if as_json:
-                _emit_json(asdict(description), indent=1)
+                emit_json(asdict(description), indent=1)
             else:
                 out.print(archive_view(description))
     if faulty:
         raise typer.Exit(EXIT_FAULTS)
-
-
-def _emit_json(value: Mapping[str, Any], indent: int | None = None) -> None:
-    """Print ``value`` as JSON in UTF-8; half a character, as in a name that is not UTF-8, as JSON's escape."""
-    text = printable_json(json.dumps(value, indent=indent, ensure_ascii=False))
-    emit((text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def archive_view(archive: Description) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +10,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from postmill.console.display.answering import emit_json
 from postmill.console.output import out
-from postmill.console.streams import emit
 from postmill.shards.runtime.addresses import is_url, plain
 from postmill.shards.runtime.errors import EXIT_FAULTS
-from postmill.shards.runtime.printable import printable_json
 
 if TYPE_CHECKING:
     from postmill.ingest.survey.archives import FoundArchive
@@ -43,8 +41,7 @@ def inspect_folder(source: str, as_json: bool) -> None:
 
     found = survey_address(source) if is_url(source) else survey(Path(source))
     if as_json:
-        text = json.dumps(asdict(found), indent=1, ensure_ascii=False)
-        emit((printable_json(text) + "\n").encode("utf-8", "backslashreplace"))
+        emit_json(asdict(found), indent=1)
     else:
         _show(found, plain(source))
     if any(not archive.whole for archive in found.archives) or any(text.doubt for text in found.texts):

@@ -105,13 +105,13 @@ def pack_and_encode(
                     until_more_come(run, awaited, within)
         shard_lists.write(run)
         for stage in Stage:
-            out.print(f"ingest {stage.value}: {did(packed[stage], 0)}")
+            out.note(f"ingest {stage.value}: {did(packed[stage], 0)}")
         summaries = encode(posts.dropped(run, shards))  # which finds all of them done, some of them by this call
         now = [done[each.encoder.folder] for each in summaries]
         encoded(run, [replace(each, done=n, skipped=each.skipped - n) for each, n in zip(summaries, now, strict=True)])
     if evict is Evict.LIST:
         say_what_is_spare(run, evict, shown)
-    out.print(f"lean: the run took at most {size(most)} on disk at a time", soft_wrap=True)
+    out.note(f"lean: the run took at most {size(most)} on disk at a time")
     with interruptible():
         say_what_waits(run)
         say_what_is_awaited(run, awaited)
@@ -125,8 +125,7 @@ def _foretell(run: Run, encoders: Sequence[Encoder], at_once: int) -> None:
     from postmill.shards.state.room import foretold
 
     room = foretold(run, encoders)
-    out.print(
+    out.note(
         f"lean: about {size(room.lean(at_once))} on disk at a time, {size(room.set_aside)} of them set aside on the "
-        f"way; whole it would be {size(room.whole)}",
-        soft_wrap=True,
+        f"way; whole it would be {size(room.whole)}"
     )

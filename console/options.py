@@ -295,5 +295,5 @@ def _show_version(asked: bool) -> None:
 
 
 VersionOption = Annotated[
-    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which it is.")
+    bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Say which it is.")
 ]

@@ -12,7 +12,7 @@ from rich.segment import Segment
 from rich.table import Table
 
 from postmill.console import stopping
-from postmill.console.fitting import WIDE, fitted
+from postmill.console.display.fitting import WIDE, fitted
 from postmill.encode.options import Precision
 from postmill.jobs import machine
 from postmill.shards.runtime.announce import announced
@@ -20,7 +20,7 @@ from postmill.shards.runtime.bars import Bars
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.interrupt import interruptible
 from postmill.shards.runtime.printable import printable
-from postmill.shards.runtime.progress import Lines, Progress
+from postmill.shards.runtime.progress import Lines, Progress, Silent
 from postmill.shards.state.tasks import WHOLE, Task, from_environment, parse_task
 
 if TYPE_CHECKING:
@@ -32,12 +32,22 @@ class Terminal(Console):
 
     A sentence is one line, which a terminal breaks by itself and a pipe not at all. In a file or a pipe a table has the
     width that it takes, and no line ends in blanks.
+
+    Attributes:
+        hushed: Whether only results, warnings and errors are told.
+        answered: Whether a program that asked with ``--json`` has its answer.
     """
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**how)
+        self.hushed = self.answered = False
         if not self.is_terminal:
             self.width = WIDE
+
+    def note(self, text: str) -> None:
+        """Print what only reassures: nothing of it with ``--quiet``."""
+        if not self.hushed:
+            self.print(text)
 
     def print(self, *objects: Any, **how: Any) -> None:
         """Print as rich does, sentences each on one line."""
@@ -62,12 +72,28 @@ out = Terminal(emoji=False)  # a name may hold :smile:
 err = Terminal(stderr=True, emoji=False)
 
 
+class NotesAlone(Silent):
+    """Progress of which only what the user must not miss is said.
+
+    Args:
+        outer: What says it.
+    """
+
+    def __init__(self, outer: Progress) -> None:
+        self._outer = outer
+
+    def note(self, message: str) -> None:
+        """Say it."""
+        self._outer.note(message)
+
+
 @contextmanager
 def progress(doing: str = "") -> Iterator[Progress]:
     """Show progress on standard error, and let signals end the work in order, each answered at once.
 
     Args:
-        doing: What is said first, before anything is loaded that takes time; '' for nothing.
+        doing: What is said first, before anything is loaded that takes time; '' for nothing. With ``--quiet`` only
+            what must not be missed is said.
     """
     shown = Bars(err) if err.is_terminal else Lines()
 
@@ -75,9 +101,9 @@ def progress(doing: str = "") -> Iterator[Progress]:
         shown.note(stopping.words(number, shown.course.in_hand, err.is_terminal))
 
     with interruptible(), announced(say, lambda: stopping.last_words(err.is_terminal)):
-        if doing:
+        if doing and not out.hushed:
             shown.note(doing)
-        yield shown
+        yield NotesAlone(shown) if out.hushed else shown
 
 
 def share_of(task: str | None) -> Task:

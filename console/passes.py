@@ -61,7 +61,7 @@ def ingest(
             for summary in ingest_stages(
                 run, stages, task, perform, shown, selection or EVERYTHING, mending, restoring
             ):
-                out.print(f"ingest {summary.stage.value}: {did(summary.done, summary.skipped, summary.waiting)}")
+                out.note(f"ingest {summary.stage.value}: {did(summary.done, summary.skipped, summary.waiting)}")
                 if summary.waiting:
                     what = "parts that have not come" if summary.awaited else "what is not done"
                     out.print(f"ingest {summary.stage.value}: {summary.waiting} wait for {what}")

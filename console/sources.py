@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from postmill.console import choosing
@@ -12,6 +13,7 @@ from postmill.console.output import out
 from postmill.console.waiting import say_what_is_awaited
 from postmill.shards.formats.reasons import Reason
 from postmill.shards.run.options import Level, TypedOptions
+from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.interrupt import interruptible
 from postmill.shards.runtime.progress import Progress
@@ -84,6 +86,8 @@ def locate(
     from postmill.shards.run.sources import NONE
 
     use(headers)
+    if source is not None:
+        _refuse_swapped(source, folder)
     there = pinned.look(folder)
     seen = None if there is None else there.locations
     if there is not None and seen is not None:
@@ -96,6 +100,21 @@ def locate(
     if influencers is None and there is not None and not there.sources.influencers.bytes:
         influencers = NONE
     return find_sources(source, metadata_place, images_place, mapping, influencers, seen)
+
+
+def _refuse_swapped(source: str, folder: Path) -> None:
+    """Refuse a dataset where the run is named, and what may be the run's name where the dataset is."""
+    from postmill.shards.run.folder import RUN_FILE, archive_in
+
+    named = Path(source)
+    if is_url(source) or not folder.is_dir() or archive_in(folder) is None:
+        return
+    if not named.exists() or (named.is_dir() and ((named / RUN_FILE).exists() or not any(named.iterdir()))):
+        raise UsageError(
+            "is a dataset, and stands where the run is named",
+            place=folder,
+            hint=f"SOURCE comes first, then RUN: postmill plan {quote(str(folder))} {quote(source)}",
+        )
 
 
 def plan(
@@ -139,13 +158,12 @@ def plan(
         f"({counts.spool_bytes / 1e6:,.1f} MB written twice){'; the data are invented' if run.invented else ''}"
     )
     room = foretold(run)
-    out.print(
+    out.note(
         f"plan: about {size(room.whole)} on disk when it is packed, or {size(room.lean(1))} at a time with "
-        "postmill run --lean; embeddings and models come on top",
-        soft_wrap=True,
+        "postmill run --lean; embeddings and models come on top"
     )
     if run.options.chosen.by_time:
-        out.print("plan: which posts are of that span of time their metadata tell, when they are read", soft_wrap=True)
+        out.note("plan: which posts are of that span of time their metadata tell, when they are read")
     if unlisted := counts.reasons.get(Reason.INFLUENCER_MISSING):
         lacks = (
             "of {} accounts no profile is there"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
-from postmill.console import extras
 from postmill.console.output import did, err, out, progress
-from postmill.console.streams import binary, emit
+from postmill.console.streams import emit
 from postmill.encode.options import ModelSet, Precision, usual
 from postmill.ingest.sample.effect import Effect
-from postmill.shards.formats.choices import Layout
 from postmill.shards.runtime.devices import Device
-from postmill.shards.runtime.errors import EXIT_FAULTS
+from postmill.shards.runtime.errors import EXIT_FAULTS, UsageError
 from postmill.shards.runtime.interrupt import interruptible
 from postmill.shards.runtime.progress import Progress
 from postmill.shards.state.tasks import WHOLE, Task
@@ -26,8 +24,7 @@ if TYPE_CHECKING:
     from postmill.encode.stage import EncoderSummary
     from postmill.jobs.settings import Settings
     from postmill.shards.run.folder import Run
-
-_TABLES = (".csv", ".parquet")  # how predictions are written to a file
+    from postmill.train.stage import TrainSummary
 
 
 def open_run(folder: Path, *, reading: bool = False) -> Run:
@@ -55,7 +52,7 @@ def sample(folder: Path, posts: int, influencers: int, seed: int, effect: Effect
 
     with progress() as shown:
         made = write_sample(folder, posts, influencers, seed, progress=shown, effect=effect)
-    out.print(f"{folder}: {made.told}; the planted truth is in truth.json")
+    out.note(f"{folder}: {made.told}; the planted truth is in truth.json")
 
 
 def encode(
@@ -73,6 +70,8 @@ def encode(
     from postmill.encode.stage import encode_run
     from postmill.jobs import machine
 
+    if task == WHOLE:  # a task of an array may have nothing to do
+        _refuse_nothing(run)
     summary = encode_run(
         run,
         encoders=encoders or usual(text_only=run.locations.text_only),
@@ -90,11 +89,24 @@ def encode(
         out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(run.word)}")
 
 
+def _refuse_nothing(run: Run) -> None:
+    """Refuse to go on with post shards of which none is done.
+
+    Raises:
+        UsageError: None is.
+    """
+    from postmill.shards.formats import plan, posts
+
+    planned = plan.counts(run).shards
+    if planned and not any(True for _ in posts.done_shards(run, planned)):
+        raise UsageError(f"none of {planned} post shards is done", place=run.posts, hint=f"postmill ingest {run.word}")
+
+
 def encoded(run: Run, summaries: Sequence[EncoderSummary]) -> None:
     """Say what each encoder did, and what none could use."""
     for encoder in summaries:
         done = did(encoder.done, encoder.skipped)
-        out.print(f"encode {encoder.encoder.folder}: {done}; {encoder.absent:,} posts absent")
+        out.note(f"encode {encoder.encoder.folder}: {done}; {encoder.absent:,} posts absent")
     if left_out := max((encoder.left_out for encoder in summaries), default=0):  # all decode alike
         see = f"see them with: postmill faults {escape(run.word)}"
         out.print(f"encode: {left_out:,} pictures are of no use; {see}", soft_wrap=True)
@@ -114,8 +126,8 @@ def train(
     seeds: int | None = None,
     device: Device = Device.CPU,
     task: Task = WHOLE,
-) -> None:
-    """Train, and say what was done."""
+) -> TrainSummary:
+    """Train, and say what was done; return it."""
     from postmill.train.stage import train_run
 
     summary = train_run(
@@ -132,92 +144,8 @@ def train(
         task=task,
         progress=shown,
     )
-    out.print(f"train: {did(len(summary.trained), len(summary.kept))}")
-
-
-def results(run: Run) -> None:
-    """Print the tables of models, if there are any, what is to be borne in mind of them, and where all metrics are."""
-    from postmill.train.report import terminal
-
-    tables = list(terminal.results_tables(run))
-    for table in tables:
-        out.print(table)
-    if tables:
-        for caveat in terminal.caveats(run):
-            out.print(f"note: {escape(caveat)}", soft_wrap=True, highlight=False)
-        out.print(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}", soft_wrap=True)
-
-
-def report(run: Run, shown: Progress, figures: Path | None = None) -> None:
-    """Write the report, and figures where a folder is named for them, show the results, and say where it all lies."""
-    if figures is not None:
-        from postmill.shards.run import output
-
-        extras.demand("figures")
-        output.check_folder(figures)
-    from postmill.train.report.page import write_report
-
-    done = write_report(run, shown)
-    results(run)
-    note = "" if done.written else " (nothing to do, it says so already)"
-    out.print(f"report: {escape(str(done.path))}{note}", soft_wrap=True)
-    if figures is not None:
-        from postmill.train.report.figures.files import README, write_figures
-
-        made = write_figures(run, figures, shown)
-        say = f"figures: {len(made)} in {escape(str(figures))}, and what they are in {README}"
-        out.print(say, soft_wrap=True)
-
-
-def compare(run: Run, other: Run, shown: Progress) -> None:
-    """Set two runs side by side on a page, and say where it lies."""
-    from postmill.train.report.compare import write_comparison
-
-    done = write_comparison(run, other, shown)
-    note = "" if done.written else " (nothing to do, it says so already)"
-    out.print(f"comparison: {escape(str(done.path))}{note}", soft_wrap=True)
-
-
-def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device) -> None:
-    """Score posts, and write the table to ``output``, or as CSV to standard output.
-
-    Raises:
-        UsageError: ``output`` cannot be written, or not in a form that its suffix names.
-        PostmillError: The posts cannot be scored, or the disk is full.
-    """
-    from postmill.shards.run import output as outputs
-
-    if output is not None:
-        outputs.check_file(output, _TABLES, "--output")
-    from pyarrow import csv
-
-    from postmill.shards.run import parquet
-    from postmill.train.evaluation import caveats
-    from postmill.train.predict import predict as predict_posts
-    from postmill.train.request import device_for
-
-    table = predict_posts(run, model, posts, device_for(device))
-    for caveat in caveats.stated(table):
-        err.print(f"note: {escape(caveat)}", soft_wrap=True, highlight=False)
-    if output is None:
-        csv.write_csv(table, binary())
-        return
-    with outputs.file(output) as file:
-        if output.suffix.lower() == ".parquet":
-            parquet.write(file, table)
-        else:
-            csv.write_csv(table, file)
-    out.print(f"{escape(str(output))}: {table.num_rows:,} posts", soft_wrap=True)
-
-
-def export(run: Run, layout: Layout, target: Path, encoders: Sequence[str], shown: Progress) -> None:
-    """Export, and say what was written."""
-    from postmill.shards.formats.export import export as export_run
-
-    done = export_run(run, layout, target, encoders, shown)
-    left = f", {done.left_out:,} left out" if done.left_out else ""
-    names = escape(", ".join(done.encoders)) or "no embeddings"
-    out.print(f"{escape(str(target))}: {done.posts:,} posts{left}, with {names}", soft_wrap=True)
+    out.note(f"train: {did(len(summary.trained), len(summary.kept))}")
+    return summary
 
 
 def submit(run: Run, settings: Settings, again: bool, dry_run: bool) -> None:
@@ -241,13 +169,15 @@ def submit(run: Run, settings: Settings, again: bool, dry_run: bool) -> None:
         (err if dry_run else out).print(escape(line), soft_wrap=True, highlight=False)  # the scripts alone go to stdout
 
 
-def end(run: Run, max_faults: int | None) -> None:
-    """Say how many faults the run has, and exit with 3 if they are more than the user allows."""
+def end(run: Run, max_faults: int | None, answer: Callable[[Run], None] | None = None) -> None:
+    """Say how many faults the run has, ``answer`` a program, and exit with 3 if they are more than the user allows."""
     from postmill.shards.formats.faults import total_faults
 
     with interruptible():
         faults = total_faults(run)
     if faults:
-        out.print(f"faults: {faults}; see them with: postmill faults {escape(run.word)}", soft_wrap=True)
+        out.print(f"faults: {faults:,}; see them with: postmill faults {escape(run.word)}", soft_wrap=True)
+    if answer is not None:
+        answer(run)
     if max_faults is not None and faults > max_faults:
         raise typer.Exit(EXIT_FAULTS)

@@ -108,7 +108,7 @@ def say_what_is_spare(run: Run, evict: Evict, shown: Progress, *, going_on: bool
     if not spare and going_on:
         return
     if not spare:
-        out.print("evict: no part that nothing needs any more")
+        out.note("evict: no part that nothing needs any more")
     elif evict is Evict.DELETE:
         gone = [part.name for part in eviction.evict(spare)]
         out.print(escape(f"evicted: {_listed(gone)}; {size:,.1f} MB are free"), soft_wrap=True)

@@ -70,7 +70,8 @@ def predict(run: Run, name: str, where: Path, device: str = "cpu") -> pa.Table:
     """
     trained = {result.name: result for result in results.read_results(run)}
     if name not in trained:
-        raise unknown(name, trained, place="--model", what="this run's models")
+        first = f"train: postmill train {run.word}"
+        raise unknown(name, trained, place="--model", what="this run's models", first=first)
     result = trained[name]
     other, shards = _posts(where)
     modalities = _modalities(run, result, other, shards)

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import duckdb
 
 from postmill.ingest.plan import joins
+from postmill.ingest.source.layout import LAYOUTS
 from postmill.ingest.zipformat.part_names import folder_of, parse_name
 from postmill.shards.formats.plan import ARCHIVES
 from postmill.shards.formats.reasons import MEANING, Reason
-from postmill.shards.run.sources import NONE, Locations
+from postmill.shards.run.sources import NONE, Locations, places_of
 from postmill.shards.runtime.addresses import plain
 from postmill.shards.runtime.errors import PostmillError
 
@@ -59,7 +60,7 @@ def nothing_found(db: duckdb.DuckDBPyConnection, mapped_posts: int, locations: L
     if left_out:
         hint = _HINTS.get(left_out[-1][1], "fetch what is damaged again")
     else:
-        hint = _packed_once_more(rows, locations) or (_NAMED_SO if named else _BELONG)
+        hint = _swapped(rows, locations) or _packed_once_more(rows, locations) or (_NAMED_SO if named else _BELONG)
     what = f"{mapped_posts:,} posts that the names tell of" if named else f"{mapped_posts:,} mapped posts"
     return PostmillError(
         f"none of the {what} has its metadata and a picture in the archives"
@@ -67,6 +68,19 @@ def nothing_found(db: duckdb.DuckDBPyConnection, mapped_posts: int, locations: L
         place="archives" if named else "mapping and archives",
         hint=hint,
     )
+
+
+def _swapped(rows: list[_LeftOut], locations: Locations) -> str | None:
+    """Say which options are to be exchanged where each archive holds what the other should; None where they do not."""
+    example = {row.archive: row.example or "" for row in rows if row.archive is not None and row.reason is None}
+    of_metadata = tuple(suffix for layout in LAYOUTS for suffix in layout.metadata.suffixes)
+    of_pictures = tuple(suffix for layout in LAYOUTS for suffix in layout.images.suffixes)
+    metadata, images = (example.get(name, "").lower() for name in ARCHIVES)
+    if not (metadata.endswith(of_pictures) and images.endswith(of_metadata)):
+        return None
+    places = {"metadata": locations.images, "images": locations.metadata}
+    words = " ".join(f"--{name} {quote(plain(each))}" for name, place in places.items() for each in places_of(place))
+    return f"the two archives are swapped: exchange them: {words}"
 
 
 def _packed_once_more(rows: list[_LeftOut], locations: Locations) -> str | None:

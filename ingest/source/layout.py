@@ -7,6 +7,7 @@ by :func:`metadata_entry` and :func:`picture_entry`, and once more for the joins
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -133,11 +134,7 @@ def discover(
     if folder is not None:
         root = Path(folder)
         if not is_url(folder) and not root.is_dir():
-            raise UsageError(
-                "is not a folder" if root.exists() else "does not exist",
-                place=folder,
-                hint="SOURCE is the folder with influencers.txt, the mapping file, Post_metadata and Post_images",
-            )
+            raise _no_folder(root)
         layout, paths = max(((each, each.look(folder)) for each in LAYOUTS), key=lambda pair: _count(pair[1]))
     named = {"metadata": metadata, "images": images, "mapping": mapping, "influencers": influencers}
     sources: dict[str, Any] = {name: path or paths.get(name) for name, path in named.items()}
@@ -152,6 +149,18 @@ def discover(
             hint=_where_they_may_be(below, missing),
         )
     return Locations(**{name: path for name, path in sources.items() if path is not None})
+
+
+def _no_folder(root: Path) -> UsageError:
+    """Return what is said of a SOURCE that is no folder, with the nearest name where there is none of this one."""
+    hint = "SOURCE is the folder with influencers.txt, the mapping file, Post_metadata and Post_images"
+    if root.exists():
+        return UsageError("is not a folder", place=root, hint=hint)
+    beside = [path.name for path in root.parent.iterdir() if path.is_dir()] if root.parent.is_dir() else []
+    near = difflib.get_close_matches(root.name, beside, 1)
+    return UsageError(
+        "does not exist", place=root, hint=f"did you mean {quote(str(root.with_name(near[0])))}?" if near else hint
+    )
 
 
 def root_of(locations: Locations) -> Path | None:

@@ -142,8 +142,13 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
     except PostmillError:
         raise
     except _UNREADABLE as error:
+        if isinstance(error, FileNotFoundError) and not is_url(path):
+            raise PostmillError(
+                "does not exist", place=path, hint="name it as it is called, or bring it there"
+            ) from error
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise PostmillError(
-            f"cannot be read: {error}", place=path, hint="check that the file is whole and that you may read it"
+            f"cannot be read: {said}", place=path, hint="check that the file is whole and that you may read it"
         ) from error
 
 

@@ -16,11 +16,11 @@ from typing import Literal
 
 from postmill.ingest.zipformat.end_choice import choose_end, directory_shift
 from postmill.ingest.zipformat.end_record import EndRecord, end_records
-from postmill.ingest.zipformat.part_names import beginning, folder_of
+from postmill.ingest.zipformat.part_names import absent_of, beginning, folder_of
 from postmill.ingest.zipformat.parts import find_parts, strangers
 from postmill.ingest.zipformat.signatures import DIRECTORY_RECORD, LOCAL_SIGNATURE, RECORD_SIGNATURE, SPLIT_MARKER
 from postmill.ingest.zipformat.space import AddressSpace
-from postmill.ingest.zipformat.stand_ins import stand_ins
+from postmill.ingest.zipformat.stand_ins import LOOKED_AT, other_format, stand_ins
 from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import DamagedSource, PostmillError
 
@@ -88,12 +88,19 @@ def read_directory(space: AddressSpace, *, strict: bool = False) -> Directory:
     return Directory(kind, start, end.limit, end.entries, end.zip64, shift, warnings, starts=starts, wrapped=wrapped)
 
 
-def _no_end(space: AddressSpace) -> DamagedSource:
+def _no_end(space: AddressSpace) -> PostmillError:
     """Return the error for parts that do not end as an archive does."""
     last = space.parts[-1].path
     if len(space.parts) == 1 and space.read(0, min(len(RECORD_SIGNATURE), space.size)) == RECORD_SIGNATURE:
         cause = "it begins with its central directory, and looks joined of parts in the wrong order"
         return DamagedSource(cause, place=last, hint=_JOIN_ANEW)
+    what = other_format(space.read(0, min(space.size, LOOKED_AT)))
+    if what is not None and len(space.parts) == 1:
+        return PostmillError(
+            f"no end of central directory: this is not a zip but {what}",
+            place=last,
+            hint="name the zip, or fetch it again",
+        )
     return DamagedSource(
         "no end of central directory: this is not a zip, or its end is missing",
         place=last,
@@ -119,10 +126,14 @@ def _explanation(space: AddressSpace, end: EndRecord) -> PostmillError:
             return joined
         cause = f"it is the last of {counted} parts, and {len(parts)} {'is' if len(parts) == 1 else 'are'} here"
         if counted > len(parts):
+            lacking = counted - len(parts)
             hint = (
-                f"bring the {counted - len(parts)} missing ones into its folder, then run the same command. To begin "
-                "before they come, plan with --await-parts"
+                f"bring the {lacking} missing one{'s' if lacking > 1 else ''} into its folder, then run the same "
+                "command. To begin before that, plan with --await-parts"
             )
+            if missing := absent_of([part.path for part in parts], counted):
+                more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+                cause += f"; missing: {', '.join(missing[:_NAMED])}{more}"
             return DamagedSource(cause, place=last.path, hint=hint)
         return PostmillError(cause, place=last.path, hint="move those of another archive away, or list the right ones")
     if len(parts) > 1 and _is_whole(space, end):
@@ -176,13 +187,14 @@ def _named_together(space: AddressSpace, names: list[str]) -> str:
     return "rename them to NAME.z01, NAME.z02, ..., NAME.zip, or slices of one file to NAME.zip.001, NAME.zip.002, ..."
 
 
-def _stand_ins(space: AddressSpace) -> DamagedSource | None:
+def _stand_ins(space: AddressSpace) -> PostmillError | None:
     """Return the error for parts in whose place something else stands, if there are any."""
     found = stand_ins(space)
     if not found:
         return None
     names = ", ".join(part.name for part, _ in found[:_NAMED])
-    return DamagedSource(
+    kind = DamagedSource if len(found) < len(space.parts) else PostmillError  # of these nothing can be taken
+    return kind(
         "; ".join(sentence for _, sentence in found[:_NAMED]),
         place=found[0][0].path,
         hint=f"fetch {names} again, then run the same command",

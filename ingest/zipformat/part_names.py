@@ -158,6 +158,22 @@ def order(names: Sequence[str], *, gaps: bool = False, place: str = ".", bring: 
     return [name for _, name in sorted([*((name.number, name.path) for name in known), *spelled])]
 
 
+def absent_of(paths: Sequence[str], counted: int) -> list[str]:
+    """Return the file names of the parts that lack to ``counted``, where the last is called as last parts are.
+
+    Args:
+        paths: Of the parts that are there.
+        counted: How many there are, as the end record says.
+    """
+    known = [name for name in map(parse_name, paths) if name is not None]
+    last = next((name for name in known if name.number == LAST), None)
+    if last is None or len(known) < len(paths):
+        return []
+    numbered = next((name for name in known if name is not last), last.first(upper=last.path.endswith(".ZIP")))
+    absent = sorted(set(range(1, min(counted, MOST_PARTS))) - {name.number for name in known})
+    return [file_name(numbered.spelled(number)) for number in absent]
+
+
 def _absent(numbers: list[int]) -> list[int]:
     """Return the numbers that ``numbers`` (ascending) leave out, as far as they tell."""
     if not numbers:

@@ -235,7 +235,10 @@ class AddressSpace:
         except PartError:
             raise
         except OSError as error:
-            hint = "is it still being transferred, or was it removed?" if isinstance(error, FileNotFoundError) else None
+            gone = isinstance(error, FileNotFoundError)
+            hint = (
+                "is it still being transferred, or was it removed?" if gone else "check the disk, and who may read it"
+            )
             raise PartError(
                 f"cannot be read at byte {position}: {error.strerror}", part=part.place, hint=hint, errno=error.errno
             ) from error

@@ -87,8 +87,7 @@ def pin_encoder(run: Run, encoder: Encoder) -> Path:
     folder = run.embeddings / encoder.folder
     path = folder / ENCODER_FILE
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        publish.put_sealed(path, _to_json(encoder))
+        publish.put_sealed(path, _to_json(encoder))  # and its folder
     pinned = read_encoder(folder)
     for field in dataclasses.fields(Encoder):
         old, new = getattr(pinned, field.name), getattr(encoder, field.name)

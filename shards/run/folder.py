@@ -19,6 +19,7 @@ from postmill.shards.run.sources import Locations, Sources
 from postmill.shards.runtime.errors import PostmillError, UsageError
 
 RUN_FILE = "run.json"
+_ARCHIVES = ("*.zip", "*/*.zip", "*.z01", "*/*.z01", "*.zip.001", "*/*.zip.001")  # which no run holds, but a dataset
 _VERSION = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}((a|b|rc)[0-9]{1,6})?")
 
 
@@ -125,6 +126,12 @@ def open_run(folder: Path, *, reading: bool = False) -> Run:
     return Run(folder, fingerprint(value), sources, options, locations, format_version)
 
 
+def archive_in(folder: Path) -> Path | None:
+    """Return a part of a zip, below ``folder``, that tells a dataset from a run; None where there is none."""
+    found = (path for pattern in _ARCHIVES for path in sorted(folder.glob(pattern)))
+    return next((path.relative_to(folder) for path in found), None)
+
+
 def fingerprint(stated: Mapping[str, Any]) -> str:
     """Return the SHA-256 (hexadecimal) of the canonical JSON of what a run pins, as ``run.json`` states it.
 
@@ -198,14 +205,35 @@ def _no_run(folder: Path) -> UsageError:
             place=folder,
             hint=f"have it written again from the sources: postmill plan SOURCE {word}",
         )
-    hint = _nearest(folder) or f"make one: postmill plan SOURCE {word}"
+    if folder.is_file():
+        return UsageError("is a file, not a run folder", place=folder, hint=_meant(folder.parent, "name a run folder"))
+    if not folder.exists():
+        hint = _nearest(folder) or f"make a run there: postmill plan SOURCE {word}"
+        return UsageError("does not exist", place=folder, hint=hint)
+    held = archive_in(folder)
+    if held is not None:
+        return UsageError(
+            f"is not a run folder but a dataset, or a part of one: it holds {held}",
+            place=folder,
+            hint=f"name its run, or make one: postmill plan {word} NEW_RUN",
+        )
+    hint = _meant(folder, f"make one: postmill plan SOURCE {word}")
     return UsageError("is not a run folder: it has no run.json", place=folder, hint=hint)
 
 
 def _nearest(folder: Path) -> str:
     """Return the question whether the run folder beside ``folder`` with the nearest name is meant; empty for none."""
-    if folder.exists() or not folder.parent.is_dir():
+    if not folder.parent.is_dir():
         return ""
     runs = {path.parent.name: path.parent for path in folder.parent.glob(f"*/{RUN_FILE}")}
     near = difflib.get_close_matches(folder.name, runs, 1)
     return f"did you mean {runs[near[0]]}?" if near else ""
+
+
+def _meant(folder: Path, otherwise: str) -> str:
+    """Return the question whether the run that ``folder`` lies in, or the only one that it holds, is meant."""
+    above = [path for path in (folder, *folder.parents, *folder.absolute().parents) if (path / RUN_FILE).is_file()]
+    below = [path.parent for path in folder.glob(f"*/{RUN_FILE}")]
+    if above or len(below) == 1:
+        return f"did you mean {(above or below)[0]}?"
+    return otherwise

@@ -42,7 +42,7 @@ def check_file(path: Path, suffixes: Sequence[str], option: str) -> None:
     if path.is_dir():
         raise UsageError(f"{path} is a folder", place=option, hint="name a file")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"{folder} may not be written by you", place=option, hint="name a file in another folder")
+        raise UsageError(f"{folder} cannot be written by you", place=option, hint="name a file in another folder")
 
 
 @contextmanager

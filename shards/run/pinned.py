@@ -66,8 +66,11 @@ def look(folder: Path) -> Pinned | None:
     if names - {PLAN, "logs", "secret", *_WORK} or (pinned is None and work_of(folder) == ""):
         if (folder / RUN_FILE).exists():  # another command has published it meanwhile
             return look(folder)
+        held = runs.archive_in(folder)
         raise UsageError(
-            "is neither empty nor a run folder", place=folder, hint="name a new or an empty folder for the run"
+            "is neither empty nor a run folder" + ("" if held is None else f": it holds {held}"),
+            place=folder,
+            hint="name a new or an empty folder for the run",
         )
     return pinned
 

@@ -19,12 +19,24 @@ import pyarrow as pa
 
 from postmill.shards.run import manifests, parquet, sealed
 from postmill.shards.run.manifests import Manifest
-from postmill.shards.run.temporary import HashingFile
+from postmill.shards.run.temporary import SCRATCH, TEMPORARY, HashingFile, written_name
 from postmill.shards.runtime import interrupt
 from postmill.shards.runtime.errors import PostmillError
 
 # What file systems say that do not flush folders, such as FUSE and SMB; what they hold is as safe as they make it.
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
+# What helps where the system does not let a file be written.
+_MEND = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, for your quota is used up",
+    errno.EFBIG: "have larger files allowed (ulimit -f)",
+    errno.EACCES: "have it made writable for you, or name a place that is",
+    errno.EPERM: "have it made writable for you, or name a place that is",
+    errno.EROFS: "name a place that can be written, or have the disk mounted so",
+    errno.EIO: "check the disk",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENAMETOOLONG: "name a shorter path",
+}
 
 
 @dataclass
@@ -37,6 +49,7 @@ class Unit:
     folder: Path
     name: str
     run: str
+    compared: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
@@ -54,7 +67,7 @@ class Unit:
         with interrupt.held():
             if path.parent != self.folder:
                 path.parent.mkdir(exist_ok=True)
-            opened = HashingFile(path, in_places)
+            opened = HashingFile(path, in_places, held=self.compared)
             self.files[name] = opened
         return opened
 
@@ -78,15 +91,19 @@ def unit(folder: Path, name: str, run: str, *, compared: bool = False) -> Iterat
         Interrupted: A signal came before; nothing is published.
     """
     interrupt.check()
-    work = Unit(folder, name, run)
+    work = Unit(folder, name, run, compared)
     try:
         with writing(folder / name):
-            folder.mkdir(parents=True, exist_ok=True)
+            if not compared:
+                folder.mkdir(parents=True, exist_ok=True)
             yield work
             states = {file_name: file.finish() for file_name, file in work.files.items()}
             manifest = Manifest(name, run, states, work.counts, work.info, work.inputs)
             there = manifests.done(folder, name, run) == manifest  # another worker, or an earlier call, was first
             if not there or (compared and any(manifests.differences(folder, manifest))):
+                for file in work.files.values():
+                    folder.mkdir(parents=True, exist_ok=True)
+                    file.put_down()
                 _replace(folder, name, work.files)
                 put_sealed(folder / f"{name}.json", manifests.to_json(manifest))
                 work.published = True
@@ -186,9 +203,17 @@ def writing(place: Path) -> Iterator[None]:
     except OSError as error:
         raise PostmillError(
             f"cannot write: {error.strerror or error}",
-            place=error.filename or place,
-            hint="free some space or mend the permissions, then run the same command again: it carries on",
+            place=_to_be(Path(error.filename), place) if isinstance(error.filename, str) else place,
+            hint=f"{_MEND.get(error.errno or 0, 'mend that')}, then run the same command again: it carries on",
         ) from error
+
+
+def _to_be(path: Path, place: Path) -> Path:
+    """Return ``path`` under the name that it was to have, where it is a temporary; of what lies in one, ``place``."""
+    if any(above.name.startswith(TEMPORARY) for above in path.parents):
+        return place
+    name = written_name(path.name)
+    return path if name is None else place if name == SCRATCH else path.with_name(name)
 
 
 def put_bytes(path: Path, content: bytes, *, private: bool = False) -> None:

@@ -27,6 +27,7 @@ from postmill.shards.runtime import interrupt, locks
 from postmill.shards.runtime.processes import Process, this_process
 
 TEMPORARY = ".tmp-"
+SCRATCH = "scratch"  # what a temporary folder says it will be
 _NAME = re.compile(
     r"\.tmp-(?P<of>.+)-(?P<machine>[\w.]+)-(?P<pid>[1-9]\d{0,9})-(?P<start>\d{1,20})-[a-z0-9_]{8}", re.ASCII | re.DOTALL
 )
@@ -44,14 +45,16 @@ class HashingFile:
     Args:
         path: The name that it will have.
         in_places: Whether it will be read in places, and needs a hash of each block.
+        held: Whether it is in memory until :meth:`put_down`: a small one that need not be written if it is there.
     """
 
-    def __init__(self, path: Path, in_places: bool = False) -> None:
+    def __init__(self, path: Path, in_places: bool = False, *, held: bool = False) -> None:
         self.path = path
-        with interrupt.held():
-            self.temporary, self._fd = _create_locked(path)
-            # A signal can come between any two steps of a clean-up; this removes what it left out.
-            weakref.finalize(self, _remove, self.temporary)
+        self._held = bytearray() if held else None
+        if held:
+            self.temporary, self._fd = new_path(path), -1
+        else:
+            self._create()
         self._digest = blake3()
         self._blocks = BlockHashes() if in_places else None
         self._written = 0
@@ -63,11 +66,22 @@ class HashingFile:
         self._digest.update(view)
         if self._blocks is not None:
             self._blocks.update(view)
-        written = 0
-        while written < len(view):
-            written += os.write(self._fd, view[written:])
+        if self._held is None:
+            self._append(view)
+        else:
+            self._held += view
         self._written += len(view)
         return len(view)
+
+    def put_down(self) -> None:
+        """Write what is held in memory, if it is, under the temporary name, and flush it to disk."""
+        if self._held is not None:
+            content, self._held = self._held, None
+            self._create()
+            self.closed = False
+            self._append(memoryview(content))
+            os.fsync(self._fd)
+            self.close()
 
     def tell(self) -> int:
         """Return the number of bytes written so far."""
@@ -78,7 +92,8 @@ class HashingFile:
 
     def finish(self) -> FileState:
         """Flush to disk, release, and return the length and hash."""
-        os.fsync(self._fd)
+        if self._held is None:
+            os.fsync(self._fd)
         self.close()
         blocks = () if self._blocks is None else self._blocks.finish()
         return FileState(self._written, self._digest.hexdigest(), blocks)
@@ -87,13 +102,26 @@ class HashingFile:
         """Release the file; what is under the temporary name stays."""
         if not self.closed:
             fd, self._fd, self.closed = self._fd, -1, True  # who writes later must not hit another file
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
 
     def discard(self) -> None:
         """Release the file and remove what is under the temporary name, if anything is."""
         with interrupt.held():
             self.close()
-            _remove(self.temporary)
+            if self._held is None:
+                _remove(self.temporary)
+
+    def _create(self) -> None:
+        with interrupt.held():
+            self.temporary, self._fd = _create_locked(self.path)
+            # A signal can come between any two steps of a clean-up; this removes what it left out.
+            weakref.finalize(self, _remove, self.temporary)
+
+    def _append(self, view: memoryview) -> None:
+        written = 0
+        while written < len(view):
+            written += os.write(self._fd, view[written:])
 
     def readable(self) -> bool:
         """Return False: this file is written only."""
@@ -242,7 +270,7 @@ def _create_locked(path: Path) -> tuple[Path, int]:
 
 def _create_locked_folder(folder: Path) -> tuple[tempfile.TemporaryDirectory[str], int]:
     """Create and lock a temporary folder."""
-    made = tempfile.TemporaryDirectory(prefix=_prefix("scratch"), dir=folder, ignore_cleanup_errors=True)
+    made = tempfile.TemporaryDirectory(prefix=_prefix(SCRATCH), dir=folder, ignore_cleanup_errors=True)
     try:
         fd = os.open(Path(made.name) / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:

@@ -57,7 +57,7 @@ class DamagedSource(PostmillError):
     """
 
 
-def unknown(value: str, known: Iterable[str], *, place: object, what: str = "") -> UsageError:
+def unknown(value: str, known: Iterable[str], *, place: object, what: str = "", first: str = "") -> UsageError:
     """Return the error for a name that is none of ``known``: everywhere the same words, and the nearest name.
 
     Args:
@@ -65,6 +65,7 @@ def unknown(value: str, known: Iterable[str], *, place: object, what: str = "") 
         known: What could have been.
         place: The option, or what else asks for it.
         what: What the names are of, such as ``this run's models``; empty where the place tells.
+        first: What to do where there is none yet to choose among.
     """
     names = list(known)
     begun = [name for name in names if value and name.startswith(value)]
@@ -73,7 +74,7 @@ def unknown(value: str, known: Iterable[str], *, place: object, what: str = "") 
     return UsageError(
         f"{value!r} is none of {what + ': ' if what else ''}{listed}",
         place=place,
-        hint=f"did you mean {near[0]}?" if near else "choose among these",
+        hint=f"did you mean {near[0]}?" if near else "choose among these" if names or not first else first,
     )
 
 

@@ -46,7 +46,9 @@ def test_sums_of_encoding_are_sums() -> None:
 
 def test_hours_of_ingest_are_those_of_the_rates() -> None:
     benchmarks = text_of("benchmarks/README.md")
-    rows = re.findall(r"^\| `postmill plan` and `ingest`, 1 worker \| [\d.]+ \| [\d.]+ \| [\d,]+ \| (\d+) ", benchmarks, re.M)
+    rows = re.findall(
+        r"^\| `postmill plan` and `ingest`, 1 worker \| [\d.]+ \| [\d.]+ \| [\d,]+ \| (\d+) ", benchmarks, re.M
+    )
     mix = [float(rows[2]), float(rows[3])]  # stored and deflated, in the dataset's mix
     assert "17,843 to" in benchmarks
     least, most = sorted((PICTURE_BYTES / (speed * 1e6) + METADATA / 17_843) / 3600 for speed in mix)

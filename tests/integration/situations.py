@@ -176,6 +176,12 @@ SITUATIONS: dict[str, Situation] = {
         "encode RUN --encoder image --models light --device cpu",
         same=False,
     ),
+    "no shard to encode": S(
+        ("console/steps.py:_refuse_nothing",),
+        without("posts", "embeddings", "models", "report"),
+        "encode RUN --encoder metadata --models light --device cpu",
+        same=False,
+    ),
     "rotten records": S(DAMAGED, flip("posts/posts-000000.parquet"), EXPORT),
     "no shard to train on": S(
         ("train/data/dataset.py:finished",), without("posts", "models", "report"), TRAIN, same=False
@@ -238,6 +244,7 @@ SITUATIONS: dict[str, Situation] = {
 
 ELSEWHERE = {
     "cli.py:plan": "help of a command",
+    "console/sources.py:_refuse_swapped": "tests/mistakes: two folders that are exchanged",
     "encode/device.py:check_device": "an option of submit, among words",
     "ingest/pack/evict.py:_unit_is_whole": "verify, among words, of a disk that cannot be read",
     "ingest/pack/first_pass.py:_broken_source": "tests/ingest/source/test_moved.py: other bytes have to come first",

@@ -39,10 +39,10 @@ ALL = tuple(EncoderName)
 QUICK = (EncoderName.SENTIMENT, EncoderName.METADATA)
 PROGRAM = """
 from postmill import cli
-from postmill.console import lean, start, steps
+from postmill.console import lean, results, start, steps
 from tests.integration.test_lean import QUICK
 lean.usual = cli.usual = lambda text_only: QUICK
-steps.train = steps.report = lambda *words, **options: None  # which other tests kill
+steps.train = results.report = lambda *words, **options: None  # which other tests kill
 start.main()
 """
 

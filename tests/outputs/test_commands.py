@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from postmill.console import steps
+from postmill.console import results
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from tests.integration.kills import resize, small_disk
@@ -41,7 +41,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def predict(output: Path) -> None:
     run: Any = SimpleNamespace()
-    steps.predict(run, Path("posts"), "fusion", output, Device.CPU)
+    results.predict(run, Path("posts"), "fusion", output, Device.CPU)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "A.CSV"])

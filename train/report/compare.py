@@ -95,7 +95,7 @@ def write_comparison(run: Run, other: Run, progress: Progress | None = None) -> 
             unit.inputs[custody.POSTS_INPUT] = custody.contents(run.posts, shards)
             custody.put_shards(unit, shards)
         advance(1)
-    return Report(run.report / COMPARE_FILE, unit.published)
+    return Report(run.report / COMPARE_FILE, unit.published, len(sides[0].models))
 
 
 def _sides(run: Run, other: Run) -> tuple[Side, Side]:

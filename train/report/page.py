@@ -44,10 +44,11 @@ PAGE_UNIT, PAGE_FILE, TEMPLATE = "index", "index.html", "page.html.j2"
 
 @dataclass(frozen=True)
 class Report:
-    """Where the report lies, and whether this call changed it."""
+    """Where the report lies, whether this call changed it, and of how many models it is."""
 
     path: Path
     written: bool
+    models: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def write_report(run: Run, progress: Progress | None = None) -> Report:
             unit.inputs[custody.POSTS_INPUT] = custody.contents(run.posts, shards)
             custody.put_shards(unit, shards)
         advance(1)
-    return Report(run.report / PAGE_FILE, unit.published)
+    return Report(run.report / PAGE_FILE, unit.published, len(models))
 
 
 def page(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> Page:

@@ -112,15 +112,17 @@ def _cells(row: ResultRow) -> Iterator[Cell]:
         if metric.lower_is_better:
             yield number(estimate.value, metric.digits)
         else:
-            shuffled = f", {number(estimate.shuffled, metric.digits)}" if metric.has_control else ""
-            yield Measured(number(estimate.value, metric.digits), span(estimate.interval) + shuffled)
+            beside = [span(estimate.interval)] if estimate.interval is not None else []
+            if metric.has_control and estimate.shuffled is not None:
+                beside.append(number(estimate.shuffled, metric.digits))
+            yield Measured(number(estimate.value, metric.digits), ", ".join(beside))
     yield _measured(row.as_first_posts(HEADLINE))
     headline = row[HEADLINE]
     yield Measured(number(headline.mean), "" if headline.std is None else f"± {number(headline.std)}")
 
 
 def _measured(estimate: Estimate) -> Measured:
-    return Measured(number(estimate.value), span(estimate.interval))
+    return Measured(number(estimate.value), "" if estimate.interval is None else span(estimate.interval))
 
 
 def _ladder(models: Sequence[ModelResult]) -> Table:

@@ -47,7 +47,7 @@ def find_sources(
     found: dict[str, Any] = dict(typed)
     if source is not None and not is_url(source) and Path(source).exists():
         found = _found_in(Path(source), typed, known is not None)
-        source = source if Path(source).is_dir() else None
+        source = source if Path(source).is_dir() or found == typed else None
     return discover(source, **found, known=known)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -17,8 +17,28 @@ _LIST = 80  # columns of the list, where there are more
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+def _for_a_program(asked: bool) -> bool:
+    """Leave standard output to the answer, and send what people read to standard error."""
+    out.stderr = asked
+    return asked
+
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", callback=_for_a_program, help="Answer with one JSON object: docs/output.md.")
+]
+
+
 class Command(TyperCommand):
-    """A command whose help is whole in any width."""
+    """A command whose help is whole in any width, and which has the options that all have."""
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self.params.extend(_options_of_all())
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words behind the command, which say how much is told, and to whom."""
+        out.hushed = out.answered = out.stderr = False
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""
@@ -42,6 +62,29 @@ class App(typer.Typer):
     def command(self, *names: Any, **options: Any) -> Callable[[Function], Function]:
         """Add a command, as typer does."""
         return super().command(*names, cls=Command, **options)
+
+
+def _options_of_all() -> list[Any]:
+    """Return the options of every command, as typer makes them of a function's."""
+    program = typer.Typer(add_completion=False)
+
+    @program.command()
+    def command(
+        quiet: Annotated[
+            bool,
+            typer.Option(
+                "--quiet", "-q", help="Only results, warnings and errors.", callback=_hush, expose_value=False
+            ),
+        ] = False,
+    ) -> None:
+        """Stand for any command."""
+
+    return typer.main.get_command(program).params
+
+
+def _hush(asked: bool) -> bool:
+    out.hushed = asked
+    return asked
 
 
 def _format_help(command: TyperCommand | TyperGroup, boxes: Callable[[Any, Any], None], ctx: Any, to: Any) -> None:
