@@ -18,7 +18,10 @@ from postmill.train.report.languages import Languages
 MOST_BARS = 15
 """Categories that have a bar of their own."""
 
-_JOINED = f"with fewer than {MIN_ACCOUNTS} accounts or {MIN_POSTS} posts is joined with the next, and its height is the mean of"
+_JOINED = (
+    f"with fewer than {MIN_ACCOUNTS} accounts or {MIN_POSTS} posts is joined with the next, and its height is the mean"
+    " of"
+)
 _TOGETHER = f"Those with fewer than {MIN_ACCOUNTS} accounts or {MIN_POSTS} posts stand together"
 
 
