@@ -94,10 +94,10 @@ def underway(run: Run, stage: str, names: Sequence[str], each: int = 1) -> Itera
     process = this_process()
     path = folder(run) / f"{stage}-{process.pid}-{secrets.token_hex(4)}{_SUFFIX}"
     try:
-        for each in (run.logs, path.parent):
-            each.mkdir(exist_ok=True)
-            if each.is_symlink():  # which may lead anywhere
-                raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(each))
+        for place in (run.logs, path.parent):
+            place.mkdir(exist_ok=True)
+            if place.is_symlink():  # which may lead anywhere
+                raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(place))
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError as error:
         log.info("%s cannot be written (%s): status will not show that it runs", path.parent, error.strerror)
