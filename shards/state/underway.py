@@ -26,6 +26,7 @@ from postmill.shards.runtime.processes import Process, this_process
 from postmill.shards.runtime.progress import log
 
 _SUFFIX = ".jsonl"
+_LONGEST_S = 1e9  # what is said to take longer, or is no number, is no time
 _OLD_S = 24 * 3600.0  # since a process of another machine wrote, where there are no locks
 
 
@@ -155,7 +156,7 @@ def _read(path: Path) -> Underway | None:
                 stage,
                 tuple(str(name) for name in names),
                 min(done, len(names)) if type(done) is int and done >= 0 else 0,
-                float(left) if isinstance(left, int | float) else None,
+                float(left) if isinstance(left, int | float) and 0 <= left < _LONGEST_S else None,
             )
     return None
 
