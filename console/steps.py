@@ -89,7 +89,7 @@ def encode(
     )
     encoded(run, summary.encoders)
     if summary.waiting:
-        out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(run.word)}")
+        out.print(f"encode: {summary.waiting:,} post shards wait for ingest: postmill ingest {escape(run.word)}")
 
 
 def encoded(run: Run, summaries: Sequence[EncoderSummary]) -> None:
