@@ -176,7 +176,7 @@ def attempt(
 def did(done: int, skipped: int, waiting: int = 0) -> str:
     """Say in words what was done and what had been done before, where ``waiting`` more are not done."""
     if not done and waiting:
-        return f"nothing that can be done yet, {skipped} done before"
+        return f"nothing that can be done yet, {skipped:,} done before"
     if not done:
-        return f"nothing to do, all {skipped} done before" if skipped else "nothing to do"
-    return f"{done} done" + (f", {skipped} done before" if skipped else "")
+        return f"nothing to do, all {skipped:,} done before" if skipped else "nothing to do"
+    return f"{done:,} done" + (f", {skipped:,} done before" if skipped else "")
