@@ -1,12 +1,15 @@
-# Everything needs Python 3.11 or later and make; the first call sets up .venv from the package registry.
+# Everything needs Python 3.11 or later and make; the first call sets up .venv from the package registry. What the tests
+# take beside it stands in tests/machine/tools.py.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test quick lint types unit simd clean
+.PHONY: help demo test quick lint types unit tools simd clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 .venv/.ready: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "there is no $(PYTHON): apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) tests/machine/tools.py python
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
@@ -16,7 +19,7 @@ demo: .venv/.ready  ## make a sample dataset and run the whole job on it
 	$(BIN)/postmill sample demo/data --posts 2000 --influencers 60
 	$(BIN)/postmill run demo/data demo/run --models light
 
-test: lint types unit  ## everything: lint, types, tests
+test: lint types unit  ## everything: lint, types, tests; installs what they take, where it may
 
 # What needs no archive of thousands of entries, no model and no other program; see tests/README.md.
 QUICK := tests/test_architecture.py tests/test_command_line.py tests/test_addresses.py tests/ingest/zipformat \
@@ -36,10 +39,11 @@ types: .venv/.ready  ## mypy --strict
 	@mkdir -p .venv/src && ln -sfn ../.. .venv/src/postmill
 	$(BIN)/mypy
 
-unit: .venv/.ready  ## pytest; needs zip, unzip, 7z and strace
-	@for tool in zip unzip 7z strace; do command -v $$tool >/dev/null || \
-		{ echo "the tests need $$tool: apt-get install zip unzip p7zip-full strace"; exit 1; }; done
+unit: .venv/.ready tools  ## pytest
 	$(BIN)/python -m pytest -n auto
+
+tools:  ## install the programs that tests take, where root or sudo may; without one its tests are left out
+	@$(PYTHON) tests/machine/tools.py install
 
 # pillow-simd is a drop-in for pillow that resizes faster on AVX2 machines; it is built from source, which needs a C
 # compiler and headers (apt-get install gcc python3-dev libjpeg-dev zlib1g-dev; libwebp-dev for WebP pictures).

@@ -29,7 +29,7 @@ from postmill.console import (
     steps,
     training,
 )
-from postmill.console.display import answering, commands
+from postmill.console.display import answering, commands, completing, opening
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, progress, share_of
 from postmill.console.places import on_disk
@@ -103,6 +103,7 @@ def run_all(
     follow: options.FollowOption = False,
     evict: options.EvictOption = False,
     yes: options.YesOption = False,
+    open_it: opening.OpenOption = False,
     max_faults: options.MaxFaultsOption = None,
 ) -> None:
     """Do everything on this machine: plan, ingest, encode, train, report.
@@ -115,7 +116,7 @@ def run_all(
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
     work = ("plan", *(("lean",) if small_disk else ("ingest", "encode")), "train", "report")
-    with progress(f"run {folder}: {', '.join(work)}") as shown, shown.steps(work, alike=False) as begin:
+    with progress(f"run {folder}: {', '.join(work)}", folder) as shown, shown.steps(work, alike=False) as begin:
         begin("plan")
         locations = sources.locate(source, folder, metadata, images, mapping, influencers, header_file)
         with shown.track("run: finding the models", None):
@@ -135,8 +136,10 @@ def run_all(
         recipe = training.recipe_of(study)
         steps.train(run, shown, encoder_models=models, recipe=recipe, target=target, device=on)
         begin("report")
-        results.report(run, shown)
-    steps.end(run, max_faults)
+        page = results.report(run, shown)
+        steps.end(run, max_faults)
+    if open_it:
+        opening.open_page(page)
 
 
 @app.command(
@@ -174,10 +177,10 @@ def plan(
     source, folder = (None, *places[:-1])[-1], on_disk(places[-1])
     chosen = choosing.chosen_with(everything, category, after, before, sample, seed)
     typed = options.planned_with(shard_size, max_entry, raw, strict, salvage, pictureless, chosen)
-    with progress(f"plan {folder}: where the sources lie") as shown:
+    with progress(f"plan {folder}: where the sources lie", folder) as shown:
         locations = sources.locate(source, folder, metadata, images, mapping, influencers, header_file)
         run = sources.plan(locations, folder, typed, shown, checksums, await_parts, accounts)
-    steps.end(run, max_faults, answering.planned if as_json else None)
+        steps.end(run, max_faults, answering.planned if as_json else None)
 
 
 @app.command(
@@ -210,14 +213,14 @@ def ingest(
     stages = options.chosen(stage, Stage, "--stage") or tuple(Stage)
     share = share_of(task)
     name = stages[0].value if len(stages) == 1 else "ingest"
-    with progress(f"ingest {folder}: {', '.join(stages)}") as shown:
+    with progress(f"ingest {folder}: {', '.join(stages)}", folder) as shown:
         from postmill.ingest.pack.selection import Selection
 
         run, asked = steps.open_run(folder), Selection(options.range_text(parts), options.range_text(shards))
         with attempt(shown, run, name, task, share, workers):
             run, spare = sources.take_places(run, metadata, images, header_file, shown), options.evict_of(evict, yes)
             passes.ingest(run, stages, share, workers, shown, asked, False, follow, spare, restore)
-    steps.end(run, max_faults)
+        steps.end(run, max_faults)
 
 
 @app.command(rich_help_panel=STEP_BY_STEP, epilog="Example: `postmill mend run`, when a part was fetched again")
@@ -228,7 +231,7 @@ def mend(
 ) -> None:
     """Put together the posts that wait for a whole copy of a part, where its bytes are others now."""
     run = steps.open_run(folder)
-    with progress(f"mend {folder}") as shown:
+    with progress(f"mend {folder}", folder) as shown:
         sources.take_places(run, None, None, header_file, shown)
         passes.ingest(run, tuple(Stage), WHOLE, workers, shown, mending=True)
 
@@ -249,7 +252,7 @@ def encode(
     """Turn post shards into embedding shards."""
     encoders, share, models_by_encoder = options.listed(encoder), share_of(task), options.overrides(model)
     needs = None if encoders == (EncoderName.METADATA,) else device
-    with progress(f"encode {folder}: {', '.join(encoders) or 'all encoders'}") as shown:
+    with progress(f"encode {folder}: {', '.join(encoders) or 'all encoders'}", folder) as shown:
         from postmill.encode.request import check
         from postmill.shards.state import attempts
 
@@ -283,7 +286,7 @@ def train(
     recipe = training.recipe_of(study, recipe)
     for name in names:
         registry.rung(name, recipe)  # refuses what there is not
-    with progress(f"train {folder}: {', '.join(names) or 'all models'}") as shown:
+    with progress(f"train {folder}: {', '.join(names) or 'all models'}", folder) as shown:
         run = steps.open_run(folder)
         with attempt(shown, run, "train", task, share):
             done = steps.train(
@@ -300,7 +303,7 @@ def train(
                 device=device,
                 task=share,
             )
-    results.trained(run, done, as_json)
+        results.trained(run, done, as_json)
 
 
 @app.command(
@@ -311,30 +314,37 @@ def report(
     folder: options.RunArgument,
     other: reporting.OtherRunArgument = None,
     figures: reporting.FiguresOption = None,
+    open_it: opening.OpenOption = False,
     as_json: commands.JsonOption = False,
 ) -> None:
     """Write the report: one self-contained HTML page; of two runs, a page that sets them side by side."""
+    opening.check(open_it, as_json)
     if other is not None and figures is not None:
         raise UsageError("are of one run", place="--figures", hint="name one run")
-    with progress(f"report {folder}") as shown:
+    with progress(f"report {folder}", folder) as shown:
         run = steps.open_run(folder, reading=True)
         if other is None:
-            results.report(run, shown, figures, as_json)
+            page = results.report(run, shown, figures, as_json)
         else:
-            results.compare(run, steps.open_run(other, reading=True), shown, as_json)
+            page = results.compare(run, steps.open_run(other, reading=True), shown, as_json)
+    if open_it:
+        opening.open_page(page)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill predict run --model fusion new-run > predictions.csv`")
 def predict(
     folder: options.RunArgument,
     posts: options.PostsArgument,
-    model: Annotated[str, typer.Option("--model", help="Name of a trained model.")] = "fusion",
+    model: Annotated[
+        str, typer.Option("--model", help="Name of a trained model.", autocompletion=completing.models)
+    ] = "fusion",
     output: options.OutputOption = None,
     device: options.DeviceOption = Device.CPU,
     as_json: commands.JsonOption = False,
 ) -> None:
     """Score new posts: log engagement with its 90 % interval, likes and comments as median and as expectation."""
-    results.predict(steps.open_run(folder, reading=True), posts, model, output, device, as_json)
+    with progress(f"predict {posts}: {model} of {folder}") as shown:
+        results.predict(steps.open_run(folder, reading=True), posts, model, output, device, shown, as_json)
 
 
 @app.command(rich_help_panel=RESULTS, epilog="Example: `postmill export run --to clip-retrieval index`")
@@ -344,7 +354,12 @@ def export(
     layout: Annotated[Layout, options.one_of(Layout, "--to", "Whose layout; hf: Hugging Face datasets.")],
     encoder: Annotated[
         list[str] | None,
-        typer.Option("--encoder", metavar="FOLDER", help="Only this folder below embeddings. Repeatable."),
+        typer.Option(
+            "--encoder",
+            metavar="FOLDER",
+            help="Only this folder below embeddings. Repeatable.",
+            autocompletion=completing.embeddings,
+        ),
     ] = None,
     as_json: commands.JsonOption = False,
 ) -> None:
@@ -426,7 +441,7 @@ app.command(rich_help_panel=CLUSTER, epilog="Example: `postmill retry run`, as o
 
 
 @app.callback()
-def postmill(_: options.VersionOption = False) -> None:
+def postmill(_: commands.VersionOption = False) -> None:
     """Take the options that stand before a command."""
 
 

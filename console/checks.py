@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from postmill.console.display import answering
 from postmill.console.display.answering import emit_json
 from postmill.console.display.answers import Finding, Verified
 from postmill.console.output import err, out, progress
-from postmill.console.streams import emit
+from postmill.console.streams import emit, flush
 from postmill.console.waiting import say_what_is_awaited, say_what_is_dropped
 from postmill.shards.run.manifests import SCHEMA_VERSION
 from postmill.shards.runtime import interrupt
@@ -38,26 +39,44 @@ def status(run: Run) -> None:
     from postmill.shards.state import status as statuses
 
     read = statuses.read(run)
-    out.print(show.status_view(str(run.folder), read, submit.reachable(run)))
+    out.print(show.status_view(str(run.folder), read, submit.reachable(run), _columns()), soft_wrap=not out.is_terminal)
     if run.format_version == SCHEMA_VERSION:
         say_what_is_awaited(run)
         say_what_is_dropped(run, read.dropped)
 
 
-def watch_status(run: Run) -> None:
-    """Show it anew every five seconds until Ctrl-C."""
+def watch_status(run: Run, interval: float = _WATCH_S) -> None:
+    """Show it anew every five seconds until Ctrl-C; where that is no terminal, whenever something is another.
+
+    Args:
+        run: The run.
+        interval: Seconds between two looks.
+    """
     from postmill.jobs import show, submit
     from postmill.shards.state import status as statuses
 
+    shown = None
     try:
-        with Live(console=out, auto_refresh=False) as live:
+        with Live(console=out, auto_refresh=False) if out.is_terminal else nullcontext() as live:
             while True:
-                view = show.status_view(str(run.folder), statuses.read(run), submit.reachable(run))
-                live.update(view, refresh=True)
-                time.sleep(_WATCH_S)
+                read, jobs = statuses.read(run), submit.reachable(run)
+                if live is not None:
+                    view = show.status_view(str(run.folder), read, jobs, out.width, out.height - 1)
+                    live.update(view, refresh=True)
+                elif (now := show.state_of(read, jobs)) != shown:
+                    shown = now
+                    name = f"{run.folder}, {time.strftime('%H:%M:%S')}"
+                    out.print(show.status_view(name, read, jobs), soft_wrap=True)
+                    flush()
+                time.sleep(interval)
     except Interrupted:
         if not interrupt.answer(signal.SIGINT):
             raise
+
+
+def _columns() -> int | None:
+    """Return the columns of the terminal, None where it is none: what reads a pipe wants all."""
+    return out.width if out.is_terminal else None
 
 
 def status_json(run: Run) -> None:

@@ -98,7 +98,7 @@ def run_app(app: typer.Typer) -> None:
     finally:
         streams.finish()
         sys.excepthook = _show_mistake  # typer has put its own there
-    for number in interrupt.SIGNALS:  # what comes now changes nothing of what was done, or not
+    for number in interrupt.minded():  # what comes now changes nothing of what was done, or not
         signal.signal(number, partial(_leave, code))
     sys.exit(code)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from postmill.console.output import out
+from postmill.console.display import completing
 from postmill.console.places import on_disk
 from postmill.console.waiting import Evict
 from postmill.encode.options import EncoderName, ModelSet, Precision
@@ -143,7 +143,9 @@ SourceArgument = Annotated[
         help="Folder or address with influencers.txt, the mapping file, Post_metadata/ and Post_images/.",
     ),
 ]
-RunArgument = Annotated[Path, typer.Argument(parser=on_disk, metavar="RUN", help="The run folder.")]
+RunArgument = Annotated[
+    Path, typer.Argument(parser=on_disk, metavar="RUN", help="The run folder.", autocompletion=completing.runs)
+]
 PlacesArgument = Annotated[
     list[str],
     typer.Argument(metavar="[SOURCE] RUN", help="The dataset's folder or address, if it must be named; the run."),
@@ -151,7 +153,13 @@ PlacesArgument = Annotated[
 EffectOption = Annotated[Effect, one_of(Effect, "--effect", "Whether what a post shows bears on its engagement.")]
 NewFolderArgument = Annotated[Path, typer.Argument(parser=on_disk, metavar="DIR", help="A new or empty folder.")]
 PostsArgument = Annotated[
-    Path, typer.Argument(parser=on_disk, metavar="POSTS", help="Another run folder, or one of its post shards.")
+    Path,
+    typer.Argument(
+        parser=on_disk,
+        metavar="POSTS",
+        help="Another run folder, or one of its post shards.",
+        autocompletion=completing.runs,
+    ),
 ]
 OutputOption = Annotated[
     Path | None,
@@ -282,18 +290,4 @@ SbatchOption = Annotated[
 ]
 ArchiveArgument = Annotated[
     list[str], typer.Argument(metavar="ARCHIVE", help="Any part, a glob, a URL, a list, or all; a folder.")
-]
-
-
-def _show_version(asked: bool) -> None:
-    """Print the version and exit, if that is what was asked for."""
-    if asked:
-        from importlib.metadata import version
-
-        out.print(version("postmill"))
-        raise typer.Exit
-
-
-VersionOption = Annotated[
-    bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Say which it is.")
 ]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 
-from postmill.console import stopping
+from postmill.console import journal, stopping
 from postmill.console.display.fitting import WIDE, fitted
 from postmill.encode.options import Precision
 from postmill.jobs import machine
@@ -20,7 +22,7 @@ from postmill.shards.runtime.bars import Bars
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.interrupt import interruptible
 from postmill.shards.runtime.printable import printable
-from postmill.shards.runtime.progress import Lines, Progress, Silent
+from postmill.shards.runtime.progress import Lines, Progress, Silent, Together, log
 from postmill.shards.state.tasks import WHOLE, Task, from_environment, parse_task
 
 if TYPE_CHECKING:
@@ -88,22 +90,44 @@ class NotesAlone(Silent):
 
 
 @contextmanager
-def progress(doing: str = "") -> Iterator[Progress]:
+def progress(doing: str = "", run: Path | None = None) -> Iterator[Progress]:
     """Show progress on standard error, and let signals end the work in order, each answered at once.
 
     Args:
-        doing: What is said first, before anything is loaded that takes time; '' for nothing. With ``--quiet`` only
-            what must not be missed is said.
+        doing: What is said first, before anything is loaded that takes time, the command's name first; '' for nothing.
+            With ``--quiet`` only what must not be missed is said.
+        run: The run folder that the work is kept a log of, where no scheduler keeps one; None for none.
     """
-    shown = Bars(err) if err.is_terminal else Lines()
+    bars = Bars(err) if err.is_terminal else None
+    lines = Lines(log if bars is None else _unseen())
+    shown = lines if bars is None else Together(bars, lines)
 
     def say(number: signal.Signals) -> None:
-        shown.note(stopping.words(number, shown.course.in_hand, err.is_terminal))
+        shown.note(stopping.words(number, lines.course.in_hand, err.is_terminal))
 
-    with interruptible(), announced(say, lambda: stopping.last_words(err.is_terminal)):
+    def last() -> None:
+        stopping.last_words(err.is_terminal)
+        journal.end_at_once(kept)
+
+    # What the log itself is told stands in it too: that there are no locks, that a file cannot be written.
+    loggers = [log] if bars is None else [log, _unseen()]
+    with (
+        interruptible(),
+        journal.kept(None if machine.in_a_job() else run, doing.partition(" ")[0], *loggers) as kept,
+        interruptible(),
+        announced(say, last),
+    ):
         if doing and not out.hushed:
             shown.note(doing)
         yield NotesAlone(shown) if out.hushed else shown
+
+
+def _unseen() -> logging.Logger:
+    """Return the log of what a terminal shows in bars."""
+    unseen = logging.getLogger("postmill.unseen")
+    unseen.propagate = False
+    unseen.setLevel(logging.INFO)
+    return unseen
 
 
 def share_of(task: str | None) -> Task:

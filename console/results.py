@@ -49,16 +49,22 @@ def results(run: Run) -> None:
         out.note(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}")
 
 
-def report(run: Run, shown: Progress, figures: Path | None = None, as_json: bool = False) -> None:
-    """Write the report, and figures where a folder is named for them, show the results, and say where it all lies."""
+def report(run: Run, shown: Progress, figures: Path | None = None, as_json: bool = False) -> Path:
+    """Write the report, and figures where a folder is named for them, show the results, and say where it all lies.
+
+    Returns the page's path.
+    """
     if figures is not None:
         from postmill.shards.run import output
 
         extras.demand("figures")
         output.check_folder(figures)
-    from postmill.train.report.page import write_report
+    with shown.track("report: loading", None):
+        from postmill.shards.state.underway import underway
+        from postmill.train.report.page import write_report
 
-    done = write_report(run, shown)
+    with underway(run, "report", ["index"]):
+        done = write_report(run, shown)
     made: Sequence[Figure] = []
     if figures is not None:
         from postmill.train.report.figures.files import README, write_figures
@@ -66,7 +72,7 @@ def report(run: Run, shown: Progress, figures: Path | None = None, as_json: bool
         made = write_figures(run, figures, shown)
     if as_json:
         answering.answer(Reported(str(run.folder), str(done.path), done.written, *answering.results(run)))
-        return
+        return done.path
     results(run)
     _say_written("report", done)
     if not done.models:
@@ -74,10 +80,11 @@ def report(run: Run, shown: Progress, figures: Path | None = None, as_json: bool
     if made:
         say = f"figures: {len(made)} in {escape(str(figures))}, and what they are in {README}"
         out.print(say, soft_wrap=True)
+    return done.path
 
 
-def compare(run: Run, other: Run, shown: Progress, as_json: bool = False) -> None:
-    """Set two runs side by side on a page, and say where it lies."""
+def compare(run: Run, other: Run, shown: Progress, as_json: bool = False) -> Path:
+    """Set two runs side by side on a page, and say where it lies; return its path."""
     from postmill.train.report.compare import write_comparison
 
     done = write_comparison(run, other, shown)
@@ -85,6 +92,7 @@ def compare(run: Run, other: Run, shown: Progress, as_json: bool = False) -> Non
         answering.answer(Reported(str(run.folder), str(done.path), done.written, *answering.results(run)))
     else:
         _say_written("comparison", done)
+    return done.path
 
 
 def _say_written(what: str, done: Report) -> None:
@@ -103,7 +111,15 @@ def _before_models(run: Run) -> str:
     return f"postmill {'train' if encoders_of(run) else 'encode'} {run.word}"
 
 
-def predict(run: Run, posts: Path, model: str, output: Path | None, device: Device, as_json: bool = False) -> None:
+def predict(
+    run: Run,
+    posts: Path,
+    model: str,
+    output: Path | None,
+    device: Device,
+    shown: Progress,
+    as_json: bool = False,
+) -> None:
     """Score posts, and write the table to ``output``, or as CSV to standard output.
 
     Raises:
@@ -116,14 +132,17 @@ def predict(run: Run, posts: Path, model: str, output: Path | None, device: Devi
         raise UsageError("goes with a file for the table", place="--json", hint="add --output predictions.parquet")
     if output is not None:
         outputs.check_file(output, _TABLES, "--output")
-    from pyarrow import csv
+    if not run.models.is_dir():
+        raise UsageError("no model has been trained yet", place=run.folder, hint=_before_models(run))
+    with shown.track("predict: loading and scoring", None):
+        from pyarrow import csv
 
-    from postmill.shards.run import parquet
-    from postmill.train.evaluation import caveats
-    from postmill.train.predict import predict as predict_posts
-    from postmill.train.request import device_for
+        from postmill.shards.run import parquet
+        from postmill.train.evaluation import caveats
+        from postmill.train.predict import predict as predict_posts
+        from postmill.train.request import device_for
 
-    table = predict_posts(run, model, posts, device_for(device))
+        table = predict_posts(run, model, posts, device_for(device))
     for caveat in caveats.stated(table):
         err.print(f"note: {escape(caveat)}", soft_wrap=True, highlight=False)
     if output is None:

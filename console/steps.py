@@ -67,8 +67,9 @@ def encode(
     per_image: bool = False,
 ) -> None:
     """Run the encoders, and say what each did."""
-    from postmill.encode.stage import encode_run
-    from postmill.jobs import machine
+    with shown.track("encode: loading", None):
+        from postmill.encode.stage import encode_run
+        from postmill.jobs import machine
 
     if task == WHOLE:  # a task of an array may have nothing to do
         _refuse_nothing(run)
@@ -128,7 +129,9 @@ def train(
     task: Task = WHOLE,
 ) -> TrainSummary:
     """Train, and say what was done; return it."""
-    from postmill.train.stage import train_run
+    _refuse_nothing(run)
+    with shown.track("train: loading", None):
+        from postmill.train.stage import train_run
 
     summary = train_run(
         run,

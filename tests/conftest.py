@@ -18,6 +18,7 @@ from postmill.shards.formats.units import shard_name
 from postmill.shards.run import publish
 from postmill.shards.run.folder import Run
 from postmill.shards.run.options import Options
+from tests.machine.needs import pytest_runtest_call, pytest_runtest_setup, pytest_terminal_summary  # noqa: F401
 from tests.runs import new_run, plan_counts, shard_counts
 
 # A slow machine is no failure: tests never judge time.

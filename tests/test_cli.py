@@ -169,7 +169,7 @@ def test_a_run_with_nearly_this_name_is_named(data: Path, tmp_path: Path) -> Non
     refused(
         postmill("status", tmp_path / "runn"),
         2,
-        f"{tmp_path / 'runn'}: is not a run",
+        f"{tmp_path / 'runn'}: does not exist",
         f"did you mean {tmp_path / 'run'}?",
     )
 

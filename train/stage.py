@@ -18,6 +18,7 @@ from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.progress import Progress, Silent
 from postmill.shards.state import tasks
 from postmill.shards.state.tasks import WHOLE, Task
+from postmill.shards.state.underway import Work, underway
 from postmill.train import request
 from postmill.train.data import algebra, dataset, features, inputs, splits
 from postmill.train.data.dataset import Dataset
@@ -126,11 +127,14 @@ def train_run(
     opened = Inputs(run, work.data, asked.features, asked.encoder_models, progress)
     trained: list[str] = []
     kept: list[str] = []
-    with progress.steps([f"train {asked.unit_name(model)}" for model in chosen]) as begin:
-        for model in chosen:
-            begin(f"train {asked.unit_name(model)}")
-            is_new = _train_model(work, model, opened.of(shown_in(run, asked.rung(model).modalities)), progress)
-            (trained if is_new else kept).append(asked.unit_name(model))
+    units = [asked.unit_name(model) for model in chosen]
+    trainings = len(work.splits) * work.seeds
+    with progress.steps([f"train {name}" for name in units]) as begin, underway(run, "train", units, trainings) as at:
+        for model, name in zip(chosen, units, strict=True):
+            begin(f"train {name}")
+            is_new = _train_model(work, model, opened.of(shown_in(run, asked.rung(model).modalities)), progress, at)
+            (trained if is_new else kept).append(name)
+            at.unit(is_new)
     with progress.track("train: comparing the models", None):
         table.write_results(run)
     return TrainSummary(
@@ -221,7 +225,7 @@ def _load(run: Run, asked: Request, progress: Progress) -> _Work:
     return _Work(run, asked, data, seen, usable, left_out, seeds, Pseudonyms(secret.of_run(run)))
 
 
-def _train_model(work: _Work, model: str, modalities: Mapping[str, Modality], progress: Progress) -> bool:
+def _train_model(work: _Work, model: str, modalities: Mapping[str, Modality], progress: Progress, at: Work) -> bool:
     """Train, judge and publish one model; False where that was done before with the same settings, and is whole."""
     run, unit_name = work.run, work.asked.unit_name(model)
     settings = work.settings(model, modalities)
@@ -236,7 +240,8 @@ def _train_model(work: _Work, model: str, modalities: Mapping[str, Modality], pr
             progress.note(f"{what}: {unit_name} is trained anew")
     plan = TrainingPlan(model, work.recipe, work.splits, work.seeds, work.asked.device)
     with progress.track(f"train {unit_name}", len(work.splits) * work.seeds, "trainings") as advance:
-        evaluation = evaluate.evaluate(plan, work.data, modalities, work.slices, checkpoints, work.pseudonyms, advance)
+        told = at.counting(advance)
+        evaluation = evaluate.evaluate(plan, work.data, modalities, work.slices, checkpoints, work.pseudonyms, told)
     metrics = provenance.model_metrics(settings, work.data, evaluation.splits)
     metrics = replace(metrics, caveats=caveats.of_model(run, unit_name, metrics))
     _publish(work, model, metrics, evaluation)

@@ -23,6 +23,18 @@ def _for_a_program(asked: bool) -> bool:
     return asked
 
 
+def _show_version(asked: bool) -> None:
+    """Print the version and exit, if that is what was asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        out.print(version("postmill"))
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Say which it is.")
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", callback=_for_a_program, help="Answer with one JSON object: docs/output.md.")
 ]

@@ -29,7 +29,7 @@ WorkItem = Callable[[], None]
 Outcome = PostmillError | MemoryError | None
 Perform = Callable[[Sequence[WorkItem]], Iterator[int]]
 """Does pieces of work, and yields the place among them of each as it ends."""
-_FROM_TERMINALS = (signal.SIGINT, signal.SIGUSR2)  # which, and some schedulers, send them to every process
+_FROM_TERMINALS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)  # which, and some schedulers, send them to all
 _PROGRAM = """import sys
 sys.path[:] = sys.argv[3:]
 from postmill.ingest.pack.workers import serve

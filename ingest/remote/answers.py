@@ -241,10 +241,10 @@ def _words(error: BaseException) -> str:
         return "nothing came in time"
     if _speaks_no_tls(error):
         return "what is there does not speak TLS as it is known here; perhaps it is http:// and not https://"
-    if isinstance(getattr(error, "os_error", error), ConnectionRefusedError):
-        return "the connection was refused, so nothing answers there"
     if type(error).__name__ in _CUT_SHORT:
         return "the answer was cut short"
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     line = " ".join(said.split())
+    if line.startswith("Connect call failed"):  # asyncio's, with the address as Python writes it
+        return "the connection was refused, so nothing answers there"
     return line[:_LONGEST] if line else type(error).__name__

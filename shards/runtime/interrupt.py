@@ -17,8 +17,9 @@ from types import FrameType
 
 from postmill.shards.runtime.errors import Interrupted
 
-# SIGTERM comes from schedulers and `kill`, SIGUSR2 ahead of a time limit, SIGINT from Ctrl-C.
-SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
+# SIGTERM comes from schedulers and `kill`, SIGUSR2 ahead of a time limit, SIGINT from Ctrl-C, SIGHUP where a terminal
+# is closed or a connection breaks.
+SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT, signal.SIGHUP)
 _LATER_S = 0.02
 
 _arrived: list[int] = []  # at most one: the first that came in the present block
@@ -26,12 +27,17 @@ _raised: list[None] = []  # not empty when that one has been raised
 _holding: list[None] = []  # one for each block of `held` that is open
 
 
+def minded() -> tuple[signal.Signals, ...]:
+    """Return those of SIGNALS that are to be minded: `nohup` has a command go on when its terminal is closed."""
+    return tuple(n for n in SIGNALS if n is not signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN)
+
+
 def end_at_once() -> None:
     """Let one of SIGNALS end the process, with the exit code and the words of an interrupted command, from now on.
 
     For while the program loads: nothing has begun, and an exception amid an import could be lost.
     """
-    for number in SIGNALS:
+    for number in minded():
         signal.signal(number, _end)
 
 
@@ -48,7 +54,7 @@ def interruptible() -> Iterator[None]:
         finally:
             check()
         return
-    before = {number: signal.signal(number, _raise) for number in SIGNALS}
+    before = {number: signal.signal(number, _raise) for number in minded()}
     before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _deliver)
     hook = sys.unraisablehook
     sys.unraisablehook = partial(_report_unraisable, hook)
@@ -96,13 +102,13 @@ def answer(number: signal.Signals) -> bool:
         return False
     _arrived.clear()
     _raised.clear()
-    for stopping in SIGNALS:
+    for stopping in minded():
         signal.signal(stopping, _raise)
     return True
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    for stopping in SIGNALS:  # a second signal must not break the clean-up that the first one started
+    for stopping in minded():  # a second signal must not break the clean-up that the first one started
         signal.signal(stopping, _pass)
     _arrived.append(number)
     _deliver(signal.SIGALRM, frame)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +17,15 @@ from postmill.shards.run import manifests, regular
 from postmill.shards.run.folder import Run
 from postmill.shards.run.temporary import TEMPORARY
 from postmill.shards.runtime.collector import uncollected
-from postmill.shards.state import attempts
+from postmill.shards.state import attempts, underway
 from postmill.shards.state.attempts import MAX_FAILURES, TaskRecord
-from postmill.shards.state.pieces import PieceState, encoder_pieces, ingest_pieces, list_units
+from postmill.shards.state.pieces import DoneUnit, PieceState, encoder_pieces, ingest_pieces, list_units
 from postmill.shards.state.tasks import share
+from postmill.shards.state.underway import Underway
 
 RATE_WINDOW_S = 3600.0  # a rate is of the pieces done in the last hour
+_PAUSE = 10  # times the usual gap between two pieces: nobody was at it
+_LEAST_GAP_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,16 @@ class StageStatus:
 
     Attributes:
         stage: ``plan``, ``metadata``, ``windows``, ``spanning``, ``encode FOLDER``, ``train`` or ``report``.
-        total: Its pieces; None for ``train``, where only the command knows how many models are wanted.
+        total: Its pieces; None for ``train`` while it does not run, for only the command knows which models are wanted.
         done: Pieces that are done.
         running: Pieces in hand: a process holds a file of theirs, or a task that has no other in hand.
         failed: Pieces that are not done, of tasks whose last attempt failed or was killed.
         waiting: All others.
         bytes: Of the files of what is done.
-        per_hour: Pieces an hour, of those done in the last hour; None where fewer than two were.
-        seconds_left: For what is not done, at that rate; None where nothing is in hand or there is no rate.
+        per_hour: Pieces an hour, from the first to the last of those done in the last hour; None where nothing is in
+            hand, where fewer than two were done, or nothing for long.
+        seconds_left: For what is not done, at that rate; None where nothing is in hand or there is no rate. For
+            ``train``, at the rate of the process that trains.
     """
 
     stage: str
@@ -119,10 +126,12 @@ def _read(run: Run, now: float) -> Status:
     for encoder, pieces in encoder_pieces(run, planned.shards):
         encoding = [record for record in records if attempts.encodes(record.stage, encoder.encoder)]
         stages.append(_stage(f"encode {encoder.folder}", pieces, encoding, now))
-    stages.append(_train(run, _records_of(records, "train")))
+    at_work = underway.read(run)
+    stages.append(_train(run, _records_of(records, "train"), [work for work in at_work if work.stage == "train"], now))
     reports = list_units(run.report, run.fingerprint)
     size = sum(unit.bytes for unit in reports.done.values())
-    stages.append(_single("report", bool(reports.done), bool(reports.in_hand), size))
+    writing = bool(reports.in_hand) or any(work.stage == "report" for work in at_work)
+    stages.append(_single("report", bool(reports.done) and not writing, writing, size))
     counts = [ShardCounts.of(unit) for unit in shards.done.values()]
     return Status(
         stages=tuple(stages),
@@ -173,7 +182,7 @@ def _stage(name: str, pieces: Sequence[PieceState], records: Sequence[TaskRecord
         elif unfinished and not running.intersection(unfinished):
             running.add(unfinished[0])
     failed -= running
-    per_hour = _rate(times, now)
+    per_hour = _rate(times, now, len(running))
     return StageStatus(
         stage=name,
         total=len(pieces),
@@ -187,22 +196,51 @@ def _stage(name: str, pieces: Sequence[PieceState], records: Sequence[TaskRecord
     )
 
 
-def _rate(times: Sequence[float], now: float) -> float | None:
-    recent = [time for time in times if now - RATE_WINDOW_S < time <= now]
-    if len(recent) < 2 or now <= min(recent):
+def _rate(times: Sequence[float], now: float, running: int) -> float | None:
+    """Return how many pieces an hour were done of late, None where nothing is in hand or nothing was done for long.
+
+    From the first to the last: the time since the last is that of pieces which are not done. What was done before a
+    long pause, as by an earlier call, tells nothing.
+    """
+    recent = sorted(time for time in times if now - RATE_WINDOW_S < time <= now)
+    if not running or len(recent) < 2:
         return None
-    return (len(recent) - 1) / (now - min(recent)) * 3600
+    gaps = [later - earlier for earlier, later in itertools.pairwise(recent)]
+    long = _PAUSE * running * max(statistics.median(gaps), _LEAST_GAP_S)
+    begun = max((place + 1 for place, gap in enumerate(gaps) if gap > long), default=0)
+    lately = recent[begun:]
+    if len(lately) < 2 or now - lately[-1] > long or lately[-1] <= lately[0]:
+        return None
+    return (len(lately) - 1) / (lately[-1] - lately[0]) * 3600
 
 
-def _train(run: Run, records: Sequence[TaskRecord]) -> StageStatus:
-    done = size = 0
+def _train(run: Run, records: Sequence[TaskRecord], at_work: Sequence[Underway], now: float) -> StageStatus:
+    done: dict[str, DoneUnit] = {}
     for folder in regular.folders(run.models, TEMPORARY):
         model = list_units(folder, run.fingerprint).done.get(models.MANIFEST)
-        done += model is not None
-        size += 0 if model is None else model.bytes
-    running = sum(record.running for record in records)
+        if model is not None:
+            done[folder.name] = model
     failed = sum(record.failed for record in records)
-    return StageStatus("train", None, done, running, failed, 0, size, None, None)
+    size = sum(model.bytes for model in done.values())
+    if not at_work:
+        running = sum(record.running for record in records)
+        return StageStatus("train", None, len(done), running, failed, 0, size, None, None)
+    wanted = {name for work in at_work for name in work.names}
+    undone = {name for work in at_work for name in work.names[work.done :]}
+    ready = done.keys() - undone  # one that is made anew is not
+    running = min(len(at_work), len(undone))
+    lefts = [work.seconds_left for work in at_work]
+    return StageStatus(
+        stage="train",
+        total=len(done.keys() | wanted),
+        done=len(ready),
+        running=running,
+        failed=failed,
+        waiting=len(undone) - running,
+        bytes=size,
+        per_hour=_rate([done[name].time for name in ready], now, running),
+        seconds_left=max((left for left in lefts if left is not None), default=None) if None not in lefts else None,
+    )
 
 
 def _faults(run: Run, planned: PlanCounts, shards: Sequence[ShardCounts]) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import inflate64
-import pytest
 import zstandard
 
-needs_zip = pytest.mark.skipif(shutil.which("zip") is None, reason="Info-ZIP is not installed")
-needs_7z = pytest.mark.skipif(shutil.which("7z") is None, reason="7-Zip is not installed")
+from tests.machine.needs import needs
+
+needs_zip, needs_7z = needs("zip"), needs("7z")
 
 # Archives of other writers, beside the project where somebody has put them. What they are asked, built ones are too.
 GIVEN = Path(__file__).resolve().parents[2] / ".." / "shared" / "zips"

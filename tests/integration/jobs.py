@@ -163,5 +163,6 @@ def temporaries(run: Path) -> list[str]:
 
 
 def digests(run: Path) -> dict[str, str]:
-    files = [path for path in sorted(run.rglob("*")) if path.is_file() and ".tmp-" not in str(path.relative_to(run))]
+    names = [path.relative_to(run) for path in sorted(run.rglob("*")) if path.is_file()]
+    files = [run / name for name in names if ".tmp-" not in str(name) and name.parts[0] != "logs"]
     return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

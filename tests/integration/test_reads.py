@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -21,6 +20,7 @@ from postmill.shards.formats.places import offset_of, part_of
 from postmill.shards.formats.plan import IMAGES, METADATA
 from postmill.shards.run import folder as runs
 from tests.datasets import info, write_dataset
+from tests.machine.needs import needs
 
 COMMAND = [sys.executable, "-m", "postmill.cli"]
 READS = "openat,close,dup,dup2,dup3,fcntl,read,readv,pread64,preadv,preadv2,lseek,mmap,sendfile,splice,copy_file_range"
@@ -31,7 +31,7 @@ REST = re.compile(r"^(?P<pid>\d+) +<\.\.\. \w+ resumed>(?P<end>.*)$")
 FILE = re.compile(r"^\d+<(?P<path>[^>]*)>")
 ONCE = (1 << 20) + 200_000  # the end of an archive, which tells it from others, and the heads and ends of its parts
 
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+pytestmark = needs("strace")
 
 
 @dataclass(frozen=True)

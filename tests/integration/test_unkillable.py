@@ -20,6 +20,7 @@ import pytest
 from tests.datasets import info, write_dataset
 from tests.integration.jobs import PROGRAM, STAGES, Job, Measured, digests, measure, temporaries
 from tests.integration.kills import STOPS, small_disk
+from tests.machine import tools
 from tests.outputs import lockless
 
 KILLS = int(os.environ.get("POSTMILL_KILLS", "16"))
@@ -125,7 +126,7 @@ def test_stopped_at_random_moments(world: World, tmp_path: Path, part: int, lock
         if struck.total() >= enough:
             break
         assert number < max(4 * enough, 32), f"too few moments were within the work: {struck} {missed}"
-        if way == "read error" and shutil.which("strace") is None:
+        if way == "read error" and tools.where("strace") is None:
             continue
         with small_disk(tmp_path / str(number)) as mounted:
             if way == "no space" and not mounted:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ from rich.console import Console
 
 from postmill.jobs import show
 from postmill.jobs.slurm import Job, JobMark
+from postmill.shards.formats import models
 from postmill.shards.run import publish
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime import pace
 from postmill.shards.runtime.errors import Interrupted, PostmillError
-from postmill.shards.state import attempts, status
+from postmill.shards.state import attempts, status, underway
 from postmill.shards.state.status import StageStatus
 from postmill.shards.state.tasks import Task
 
@@ -111,19 +114,77 @@ def test_a_task_that_is_given_up_is_shown_with_the_end_of_its_log(planned: Make,
     assert "  error: the disk is full" in shown
 
 
-def test_the_rate_is_of_the_last_hour_and_time_is_left_only_while_something_runs(
+def ago(run: Run, now: float, *seconds: float) -> None:
+    """Let the first post shards be done so long before ``now``."""
+    for shard, time in enumerate(seconds):
+        os.utime(run.posts / f"posts-{shard:06d}.json", (now - time, now - time))
+
+
+def test_a_rate_is_of_the_time_from_piece_to_piece_and_only_while_something_runs(
     planned: Make, ingested: Finish
 ) -> None:
     run = planned(1, list(range(10)), 0)
     ingested(run, 0, 1, 2, 3, spools=["metadata-000000"])
     now = 1_600_000_000.0
-    for shard, ago in enumerate((7200, 1800, 900, 600)):
-        os.utime(run.posts / f"posts-{shard:06d}.json", (now - ago, now - ago))
+    ago(run, now, 7200, 1800, 900, 600)
     quiet = stages(run, now)["windows"]
-    assert quiet.per_hour == pytest.approx(4) and quiet.seconds_left is None, "two more in the last half hour"
+    assert (quiet.per_hour, quiet.seconds_left) == (None, None), "nobody is at it"
     with attempts.recorded(run, "windows", Task(9, 10), {}):
-        assert stages(run, now)["windows"].seconds_left == pytest.approx(6 / 4 * 3600)
-    assert stages(run, now + 86400)["windows"].per_hour is None
+        at_work = stages(run, now)["windows"]
+        assert at_work.per_hour == pytest.approx(6), "two more in the twenty minutes from the first to the last"
+        assert at_work.seconds_left == pytest.approx(6 / 6 * 3600)
+        assert stages(run, now + 300)["windows"].per_hour == pytest.approx(6), "it does not decay while one is in hand"
+        assert stages(run, now + 86400)["windows"].per_hour is None
+        ago(run, now, 3500, 3490, 20, 10)
+        assert stages(run, now)["windows"].per_hour == pytest.approx(360), "an hour ago somebody else was at it"
+        assert stages(run, now + 900)["windows"].per_hour is None, "it is at something else by now"
+
+
+def test_training_is_seen_with_how_many_models_there_will_be_and_what_it_takes(planned: Make) -> None:
+    run = planned(1, [0], 0)
+    for name in ("mean", "fusion", "leak"):
+        with models.publishing(run, name) as unit:
+            unit.file("model.safetensors").write(b"weights")
+    assert counts(stages(run)["train"]) == (None, 3, 0, 0, 0)
+    with underway.underway(run, "train", ["mean", "boosting", "fusion", "stack"], each=10) as work:
+        assert counts(stages(run)["train"]) == (5, 1, 1, 0, 3), "leak stays, and the others are made, some of them anew"
+        assert stages(run)["train"].seconds_left is None, "nothing was measured yet"
+        work.unit(False)
+        work.started -= 100
+        work.part(5)
+        told = stages(run)["train"]
+        assert counts(told) == (5, 2, 1, 0, 2)
+        assert told.seconds_left == pytest.approx(100 / 5 * 25, rel=0.01), "25 of the 30 trainings of three models"
+    assert counts(stages(run)["train"]) == (None, 3, 0, 0, 0) and not list((run.logs / "underway").iterdir())
+
+
+def test_a_report_is_seen_while_it_is_made(planned: Make) -> None:
+    run = planned(1, [0], 0)
+    with underway.underway(run, "report", ["index"]):
+        assert counts(stages(run)["report"]) == (1, 0, 1, 0, 0)
+    assert counts(stages(run)["report"]) == (1, 0, 0, 0, 1)
+
+
+def test_what_a_kill_left_of_it_is_not_taken_for_work_and_is_cleared(planned: Make) -> None:
+    run = planned(1, [0], 0)
+    text = (
+        "import os, sys; from pathlib import Path; from postmill.shards.run.folder import open_run;"
+        "from postmill.shards.state.underway import underway;"
+        "work = underway(open_run(Path(sys.argv[1])), 'train', ['mean']); work.__enter__(); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", text, run.folder]).returncode == 9
+    (left,) = (run.logs / "underway").iterdir()
+    assert counts(stages(run)["train"]) == (None, 0, 0, 0, 0)
+    with underway.underway(run, "report", ["index"]):
+        assert not left.exists() and counts(stages(run)["report"])[2] == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"stage": 1}', '{"process": {"machine": "x", "pid": 1}}\n', "\0"])
+def test_a_file_of_another_kind_there_is_no_work(planned: Make, text: str) -> None:
+    run = planned(1, [0], 0)
+    (run.logs / "underway").mkdir(parents=True)
+    (run.logs / "underway" / "train-1.jsonl").write_text(text)
+    assert underway.read(run) == []
 
 
 # Names and types of the JSON object: a change here is a change for whoever reads it.

@@ -1,13 +1,13 @@
 """The command line in a process of its own, forked from one that has loaded what takes long, as a user without rights.
 
-Run by itself, this module is that one: it reads a line of JSON for each command and answers with its exit code. The
-start of Python and the libraries are what a command takes most of its time for; all of postmill is loaded in the
-forked process, by the module that the console script names, so that signals, streams and surroundings are
-a real command's.
+Run by itself, this module is that one: it reads a line of JSON for each command and answers with its exit code. Most of
+a command's time goes into Python's start and libraries; all of postmill is loaded in the forked process, by the module
+that the console script names, so that signals, streams and surroundings are a real command's.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -25,7 +25,7 @@ CLOSED, NO_READER = "closed", "no reader"  # what a stream may be, beside a file
 PLAIN = {"COLUMNS": "200", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
 _HEAVY = (
     *("typer.main", "typer.rich_utils", "rich.live", "rich.progress", "numpy", "pyarrow.compute", "pyarrow.parquet"),
-    *("pyarrow.csv", "pyarrow.dataset", "duckdb", "pydantic", "fsspec", "blake3"),
+    *("pyarrow.csv", "pyarrow.dataset", "duckdb", "pydantic", "fsspec", "blake3", "torch"),
 )
 
 
@@ -54,6 +54,7 @@ class Forks:
         variables: Mapping[str, str | None] | None = None,
         largest_file: int | None = None,
         encoding: str = "utf-8",
+        leave: bool = False,
     ) -> Done:
         """Run a command.
 
@@ -64,6 +65,7 @@ class Forks:
             variables: Of the surroundings, beside :data:`PLAIN`; None for one that is not there.
             largest_file: Bytes that a file may have.
             encoding: Of the streams.
+            leave: Whether the folder, an empty one, is removed when the command is in it.
         """
         files = {name: self.folder / name for name in ("out", "err")}
         for file in files.values():
@@ -75,6 +77,7 @@ class Forks:
             "variables": {**PLAIN, **(variables or {})},
             "largest_file": largest_file,
             "encoding": encoding,
+            "leave": leave,
         }
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps(asked) + "\n")
@@ -103,7 +106,7 @@ def forks(folder: Path) -> Iterator[Forks]:
 
 def _serve() -> None:
     for name in _HEAVY:
-        __import__(name)
+        importlib.import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)
         pid = os.fork()
@@ -120,6 +123,8 @@ def _serve() -> None:
 def _become(asked: dict[str, Any]) -> None:
     """Take on the surroundings of the command that is asked for."""
     os.chdir(asked["cwd"])
+    if asked["leave"]:
+        os.rmdir(asked["cwd"])  # noqa: PTH106
     for name, value in asked["variables"].items():
         os.environ.pop(name, None)
         if value is not None:

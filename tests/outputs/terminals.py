@@ -55,10 +55,10 @@ class AtTerminal:
         """All that was written so far."""
         return self._shown
 
-    def until(self, words: str) -> None:
-        """Wait until ``words`` were written."""
+    def until(self, words: str, times: int = 1) -> None:
+        """Wait until ``words`` were written, so many times."""
         end = time.monotonic() + PATIENCE_S
-        while words not in self.text:
+        while self.text.count(words) < times:
             assert time.monotonic() < end and self._read(), f"no {words!r} in: {self.text}"
 
     def press(self, key: bytes) -> None:

@@ -18,6 +18,7 @@ import pytest
 from postmill.console import results
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.shards.runtime.progress import Silent
 from tests.integration.kills import resize, small_disk
 
 TABLE = pa.table({"key": ["1", "2"], "predicted": [0.5, None]})
@@ -41,7 +42,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def predict(output: Path) -> None:
     run: Any = SimpleNamespace()
-    results.predict(run, Path("posts"), "fusion", output, Device.CPU)
+    results.predict(run, Path("posts"), "fusion", output, Device.CPU, Silent())
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "A.CSV"])

@@ -162,7 +162,7 @@ def watch():
     from postmill.console import checks
     from postmill.jobs import show, submit
     from postmill.shards.state import status
-    show.status_view = lambda *_: "as it stands"
+    show.status_view = show.state_of = lambda *_: "as it stands"
     status.read, submit.reachable = (lambda _: print("watching", flush=True)), str
     checks.watch_status(SimpleNamespace(folder="run"))
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from postmill.shards.run import publish, temporary
 from postmill.shards.run.temporary import HashingFile
 from postmill.shards.runtime import locks
 from postmill.shards.runtime.processes import Process, this_process
+from tests.machine.needs import needs
 
 DAY_S = 24 * 3600
 DEAD = 2**22 + 1  # above the largest number that Linux gives to a process
@@ -217,7 +217,7 @@ int flock(int fd, int operation) {
 """
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@needs("cc")
 @pytest.mark.parametrize("code", [*ERRNOS, 0])
 def test_a_system_call_that_refuses_locks_or_grants_all_is_borne(tmp_path: Path, code: int) -> None:
     (tmp_path / "shim.c").write_text(SHIM)

@@ -23,7 +23,7 @@ from postmill.train.report import describe, html, section_data
 from postmill.train.report.describe import DataSummary
 from postmill.train.report.figure_view import FigureView, view
 from postmill.train.report.figures import compared, drawing, said
-from postmill.train.report.finding import Finding, judged
+from postmill.train.report.finding import CLAIM, WEAK, Finding
 from postmill.train.report.formatting import number, span
 from postmill.train.report.html import Cell, Measured, Table, TableColumn, number_columns, text_columns
 from postmill.train.report.page import Report
@@ -135,12 +135,8 @@ def page(first: Side, second: Side) -> ComparePage:
         fingerprint=first.run.fingerprint,
         names=(first.name, second.name),
         formula=first.data.definition.formula,
-        notices=[
-            f"{side.name}: {caveat.text}"
-            for side in (first, second)
-            for caveat in caveats.of_models(side.run, side.models)
-        ],
-        findings=[finding for difference in differences if (finding := _finding(difference, first, second))],
+        notices=_notices(first, second),
+        findings=list(_findings(differences, first, second)),
         figures=[
             view(figure)
             for figure in compared.figures(
@@ -180,20 +176,41 @@ def _paired(first: Side, second: Side, ours: ModelResult, theirs: ModelResult) -
     return comparing.infer(after, before, None, HEADLINE)[0] if gains.same_posts(after, before) else None
 
 
-def _finding(difference: Difference, first: Side, second: Side) -> Finding | None:
-    inference = difference.inference
-    if inference is None or inference.interval is None or inference.value is None:
-        return None
-    evidence = (
-        f"difference in R² {number(inference.value, 3)}, paired 95 % interval {span(inference.interval, 3)}, on"
-        " accounts not trained on, their past known to models that are shown it"
-    )
-    return judged(
-        inference.interval,
-        f"{difference.model} is better in {second.name} than in {first.name}: {evidence}.",
-        f"{difference.model} is worse in {second.name} than in {first.name}: {evidence}.",
-        f"{difference.model} of the two runs cannot be told apart: {evidence}.",
-    )
+def _notices(first: Side, second: Side) -> list[str]:
+    """Return what is to be borne in mind of both runs, and then of one alone."""
+    said = [[caveat.text for caveat in caveats.of_models(side.run, side.models)] for side in (first, second)]
+    both = [text for text in said[0] if text in said[1]]
+    alone = [
+        f"{side.name}: {text}"
+        for side, texts in zip((first, second), said, strict=True)
+        for text in texts
+        if text not in both
+    ]
+    return [*both, *alone]
+
+
+def _findings(differences: Sequence[Difference], first: Side, second: Side) -> Iterator[Finding]:
+    """Yield each model that is better or worse in the second run, and then those of which that cannot be told."""
+    unsettled = []
+    for difference in differences:
+        inference = difference.inference
+        if inference is None or inference.interval is None or inference.value is None:
+            continue
+        if inference.interval.low <= 0 <= inference.interval.high:
+            unsettled.append(difference.model)
+            continue
+        better = "better" if inference.value > 0 else "worse"
+        yield Finding(
+            CLAIM,
+            f"{difference.model} is {better} in {second.name} than in {first.name}: difference in R²"
+            f" {number(inference.value, 3)}, paired 95 % interval {span(inference.interval, 3)}, on accounts not"
+            " trained on, their past known to models that are shown it.",
+        )
+    if unsettled:
+        yield Finding(
+            WEAK,
+            f"Not told apart by R² on accounts not trained on: {', '.join(unsettled)}. Their intervals are below.",
+        )
 
 
 def _came_in(first: Side, second: Side) -> Table:

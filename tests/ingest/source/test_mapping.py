@@ -251,5 +251,5 @@ def test_a_file_that_cannot_be_used_is_said(mapping: Path, content: bytes, cause
 
 
 def test_a_missing_file_is_said(mapping: Path) -> None:
-    with pytest.raises(PostmillError, match="cannot be read"):
+    with pytest.raises(PostmillError, match="does not exist"):
         read(mapping)

@@ -14,8 +14,9 @@ from postmill.shards.run import folder as runs
 from tests.commands import postmill, refused
 from tests.integration.jobs import PROGRAM
 from tests.integration.sources import servers
+from tests.machine.needs import needs
 
-pytestmark = pytest.mark.skipif(servers.program("nginx") is None, reason="needs nginx")
+pytestmark = needs("nginx")
 FOLDERS = {"--metadata": "Post_metadata", "--images": "Post_images"}
 
 

@@ -15,12 +15,13 @@ from tests.commands import postmill, refused
 from tests.integration.sources import servers
 from tests.integration.sources.lines import Line, breaking
 from tests.integration.sources.sftp import sftp
+from tests.machine.needs import needs
 from tests.secrets import assert_hidden
 from tests.web import Request, Trouble, serving
 
 PASSWORD, SIGNATURE, TOKEN, KEY = "pAssw0rd@PLANTED", "s1gnature+PLANTED", "t0ken-PLANTED", "k3yOfStore-PLANTED"
 
-needs_nginx = pytest.mark.skipif(servers.program("nginx") is None, reason="needs nginx")
+needs_nginx = needs("nginx")
 
 
 @pytest.fixture(scope="module")
@@ -170,14 +171,14 @@ def test_nginx_that_wants_a_token(data: Path, local: dict[str, str], tmp_path: P
         assert read(address, "--header-file", token, secrets=(TOKEN,)) == local
 
 
-@pytest.mark.skipif(servers.program("rclone") is None, reason="needs rclone")
+@needs("rclone")
 def test_rclone(data: Path, local: dict[str, str], read: Reads) -> None:
     with servers.rclone(data, "bob", PASSWORD) as address:
         told = address.replace("//", f"//bob:{PASSWORD.replace('@', '%40')}@")
         assert read(told, secrets=(PASSWORD,)) == local
 
 
-@pytest.mark.skipif(servers.program("sshd") is None, reason="needs openssh-server")
+@needs("sshd")
 def test_openssh(data: Path, local: dict[str, str], tmp_path: Path, home: Path, read: Reads) -> None:
     pytest.importorskip("paramiko")
     with servers.openssh(data, tmp_path / "ssh", home) as address:

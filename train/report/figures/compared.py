@@ -30,7 +30,7 @@ def figures(names: tuple[str, str], pairs: Sequence[tuple[ResultRow, ResultRow]]
             forest.Mark(row.label, name, row[HEADLINE], told={"test posts": f"{row.test_posts:,}"})
             for name, row in both
         ]
-        axis = forest.Axis("R² (1: perfect; 0: the mean of the test posts)", {"R² 0: the mean of the test posts": 0.0})
+        axis = forest.Axis("R² (1: perfect, 0: the mean)", {"R² 0: the mean of the test posts": 0.0})
         chart = forest.forest(marks, axis)
     yield Figure(
         name="compared",

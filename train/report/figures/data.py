@@ -8,11 +8,12 @@ from itertools import pairwise
 from postmill.shards.run.folder import Run
 from postmill.train.evaluation.caveats import Kind
 from postmill.train.evaluation.cells import MIN_ACCOUNTS, MIN_POSTS
-from postmill.train.report.describe import Category, DataSummary
+from postmill.train.report.describe import DataSummary
 from postmill.train.report.figures import drawing, months
 from postmill.train.report.figures.figure import Figure, Question
 from postmill.train.report.figures.months import Months
 from postmill.train.report.figures.said import borne_in_mind, captioned
+from postmill.train.report.languages import Languages
 
 MOST_BARS = 15
 """Categories that have a bar of their own."""
@@ -36,7 +37,9 @@ def figures(run: Run, data: DataSummary) -> Iterator[Figure]:
     if data.histogram.counts:
         yield _target(run, data)
     if data.categories:
-        yield kinds(run, "categories", "category", data.categories, data.hidden, data.hidden_categories)
+        yield _categories(run, data)
+    if data.languages is not None and data.languages.shown:
+        yield _languages(run, data.languages)
 
 
 def _months(run: Run, found: Sequence[Months]) -> Figure:
@@ -112,42 +115,44 @@ def _target(run: Run, data: DataSummary) -> Figure:
     )
 
 
-def kinds(
-    run: Run, name: str, kind: str, shown: Sequence[Category], hidden: Category, hidden_kinds: int, of: str = "posts"
-) -> Figure:
-    """Return how many posts there are of each kind, such as a category or a language.
-
-    Args:
-        run: The run.
-        name: Of the figure.
-        kind: What one of them is called.
-        shown: Those that may be shown, the largest first.
-        hidden, hidden_kinds: All others together, and how many there are.
-        of: What was counted.
-    """
-    others = shown[MOST_BARS:]
-    together = len(others) + hidden_kinds
-    rows = [(one.name, one.posts, one.accounts) for one in shown[:MOST_BARS]]
+def _categories(run: Run, data: DataSummary) -> Figure:
+    shown, others = data.categories[:MOST_BARS], data.categories[MOST_BARS:]
+    rows = [(one.name, one.posts, one.accounts) for one in shown]
+    together = len(others) + data.hidden_categories
     if together:
-        posts, accounts = (sum(getattr(one, field) for one in (*others, hidden)) for field in ("posts", "accounts"))
+        posts, accounts = (
+            sum(getattr(one, count) for one in (*others, data.hidden)) for count in ("posts", "accounts")
+        )
         rows.append((f"{together:,} others" if together > 1 else "another one", posts, accounts))
+    return _kinds(run, "categories", "category", "posts", rows)
+
+
+def _languages(run: Run, found: Languages) -> Figure:
+    rows = [(one.words, one.posts, one.accounts) for one in found.shown]
+    if found.others:
+        rows.append(("others", found.others, found.other_accounts))
+    return _kinds(run, "languages", "language", "captions", rows)
+
+
+def _kinds(run: Run, name: str, kind: str, unit: str, rows: Sequence[tuple[str, int, int]]) -> Figure:
+    """Return how many ``unit`` there are of each kind; the last row may be all others."""
     chart = None
     if drawing.available():
         from postmill.train.report.figures.charts import bars
 
-        said = [f"{name}: {posts:,} posts of {accounts:,} accounts" for name, posts, accounts in rows]
-        chart = bars.named([row[0] for row in rows], [row[1] for row in rows], of, said)
+        said = [f"{posts:,} {unit} of {accounts:,} accounts" for _, posts, accounts in rows]
+        chart = bars.named([row[0] for row in rows], [row[1] for row in rows], unit, said)
     return Figure(
         name=name,
         question=Question.DATA,
-        title=f"{of.capitalize()} by {kind}",
+        title=f"{unit.capitalize()} by {kind}",
         caption=captioned(
-            f"{sum(row[1] for row in rows):,} {of} by {kind}. {_TOGETHER}, with the next larger ones where one of them"
+            f"{sum(row[1] for row in rows):,} {unit} by {kind}. {_TOGETHER}, with the next larger where one of them"
             " could else be told from the total.",
             borne_in_mind(run, (), (Kind.INVENTED,)),
         ),
-        label=f"{of.capitalize()} by {kind}; most are {rows[0][0]} ({rows[0][1]:,}).",
-        columns=(kind, of, "accounts"),
+        label=f"{unit.capitalize()} by {kind}; most are {rows[0][0]} ({rows[0][1]:,}).",
+        columns=(kind, unit, "accounts"),
         rows=rows,
         chart=chart,
     )

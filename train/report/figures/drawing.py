@@ -38,6 +38,7 @@ _NAMED, _REFERRED = re.compile(r'\bid="([^"]*)"'), re.compile(r"url\(#([^)]*)\)"
 _RESOURCES = re.compile(rb"(?:^ +/[A-Za-z]+\d+ \d+ 0 R\n)+", re.MULTILINE)
 # What a page of a PDF uses, a name a line, in an order of the moment: sorted, it is as long as before and each time the
 # same. Of two fonts the order cannot be mended so, which is why all that a paper's figure says has one weight.
+_OF_PARTS = re.compile(r' (?:role|aria-roledescription|aria-label|aria-hidden)="[^"]*"')
 _COLOUR = re.compile(r"var\(--(\w+)\)")
 
 
@@ -167,7 +168,7 @@ def _own_names(drawn: str, name: str) -> str:
 
 
 def _labelled(drawn: str, label: str) -> str:
-    """Return an SVG that says what it shows."""
+    """Return an SVG that is one picture and says what it shows; its numbers are beside it, as a table or a file."""
     opening = f'<svg role="img" aria-label="{escape(label)}"'
-    head, _, body = drawn.replace("<svg", opening, 1).partition(">")
+    head, _, body = _OF_PARTS.sub("", drawn).replace("<svg", opening, 1).partition(">")
     return f"{head}><title>{escape(label)}</title>{body}"

@@ -25,7 +25,7 @@ def figures(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> Itera
     """Yield what became of posts, and of pictures where they were asked for."""
     if data.mapped:
         yield _posts(run, data, models)
-    if data.images and not data.text_only:
+    if data.images + data.missing_images and not data.text_only:
         yield _pictures(run, data)
 
 

@@ -24,7 +24,7 @@ from postmill.train.report.figures.said import (
 from postmill.train.report.formatting import number
 
 PAST, FIRST = "its past known", "as a first post"
-_R2_AXIS = "R² (1: perfect; 0: the mean of the test posts)"
+_R2_AXIS = "R² (1: perfect, 0: the mean)"
 _OFF = "An arrow head at the end of the axis marks a number beyond it, which stands beside it."
 
 

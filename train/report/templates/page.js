@@ -16,6 +16,13 @@
     live.hidden = false;
     window.vegaEmbed(live, JSON.parse(script.textContent), options).then(function () {
       var drawing = live.querySelector("svg"), label = still.querySelector("svg").getAttribute("aria-label");
+      function whole() {  // one picture with one label, as it was: its parts are numbers, and these are beside it
+        all("[role]", drawing).forEach(function (part) {
+          ["role", "aria-roledescription", "aria-label"].forEach(function (name) { part.removeAttribute(name); });
+        });
+      }
+      whole();
+      new MutationObserver(whole).observe(drawing, { childList: true, subtree: true });
       drawing.setAttribute("role", "img");
       drawing.setAttribute("aria-label", label);
       still.hidden = true;

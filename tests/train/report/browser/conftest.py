@@ -94,7 +94,7 @@ def reported(plant_once: Callable[..., Run]) -> Run:
             "followers": lambda row: 1_000 * (1 + row % 7),
         },
     )
-    train_run(run, names=["mean", "followers", "history", "metadata", "leak", "boosting"], seeds=5)
+    train_run(run, names=["mean", "followers", "history", "history-boosting", "metadata", "leak", "boosting"], seeds=5)
     write_report(run)
     return run
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import altair as alt
 import pytest
 
 from postmill.shards.run.folder import Run
-from postmill.train.evaluation import results
+from postmill.train.evaluation import optimism, results
+from postmill.train.evaluation.gains import Gain
+from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.results import ModelResult
+from postmill.train.evaluation.schema_splits import Coverage, CoverageRow, MissingModality
 from postmill.train.report import describe
-from postmill.train.report.figures import drawing, make
+from postmill.train.report.figures import certainty, drawing, gains, make
 from postmill.train.report.figures.figure import Figure
 from postmill.train.stage import train_run
 
@@ -108,3 +112,82 @@ def test_figures_are_the_same_each_time(run: Run, figures: list[Figure]) -> None
     again, _ = drawn(run)
     assert [json.dumps(figure.chart) for figure in again] == [json.dumps(figure.chart) for figure in figures]
     assert [drawing.paper_pdf(figure) for figure in again] == [drawing.paper_pdf(figure) for figure in figures]
+
+
+def test_without_what_draws_there_are_the_same_numbers_and_words(
+    run: Run, figures: list[Figure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "_PACKAGES", ("altair", "no_such_package"))
+    without, _ = drawn(run)
+    assert [replace(figure, chart=None, paper=None) for figure in figures] == without
+    with pytest.raises(ValueError, match="not installed"):
+        drawing.svg(without[0])
+
+
+def test_steps_are_the_gains_and_the_step_of_comments_is_none(run: Run) -> None:
+    models = [result for result in results.read_results(run) if not result.of_study]
+    settled = Gain("fusion", "history-fusion", "influencer", "r2", 0.08, 0.01, Interval(0.02, 0.14), 0.001, True, "")
+    open_ = replace(
+        settled, split="time", difference=-0.0004, interval=None, p=None, holds=None, note="too few accounts"
+    )
+    leak = replace(settled, model="leak", base="metadata", difference=0.7, interval=Interval(0.6, 0.8))
+    order = replace(settled, metric="spearman", difference=0.05, holds=False)
+    found = by_name(list(gains.figures(run, models, [order, settled, open_, leak])))
+    steps, leaks = found["gains"], found["leaks"]
+    assert [(row[0], row[3], *row[4:]) for row in steps.rows] == [
+        ("R²", "influencer", 0.08, 0.02, 0.14, 0.01, "yes"),
+        ("R²", "time", 0.0, None, None, 0.01, None),
+        ("Spearman", "influencer", 0.05, 0.02, 0.14, 0.01, "no"),
+    ]
+    assert steps.chart is not None and steps.paper is not None
+    drawn_as = [(row["value"], row["hollow"], row["choice"]) for row in steps.chart["datasets"]["numbers"]]
+    assert drawn_as == [(0.08, False, "r2"), (0.0, True, "r2"), (0.05, True, "spearman")]
+    assert len(steps.paper["datasets"]["numbers"]) == 2 and "params" not in steps.paper
+    assert leaks.rows[0] == ("comments known", "leak", "metadata", "accounts not trained on", 0.7, 0.6, 0.8)
+    met = {row[1]: row[4] for row in leaks.rows[1:]}
+    for result in models:
+        measured = None if result.leaks else optimism.measured(run, result)
+        assert (result.name in met) == (measured is not None and measured.inference.value is not None)
+        if measured is not None and measured.inference.value is not None:
+            assert met[result.name] == pytest.approx(measured.inference.value, abs=6e-4)
+
+
+def test_certainty_is_what_the_model_states(run: Run) -> None:
+    models = results.read_results(run)
+    best = next(result for result in models if result.name == "history")
+    of = best.splits["influencer"]
+    rows = (CoverageRow("0", 50, 50, 0.7, Interval(0.6, 0.8)), CoverageRow("kinds not shown", 7))
+    coverage = Coverage(0.9, 0.88, Interval(0.85, 0.91), 2.0)
+    curve = tuple(MissingModality("image", share, {"r2": 0.5 - share / 10}) for share in (0.0, 0.5, 1.0))
+    stated = replace(
+        of,
+        calibration=replace(of.calibration, coverage=coverage),
+        coverage={"earlier_posts": rows},
+        missing=(*curve, MissingModality("history", 1.0, {"r2": 0.1})),
+    )
+    model = replace(best, metrics=replace(best.metrics, splits={"influencer": stated}))
+    found = by_name(list(certainty.figures(run, [model])))
+    assert found["coverage"].rows[0] == ("all", of.counts.test_posts, of.counts.test_accounts, 0.88, 0.85, 0.91)
+    assert found["coverage"].rows[-1] == ("earlier posts: 0", 50, 50, 0.7, 0.6, 0.8)
+    assert "kinds not shown" not in json.dumps(found["coverage"].chart)
+    assert found["missing"].rows == [
+        ("image", 0.0, 0.5),
+        ("image", 0.5, 0.45),
+        ("image", 1.0, 0.4),
+        ("history", 1.0, 0.1),
+    ]
+    assert found["calibration"].rows == [
+        (pytest.approx(bin_.predicted, abs=6e-4), pytest.approx(bin_.true, abs=6e-4), bin_.posts)
+        for bin_ in of.calibration.bins
+    ]
+    spread = {row[1]: row[2:4] for row in found["divisions"].rows}
+    assert spread["influencer"] == pytest.approx((of.mean["r2"], of.std["r2"]), abs=6e-4)
+
+
+def test_one_model_is_enough(run: Run) -> None:
+    models = [result for result in results.read_results(run) if result.name == "mean"]
+    figures = make.figures(run, describe.summarise(run), models)
+    names = [figure.name for figure in figures]
+    assert "headline" in names and "gains" not in names and "predicted" not in names
+    for figure in figures:
+        assert drawing.svg(figure).startswith("<svg") and drawing.paper_svg(figure).startswith("<svg")

@@ -29,7 +29,7 @@ def histogram(bars: Sequence[Bar], x_title: str, y_title: str) -> dict[str, Any]
     """Return the definition of bars that lie side by side on an axis."""
     rows = [{"start": bar.start, "end": bar.end, "height": bar.height, "said": bar.said} for bar in bars]
     days = any(isinstance(bar.start, str) for bar in bars)
-    axis = alt.Axis(tickCount=6, labelOverlap="greedy", format="%b %Y" if days else "~g", grid=False)
+    axis = alt.Axis(tickCount=6, labelOverlap="greedy", labelSeparation=8, format="%b %Y" if days else "~g", grid=False)
     x = alt.X(
         "start:T" if days else "start:Q",
         title=x_title,

@@ -29,7 +29,6 @@ _AXIS = {
     "labelLimit": LABEL_WIDTH,
 }
 _CONFIG = {
-    "aria": False,  # a drawing is one picture with a label; its numbers are beside it, as a table or a file
     "font": PAGE_FONT,
     "view": {"stroke": None},
     "axis": _AXIS,

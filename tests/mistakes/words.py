@@ -1,0 +1,110 @@
+"""What people type that is wrong, one by one: what is typed, what was done before, and what has to be said.
+
+The rows are numbered; a row may be of several mistakes of its kind. ``data`` is a dataset in the folder one is in, and
+``planned``, ``packed`` and ``run`` are runs of it that are planned, packed, and trained; what is named is there.
+"""
+
+from __future__ import annotations
+
+from tests.mistakes.mistake import IMAGES, LIGHT, Mistake, folder, put, without
+
+M = Mistake
+MISTAKES = [
+    M(1, "plan nowhere new", 2, ("nowhere: does not exist", "SOURCE is the folder with influencers.txt")),
+    M(1, "plan dta new data", 2, ("takes SOURCE and RUN",)),
+    M(1, "plan dat new", 2, ("dat: does not exist", "did you mean data?"), folder("data")),
+    M(
+        2,
+        "plan data new",
+        1,
+        ("data/Post_images/: 1 part missing: posts_image.z02", "fetch what is missing into", "--await-parts"),
+        without(f"{IMAGES}/posts_image.z02"),
+        pasted=0,
+    ),
+    M(
+        3,
+        "plan data new",
+        1,
+        ("posts_image.zip: it is the last of", "1 is here; missing: posts_image.z01, ", "into its folder"),
+        without(f"{IMAGES}/posts_image.z*[0-9]"),
+    ),
+    M(4, "plan new data", 2, ("data: is a dataset", "SOURCE comes first, then RUN: postmill plan data new"), pasted=0),
+    M(5, "status data", 2, ("data: is not a run folder but a dataset", "postmill plan data NEW_RUN"), pasted=0),
+    M(5, f"train {IMAGES}", 2, (f"{IMAGES}: is not a run folder but a dataset", "make one"), pasted=None),
+    M(6, "status runn", 2, ("runn: does not exist", "did you mean run?"), folder("run") and put("run/run.json", b"{}")),
+    M(6, "ingest nowhere", 2, ("nowhere: does not exist", "postmill plan SOURCE nowhere"), pasted=0),
+    M(6, "verify planned/plan", 2, ("planned/plan: is not a run folder", "did you mean planned?")),
+    M(6, "faults above", 2, ("above: is not a run folder", "did you mean above/it?"), put("above/it/run.json", b"{}")),
+    M(7, "plan data data", 2, ("data: is neither empty nor a run folder: it holds", "a new or an empty folder")),
+    M(8, "ingest empty", 2, ("empty: is not a run folder", "postmill plan SOURCE empty"), folder("empty"), pasted=0),
+    M(9, f"encode planned {LIGHT}", 2, ("planned/posts: none of", "postmill ingest planned"), pasted=0),
+    M(
+        9,
+        f"encode planned {LIGHT} --task 0/2",
+        0,
+        ("nothing to do", "wait for ingest: postmill ingest planned"),
+        holds=False,
+    ),
+    M(10, "train planned", 2, ("planned/posts: none of", "postmill ingest planned"), pasted=0),
+    M(10, "train packed", 2, ("has no embeddings of the encoder metadata", "postmill encode packed"), pasted=0),
+    M(
+        11,
+        "report planned",
+        0,
+        ("no model has been trained yet; next: postmill ingest planned",),
+        pasted=0,
+        holds=False,
+    ),
+    M(11, "report packed", 0, ("no model has been trained yet; next: postmill encode packed",), holds=False),
+    M(
+        12,
+        "predict planned planned",
+        2,
+        ("planned: no model has been trained yet", "postmill ingest planned"),
+        pasted=0,
+    ),
+    M(12, "predict packed packed", 2, ("no model has been trained yet", "postmill encode packed")),
+    M(13, "predict run run --model followrs", 2, ("--model: 'followrs' is none of", "did you mean followers?")),
+    M(13, "predict run run", 2, ("--model: 'fusion' is none of this run's models: followers", "choose among these")),
+    M(
+        14,
+        "export planned new --to csv",
+        1,
+        ("post shard posts-000000 is not done", "postmill ingest planned"),
+        pasted=0,
+    ),
+    M(14, "export run packed --to csv", 2, ("packed: exists and is not empty", "name a new or an empty folder")),
+    M(14, "export run new --to csvv", 2, ("--to: 'csvv' is none of csv, ", "did you mean csv?")),
+    M(
+        14,
+        "export run new --to csv --encoder metdata",
+        2,
+        ("--encoder: 'metdata' is none of", "did you mean metadata?"),
+    ),
+    M(15, "encode packed --encoder imagee", 2, ("--encoder: 'imagee' is none of text, ", "did you mean image?")),
+    M(15, "encode run --models light --encoder ' metadata, metadata '", 0, ("encode metadata: nothing to do",)),
+    M(16, "encode packed --models lite", 2, ("--models: 'lite' is none of paper, light", "did you mean light?")),
+    M(16, "train run --models heavy", 2, ("--models: 'heavy' is none of paper, light", "choose among these")),
+    M(17, "train run --model fusoin", 2, ("--model: 'fusoin' is none of mean, ", "did you mean fusion?")),
+    M(18, "trian run", 2, ("postmill: No such command 'trian'", "did you mean train?")),
+    M(18, "ingest run --wrkers 2", 2, ("postmill ingest: No such option: --wrkers", "did you mean --workers?")),
+    M(
+        18,
+        "ingest run --workers two",
+        2,
+        ("--workers: 'two' is no whole number", "see postmill ingest --help"),
+        pasted=0,
+    ),
+    M(18, "ingest run --workers 0", 2, ("--workers: '0' is less than 1", "see postmill ingest --help"), pasted=0),
+    M(18, "train run --comment-weight x", 2, ("--comment-weight: 'x' is no number", "postmill train --help"), pasted=0),
+    M(18, "ingest", 2, ("postmill ingest: Missing argument 'RUN'", "see postmill ingest --help"), pasted=0),
+    M(19, "ingest planned --task 5/3", 2, ("--task: '5/3' is not a share", "write K/N")),
+    M(19, "ingest planned --task 3", 2, ("--task: '3' is not a share", "write K/N")),
+    M(19, "ingest planned --task 3/3", 2, ("--task: '3/3' is not a share", "write K/N")),
+    M(20, "ingest planned --parts z99", 2, ("--parts: 'z99' is no part", "posts_image.z01 to posts_image.zip")),
+    M(20, "ingest planned --shards abc", 2, ("--shards: 'abc' is no number of a post shard", "post shards 0 to")),
+    M(20, "ingest planned --parts z02-z01", 2, ("--parts: z02-z01 runs backwards", "the lower end first")),
+    M(21, "ingest planned --shards 900", 2, ("--shards: '900' is no number of a post shard", "post shards 0 to")),
+    M(21, "ingest packed --task 98/99", 0, ("ingest windows: nothing to do",), holds=False),
+    M(22, "ingest planned --stage window", 2, ("--stage: 'window' is none of metadata, ", "did you mean windows?")),
+]
