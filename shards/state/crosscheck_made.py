@@ -22,8 +22,8 @@ from postmill.shards.run.folder import Run
 from postmill.shards.run.manifests import Manifest
 from postmill.shards.state.crosscheck import Difference, unstated
 
-# The units of the report's folder, the page and the table of all models, and their files.
-REPORTS = {"index": ("index.html",), "results": ("results.md", "metrics.json")}
+# The units of the report's folder, the page, the table of all models and the page of two runs, and their files.
+REPORTS = {"index": ("index.html",), "results": ("results.md", "metrics.json"), "compare": ("compare.html",)}
 _MODEL_FILES = (models.WEIGHTS_FILE, models.METRICS_FILE, models.PREDICTIONS_FILE, models.CARD_FILE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable
@@ -35,8 +36,8 @@ class Elsewhere:
 
 
 def parses(command: str) -> None:
-    """Let the command line's own parser take the words; nothing is done."""
-    parse(shlex.split(command.split(" > ")[0])[1:])
+    """Let the command line's own parser take the words before a pipe or a file; nothing is done."""
+    parse(shlex.split(re.split(r" [>|]", command)[0])[1:])
 
 
 def parse(words: list[str]) -> None:
@@ -96,6 +97,10 @@ NOT_HERE = (
     Elsewhere(r"postmill .*--watch", "goes on until Ctrl-C", parses),
     Elsewhere(r"postmill .*--model [a-z-]+=", "takes weights of 90 to 600 MB", parses),
 )
+
+
+if shutil.which("jq") is None:
+    NOT_HERE += (Elsewhere(r".*\| *jq ", "takes jq, which is not installed here", parses),)
 
 
 def elsewhere(command: str) -> Elsewhere | None:

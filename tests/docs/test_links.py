@@ -13,7 +13,7 @@ from tests.docs.pages import PAGES, ROOT, anchors, headings, links, text_of
 from tests.test_architecture import modules
 
 TROUBLE = "docs/troubleshooting.md"
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]\b")
+OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z-]*[a-z]\b")
 # Of other programs, which the pages name beside ours.
 FOREIGN = {
     *("--array", "--build-arg", "--gpus", "--gres", "--index-url", "--output", "--qos", "--rm", "--signal", "--user"),
