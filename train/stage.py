@@ -213,7 +213,7 @@ def _load(run: Run, asked: Request, progress: Progress) -> _Work:
     for split, why in left_out.items():
         progress.note(f"split {split} left out: {why}")
     if len(of.shards) < of.planned:
-        progress.note(f"training on {len(of.shards)} of {of.planned} post shards: the others are not done")
+        progress.note(f"training on {len(of.shards):,} of {of.planned:,} post shards: the others are not done")
     if data.times_out_of_range:
         progress.note(
             f"{data.times_out_of_range:,} posts have a time of publication out of range, which counts as not known: "

@@ -145,7 +145,7 @@ def check_counts(run: Run) -> Iterator[Discrepancy]:
         sentence = (
             f"{counts.mapped_posts:,} mapped posts are not {packed:,} in shards, {lost:,} lost and {waiting:,} waiting"
         )
-        sentence += f" and {not_chosen} not chosen" if not_chosen else ""
+        sentence += f" and {not_chosen:,} not chosen" if not_chosen else ""
         yield Discrepancy(run.folder, sentence, "start anew in a new run folder: postmill plan SOURCE NEW")
 
 
