@@ -15,24 +15,12 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import (
-    checks,
-    choosing,
-    extras,
-    lean,
-    options,
-    passes,
-    reporting,
-    results,
-    slurm,
-    sources,
-    steps,
-    training,
-)
+from postmill.console import checks, extras, lean, passes, results, slurm, sources, steps
+from postmill.console.arguments import choosing, options, reporting, training
+from postmill.console.arguments.places import on_disk
 from postmill.console.display import answering, commands, completing, opening
 from postmill.console.errors import run_app
 from postmill.console.output import attempt, progress, share_of
-from postmill.console.places import on_disk
 from postmill.encode.options import EncoderName, ModelSet, Precision, usual
 from postmill.ingest.sample.effect import Effect
 from postmill.shards.formats.choices import Layout, Stage

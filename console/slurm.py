@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import options, steps, training
+from postmill.console import steps
+from postmill.console.arguments import options, training
 from postmill.encode.options import EncoderName, ModelSet, Precision, usual
 from postmill.jobs.settings import MAX_TASKS
 from postmill.train.options import TargetName

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from postmill.console import choosing
+from postmill.console.arguments import choosing
 from postmill.console.output import out
 from postmill.console.waiting import say_what_is_awaited
 from postmill.shards.formats.reasons import Reason

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from postmill.console.options import list_of, one_of
+from postmill.console.arguments.options import list_of, one_of
 from postmill.encode.options import ModelSet
 from postmill.train.models import registry
 from postmill.train.options import FeatureSet, RecipeName, Split, StudyName, TargetName

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from postmill.console.options import listed
+from postmill.console.arguments.options import listed
 from postmill.shards.run.chosen import EVERYTHING, Accounts, TypedChosen
 from postmill.shards.runtime.errors import UsageError
 

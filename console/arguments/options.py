@@ -9,8 +9,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from postmill.console.arguments.places import on_disk
 from postmill.console.display import completing
-from postmill.console.places import on_disk
 from postmill.console.waiting import Evict
 from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.ingest.sample.effect import Effect

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from postmill.console.places import on_disk
+from postmill.console.arguments.places import on_disk
 
 OtherRunArgument = Annotated[
     Path | None, typer.Argument(parser=on_disk, metavar="[OTHER]", help="Another run folder, to compare with.")
