@@ -240,6 +240,10 @@ def encode(
     """Turn post shards into embedding shards."""
     encoders, share, models_by_encoder = options.listed(encoder), share_of(task), options.overrides(model)
     needs = None if encoders == (EncoderName.METADATA,) else device
+    if encoders or models_by_encoder:  # a mistake in them is answered before anything is said
+        from postmill.encode.request import check
+
+        check(encoders, models, models_by_encoder, device, precision)
     with progress(f"encode {folder}: {', '.join(encoders) or 'all encoders'}", folder) as shown:
         from postmill.encode.request import check
         from postmill.shards.state import attempts
