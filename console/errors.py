@@ -13,6 +13,7 @@ import signal
 import sys
 import traceback
 from functools import partial
+from pathlib import Path
 from types import FrameType, TracebackType
 
 import typer
@@ -123,6 +124,9 @@ def _run(app: typer.Typer) -> int:
     except BrokenPipeError:  # whoever read has enough
         return EXIT_FAILED
     except OSError as error:  # where no place of its own said it better
+        if isinstance(error, FileNotFoundError) and _is_nowhere():
+            show("is there no more", "the folder you are in", "go to another one, then run the same command again")
+            return EXIT_FAILED
         if error.errno not in _OF_THE_SYSTEM:
             raise
         place = error.filename if isinstance(error.filename, str) else "this machine"
@@ -149,6 +153,15 @@ def _mind_no_signal() -> None:
 
 def _leave(code: int, number: int, frame: FrameType | None) -> None:
     os._exit(code)
+
+
+def _is_nowhere() -> bool:
+    """Say whether the folder that one is in was removed, which libraries ask for whatever is typed."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _next_step(error: PostmillError | Interrupted) -> str | None:
