@@ -148,9 +148,12 @@ def faults(run: Run) -> None:
     """Show what was wrong with the input, by reason."""
     from postmill.shards.formats.faults import count_faults
 
-    table = Table("reason", "faults", "posts lost", "meaning", title=f"Faults of {escape(str(run.folder))}")
+    table = Table("reason", title=f"Faults of {escape(str(run.folder))}", title_justify="left")
+    for heading in ("faults", "posts lost"):
+        table.add_column(heading, justify="right")
+    table.add_column("meaning")
     for row in count_faults(run):
-        table.add_row(row.reason, str(row.faults), str(row.lost), row.meaning)
+        table.add_row(row.reason, f"{row.faults:,}", f"{row.lost:,}", row.meaning)
     out.print(table if table.rows else "no faults")
 
 

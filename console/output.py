@@ -111,9 +111,10 @@ def progress(doing: str = "", run: Path | None = None) -> Iterator[Progress]:
 
     # What the log itself is told stands in it too: that there are no locks, that a file cannot be written.
     loggers = [log] if bars is None else [log, _unseen()]
+    called = log.isEnabledFor(logging.INFO)  # as a program: within another one, it is for that to keep what is said
     with (
         interruptible(),
-        journal.kept(None if machine.in_a_job() else run, doing.partition(" ")[0], *loggers) as kept,
+        journal.kept(run if called and not machine.in_a_job() else None, doing.partition(" ")[0], *loggers) as kept,
         interruptible(),
         announced(say, last),
     ):
@@ -175,7 +176,7 @@ def attempt(
 def did(done: int, skipped: int, waiting: int = 0) -> str:
     """Say in words what was done and what had been done before, where ``waiting`` more are not done."""
     if not done and waiting:
-        return f"nothing that can be done yet, {skipped} done before"
+        return f"nothing that can be done yet, {skipped:,} done before"
     if not done:
-        return f"nothing to do, all {skipped} done before" if skipped else "nothing to do"
-    return f"{done} done" + (f", {skipped} done before" if skipped else "")
+        return f"nothing to do, all {skipped:,} done before" if skipped else "nothing to do"
+    return f"{done:,} done" + (f", {skipped:,} done before" if skipped else "")

@@ -64,7 +64,7 @@ def ingest(
                 out.note(f"ingest {summary.stage.value}: {did(summary.done, summary.skipped, summary.waiting)}")
                 if summary.waiting:
                     what = "parts that have not come" if summary.awaited else "what is not done"
-                    out.print(f"ingest {summary.stage.value}: {summary.waiting} wait for {what}")
+                    out.print(f"ingest {summary.stage.value}: {summary.waiting:,} wait for {what}")
                 shards.update(summary.shards)
                 awaited += summary.awaited
             if evict is not Evict.NOTHING:

@@ -87,7 +87,7 @@ def encode(
     )
     encoded(run, summary.encoders)
     if summary.waiting:
-        out.print(f"encode: {summary.waiting} post shards wait for ingest: postmill ingest {escape(run.word)}")
+        out.print(f"encode: {summary.waiting:,} post shards wait for ingest: postmill ingest {escape(run.word)}")
 
 
 def _refuse_nothing(run: Run) -> None:

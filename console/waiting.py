@@ -73,7 +73,9 @@ def say_what_is_awaited(run: Run, needed: Sequence[AwaitedPart] | None = None) -
         theirs = [f"{part.name} {part.why}" for part in awaited if part.archive == archive]
         if theirs:
             parts = len(getattr(run.sources, name).parts)
-            out.print(escape(f"awaited: {len(theirs)} of {parts} parts of {name}: {_listed(theirs)}"), soft_wrap=True)
+            out.print(
+                escape(f"awaited: {len(theirs):,} of {parts:,} parts of {name}: {_listed(theirs)}"), soft_wrap=True
+            )
     if awaited:
         again = f"postmill ingest {run.word}, or, to go on by itself as they come: postmill ingest {run.word} --follow"
         elsewhere = f"to another place: --{ARCHIVES[awaited[0].archive]} PLACE"
@@ -116,8 +118,8 @@ def say_what_is_spare(run: Run, evict: Evict, shown: Progress, *, going_on: bool
         for part in spare:
             out.print(escape(f"not needed any more: {part.path}"), soft_wrap=True)
         delete = f"delete them: postmill ingest {run.word} --evict --yes"
-        out.print(escape(f"evict: {len(spare)} parts, {size:,.1f} MB, verified; {delete}"), soft_wrap=True)
+        out.print(escape(f"evict: {len(spare):,} parts, {size:,.1f} MB, verified; {delete}"), soft_wrap=True)
 
 
 def _listed(parts: list[str]) -> str:
-    return ", ".join(parts[:_NAMED]) + (f" and {len(parts) - _NAMED} more parts" if len(parts) > _NAMED else "")
+    return ", ".join(parts[:_NAMED]) + (f" and {len(parts) - _NAMED:,} more parts" if len(parts) > _NAMED else "")

@@ -119,7 +119,7 @@ def encode_run(
     ready = finished(run, planned)
     waiting = len(planned) - len(ready)
     if waiting:
-        progress.note(f"{waiting} of {len(planned)} post shards are not finished by ingest and wait")
+        progress.note(f"{waiting:,} of {len(planned):,} post shards are not finished by ingest and wait")
     return EncodeSummary(encode(ready), waiting)
 
 

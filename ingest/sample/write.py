@@ -72,8 +72,8 @@ class SampleSummary:
     def told(self) -> str:
         """How much it is, in words."""
         return (
-            f"{self.posts} posts of {self.influencers} accounts, {self.metadata_parts} metadata parts and "
-            f"{self.image_parts} picture parts, {self.size / 1e6:.1f} MB"
+            f"{self.posts:,} posts of {self.influencers:,} accounts, {self.metadata_parts:,} metadata parts and "
+            f"{self.image_parts:,} picture parts, {self.size / 1e6:,.1f} MB"
         )
 
 

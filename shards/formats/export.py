@@ -77,7 +77,7 @@ def export(
         if run.invented:
             publish.put_bytes(written / INVENTED_MARK, f"{INVENTED_SENTENCE}\n".encode())
     if tally.left_out:
-        progress.note(f"{tally.left_out} posts lack a picture or text that could be encoded, and are left out")
+        progress.note(f"{tally.left_out:,} posts lack a picture or text that could be encoded, and are left out")
     return Exported(tally.posts, tally.left_out, tuple(encoder.folder for encoder in chosen))
 
 

@@ -202,7 +202,7 @@ def writing(place: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise PostmillError(
-            f"cannot write: {error.strerror or error}",
+            f"cannot write: {os.strerror(error.errno) if error.errno else error}",  # libraries add words of their own
             place=_to_be(Path(error.filename), place) if isinstance(error.filename, str) else place,
             hint=f"{_MEND.get(error.errno or 0, 'mend that')}, then run the same command again: it carries on",
         ) from error

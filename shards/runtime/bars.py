@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -13,15 +12,12 @@ from rich.text import Text
 
 from postmill.shards.runtime.course import Begin, Course
 from postmill.shards.runtime.pace import Contents, Stretch, duration
-
-if TYPE_CHECKING:
-    from postmill.shards.runtime.progress import Advance
+from postmill.shards.runtime.progress import WORTH_A_LINE_S, Advance
 
 _LEAST_BAR, _MOST_BAR = 8, 40  # columns
 _LEAST_LABEL, _MOST_LABEL = 9, 26  # of which something else is left out rather than the end of the label
 _REFRESHES = 5  # a second
 _SPINNER = "|/-\\"
-_KEPT_S = 2.0  # what is not counted and took less leaves no line
 
 
 class Bars:
@@ -59,7 +55,7 @@ class Bars:
                 yield stretch.advance
                 failed = False
             finally:
-                if (unit and not stretch.idle) or stretch.elapsed >= _KEPT_S:
+                if (unit and not stretch.idle) or stretch.elapsed >= WORTH_A_LINE_S:
                     self.console.print(f"{label}: {stretch.ended(failed)}", markup=False, highlight=False)
 
     def note(self, message: str) -> None:

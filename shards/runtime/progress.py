@@ -12,6 +12,8 @@ from postmill.shards.runtime.pace import Contents, Stretch, duration
 from postmill.shards.runtime.ticking import ticking
 
 LOG_INTERVAL_S = 60.0
+WORTH_A_LINE_S = 2.0
+"""What is not counted and took less has ended without a word."""
 
 log = logging.getLogger("postmill")
 
@@ -91,7 +93,8 @@ class Lines:
                 yield stretch.advance
                 failed = False
             finally:  # of work that fails too: how far it came
-                self._log.info("%s: %s", label, stretch.ended(failed))
+                if unit or failed or stretch.elapsed >= WORTH_A_LINE_S:
+                    self._log.info("%s: %s", label, stretch.ended(failed))
 
     def note(self, message: str) -> None:
         """Log the line."""

@@ -26,6 +26,7 @@ from postmill.shards.runtime.processes import Process, this_process
 from postmill.shards.runtime.progress import log
 
 _SUFFIX = ".jsonl"
+_LONGEST_S = 1e9  # what is said to take longer, or is no number, is no time
 _OLD_S = 24 * 3600.0  # since a process of another machine wrote, where there are no locks
 
 
@@ -94,10 +95,10 @@ def underway(run: Run, stage: str, names: Sequence[str], each: int = 1) -> Itera
     process = this_process()
     path = folder(run) / f"{stage}-{process.pid}-{secrets.token_hex(4)}{_SUFFIX}"
     try:
-        for made in (run.logs, path.parent):
-            made.mkdir(exist_ok=True)
-            if made.is_symlink():  # which may lead anywhere
-                raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(made))
+        for place in (run.logs, path.parent):
+            place.mkdir(exist_ok=True)
+            if place.is_symlink():  # which may lead anywhere
+                raise NotADirectoryError(errno.ENOTDIR, "it is a link", str(place))
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError as error:
         log.info("%s cannot be written (%s): status will not show that it runs", path.parent, error.strerror)
@@ -155,7 +156,7 @@ def _read(path: Path) -> Underway | None:
                 stage,
                 tuple(str(name) for name in names),
                 min(done, len(names)) if type(done) is int and done >= 0 else 0,
-                float(left) if isinstance(left, int | float) else None,
+                float(left) if isinstance(left, int | float) and 0 <= left < _LONGEST_S else None,
             )
     return None
 

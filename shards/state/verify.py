@@ -132,17 +132,19 @@ def check_counts(run: Run) -> Iterator[Discrepancy]:
         not_chosen += shard_counts.not_chosen
         if shard_counts.planned != shard.posts:
             path = run.posts / f"{shard_name(shard.shard)}.json"
-            stated = f"{shard_counts.posts} posts, {shard_counts.lost} lost and {shard_counts.waiting} waiting"
+            stated = f"{shard_counts.posts:,} posts, {shard_counts.lost:,} lost and {shard_counts.waiting:,} waiting"
             stated += f" and {shard_counts.not_chosen} not chosen" if shard_counts.not_chosen else ""
-            yield Discrepancy(path, f"{stated} are not the {shard.posts} planned", anew(path, command))
+            yield Discrepancy(path, f"{stated} are not the {shard.posts:,} planned", anew(path, command))
     if waiting:
-        what = f"{waiting} of {counts.mapped_posts} mapped posts wait for other bytes of the archive"
+        what = f"{waiting:,} of {counts.mapped_posts:,} mapped posts wait for other bytes of the archive"
         yield Discrepancy(run.folder, what, command, unfinished=True)
     if undone:
-        what = f"{undone} of {counts.mapped_posts} mapped posts wait for ingest"
+        what = f"{undone:,} of {counts.mapped_posts:,} mapped posts wait for ingest"
         yield Discrepancy(run.folder, what, command, unfinished=True)
     elif counts.mapped_posts != packed + lost + waiting + not_chosen and not unknown:
-        sentence = f"{counts.mapped_posts} mapped posts are not {packed} in shards, {lost} lost and {waiting} waiting"
+        sentence = (
+            f"{counts.mapped_posts:,} mapped posts are not {packed:,} in shards, {lost:,} lost and {waiting:,} waiting"
+        )
         sentence += f" and {not_chosen} not chosen" if not_chosen else ""
         yield Discrepancy(run.folder, sentence, "start anew in a new run folder: postmill plan SOURCE NEW")
 

@@ -158,6 +158,16 @@ def test_training_is_seen_with_how_many_models_there_will_be_and_what_it_takes(p
     assert counts(stages(run)["train"]) == (None, 3, 0, 0, 0) and not list((run.logs / "underway").iterdir())
 
 
+@pytest.mark.parametrize("left", ["Infinity", "NaN", "-1", "1e300", '"x"', "null"])
+def test_a_time_that_is_none_is_not_shown(planned: Make, left: str) -> None:
+    run = planned(1, [0], 0)
+    with underway.underway(run, "train", ["mean"]):
+        (path,) = (run.logs / "underway").iterdir()
+        with path.open("a") as file:
+            file.write(f'{{"done": 0, "seconds_left": {left}}}\n')
+        assert stages(run)["train"].seconds_left is None and counts(stages(run)["train"])[2] == 1
+
+
 def test_a_report_is_seen_while_it_is_made(planned: Make) -> None:
     run = planned(1, [0], 0)
     with underway.underway(run, "report", ["index"]):

@@ -25,7 +25,8 @@ CLOSED, NO_READER = "closed", "no reader"  # what a stream may be, beside a file
 PLAIN = {"COLUMNS": "200", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
 _HEAVY = (
     *("typer.main", "typer.rich_utils", "rich.live", "rich.progress", "numpy", "pyarrow.compute", "pyarrow.parquet"),
-    *("pyarrow.csv", "pyarrow.dataset", "duckdb", "pydantic", "fsspec", "blake3", "torch"),
+    *("pyarrow.csv", "pyarrow.dataset", "duckdb", "pydantic", "fsspec", "blake3", "orjson", "PIL.Image", "jinja2"),
+    *("torch", "scipy.stats", "scipy.optimize", "scipy.sparse.csgraph", "safetensors", "threadpoolctl", "deflate"),
 )
 
 

@@ -30,6 +30,7 @@ from postmill.shards.run import secret
 from postmill.shards.run.folder import Run
 from postmill.train.data import dataset, hashing
 from postmill.train.data.target import Definition
+from postmill.train.report.figures.files import write_figures
 from postmill.train.report.page import write_report
 from postmill.train.stage import train_run
 from tests.secrets import contents
@@ -73,6 +74,7 @@ def trained(folder: Path) -> Run:
     run = made(folder)
     train_run(run, names=["mean", "followers", "history", "metadata"], seeds=5, split_names=("influencer", "random"))
     write_report(run)
+    write_figures(run, run.folder.parent / "figures")
     return run
 
 
@@ -82,8 +84,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def published(run: Run) -> list[Path]:
-    """What people hand on: all that training and report wrote, and what the run pins."""
-    return [run.folder / "run.json", *sorted(p for f in (run.models, run.report) for p in f.rglob("*") if p.is_file())]
+    """What people hand on: all that training and report wrote, figures for a paper too, and what the run pins."""
+    folders = (run.models, run.report, run.folder.parent / "figures")
+    return [run.folder / "run.json", *sorted(p for f in folders for p in f.rglob("*") if p.is_file())]
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class Attack:
         """With whatever a card, the page or the settings of a model print as a fingerprint."""
         cards = b"".join(path.read_bytes() for path in published(run) if path.name in ("card.md", "index.html"))
         settings = json.loads((run.models / "mean" / "metrics.json").read_bytes())["settings"]
+        cards = re.sub(rb"<script.*?</script>|<[^>]*>", b" ", cards, flags=re.DOTALL)  # of the page what it says alone
         printed = [found.decode() for found in re.findall(rb"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b", cards)]
         fingerprints = list(dict.fromkeys([run.fingerprint, settings["pseudonyms"], settings["posts"], *printed]))
         assert 4 <= len(fingerprints) < 12
@@ -159,7 +163,12 @@ def test_a_shortcode_is_the_number_of_a_post() -> None:
 
 
 def test_nothing_published_names_an_account_or_a_post(run: Run) -> None:
-    assert {path.name for path in published(run)} >= {"predictions.parquet", "metrics.json", "card.md", "index.html"}
+    assert {path.name for path in published(run)} >= {
+        "predictions.parquet",
+        "metrics.json",
+        "card.md",
+        "index.html",
+    } | {"headline.svg", "flow.csv"}
     assert Attack.on(run).named(run) == (0, 0)
 
 

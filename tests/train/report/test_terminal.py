@@ -73,3 +73,8 @@ def test_the_first_table_says_that_data_are_invented() -> None:
 
 def test_a_run_without_models_has_no_table(planted_run: MakeRun) -> None:
     assert list(results_tables(planted_run(posts=10, accounts=5))) == []
+
+
+def test_nothing_is_less_than_nothing() -> None:
+    text = printed([row("mean", "influencer", -0.0002, Interval(-0.004, 0.0001))])
+    assert "-0.00" not in text and "0.000" in text and "0.00 to 0.00" in text

@@ -19,8 +19,8 @@ MOST_BARS = 15
 """Categories that have a bar of their own."""
 
 _JOINED = (
-    f"One with fewer than {MIN_ACCOUNTS} accounts or {MIN_POSTS} posts is joined with the next, and its height is the"
-    " mean of"
+    f"with fewer than {MIN_ACCOUNTS} accounts or {MIN_POSTS} posts is joined with the next, and its height is the mean"
+    " of"
 )
 _TOGETHER = f"Those with fewer than {MIN_ACCOUNTS} accounts or {MIN_POSTS} posts stand together"
 
@@ -67,7 +67,7 @@ def _months(run: Run, found: Sequence[Months]) -> Figure:
         question=Question.DATA,
         title="Posts by month",
         caption=captioned(
-            f"{total:,} posts by month of publication. {_JOINED} its months.",
+            f"{total:,} posts by month of publication. A month {_JOINED} its months.",
             borne_in_mind(run, (), (Kind.INVENTED,)),
         ),
         label=f"{total:,} posts from {first} to {last}; most a month in {_last(most)}.",
@@ -104,7 +104,7 @@ def _target(run: Run, data: DataSummary) -> Figure:
         question=Question.DATA,
         title="What is predicted",
         caption=captioned(
-            f"{formula} of {total:,} posts, natural logarithm. {_JOINED} bars as wide as the narrowest.",
+            f"{formula} of {total:,} posts, natural logarithm. A bar {_JOINED} bars as wide as the narrowest.",
             borne_in_mind(run, (), (Kind.INVENTED,)),
         ),
         label=f"Histogram of {formula} of {total:,} posts, from {edges[0]:g} to {edges[-1]:g}; most from"

@@ -41,11 +41,12 @@ def test_no_interval_is_drawn_where_there_is_none_and_undefined_numbers_are_left
     assert lines == [0, 1]
 
 
-def test_a_mark_is_told_in_words() -> None:
+def test_a_pointer_is_told_the_number_and_its_interval() -> None:
     (row,) = numbers(Estimate(0.5, Interval(0.4, 0.6)))
-    assert row["said"] == "m0, past: 0.500, 95 % interval 0.400 to 0.600"
+    assert (row["name"], row["number"], row["interval"]) == ("m0", "0.500", "0.400 to 0.600")
     chart = forest([Mark("all", "", Estimate(0.9, Interval(0.85, 0.95)))], replace(AXIS, percent=True, high=1.0))
-    assert chart["datasets"]["numbers"][0]["said"] == "all: 90.0%, 95 % interval 85.0% to 95.0%"
+    (row,) = chart["datasets"]["numbers"]
+    assert (row["number"], row["interval"]) == ("90.0%", "85.0% to 95.0%")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,6 @@ def histogram(bars: Sequence[Bar], x_title: str, y_title: str) -> dict[str, Any]
         y=y,
         y2=alt.datum(0),
         tooltip=[alt.Tooltip("said:N", title="posts")],
-        description="said:N",
     )
     return theme.finished(chart.properties(height=_HEIGHT), {theme.NUMBERS: rows})
 
@@ -69,7 +68,6 @@ def named(names: Sequence[str], counts: Sequence[int], unit: str, said: Sequence
             alt.Tooltip("count:Q", title=unit, format=","),
             alt.Tooltip("said:N", title="of"),
         ],
-        description="said:N",
     )
     numbers = base.mark_text(align="right", color="var(--ink)").encode(
         x=alt.value(alt.expr("width")), y=y, text="number:N"

@@ -45,7 +45,6 @@ def curves(points: Sequence[Point], x_title: str, y_title: str) -> dict[str, Any
         color=colour,
         shape=alt.Shape("line:N", scale=shapes, legend=legend),
         tooltip=[alt.Tooltip("line:N", title="without"), alt.Tooltip("said:N", title=y_title)],
-        description="said:N",
     )
     chart = alt.layer(base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour), drawn)
     return theme.finished(chart.properties(height=_HEIGHT), {theme.NUMBERS: rows})
@@ -66,7 +65,6 @@ def calibration(points: Sequence[tuple[float, float, int]], low: float, high: fl
             x=alt.X("x:Q", scale=scale, axis=ticks, title=f"mean predicted {formula}"),
             y=alt.Y("y:Q", scale=scale, axis=ticks, title=f"mean true {formula}"),
             tooltip=[alt.Tooltip("said:N", title="a part of the posts")],
-            description="said:N",
         )
     )
     ends = [{"x": low, "y": low}, {"x": high, "y": high}]

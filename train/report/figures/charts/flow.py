@@ -48,13 +48,13 @@ def flow(stages: Sequence[Stage], unit: str) -> dict[str, Any]:
     ]
     base = alt.Chart(theme.named())
     x = alt.X("from:Q", scale=scale, axis=None)
-    drawn = {"x": x, "x2": "to:Q", "y": y, "color": colour, "tooltip": told, "description": "said:N"}
+    drawn = {"x": x, "x2": "to:Q", "y": y, "color": colour, "tooltip": told}
     ends = base.transform_filter("datum.kind === 'lost'").mark_tick(thickness=3, size=14)
     numbers = base.mark_text(align="right", color="var(--ink)")
     layers = [
         base.transform_filter("datum.kind === 'kept'").mark_bar(size=_KEPT).encode(**drawn),
         base.transform_filter("datum.kind === 'lost'").mark_bar(size=_LOST).encode(**drawn),
-        ends.encode(x=alt.X("to:Q", scale=scale, axis=None), y=y, color=colour, tooltip=told, description="said:N"),
+        ends.encode(x=alt.X("to:Q", scale=scale, axis=None), y=y, color=colour, tooltip=told),
         numbers.encode(x=alt.value(alt.expr("width")), y=y, text="number:N"),
     ]
     return theme.finished(alt.layer(*layers).properties(height=_HEIGHT * len(rows)), {theme.NUMBERS: rows})
@@ -78,5 +78,4 @@ def _row(name: str, kind: str, count: int, before: int, start: int, end: int) ->
         "number": f"{count:,}" if kind == "kept" else f"\N{MINUS SIGN}{count:,}",
         "from": start,
         "to": end,
-        "said": f"{name}: {count:,} {kind}",
     }

@@ -115,7 +115,6 @@ def forest(
             fill=alt.Fill("series:N", scale=painted, legend=legend),
             fillOpacity=alt.condition("datum.hollow", alt.value(0), alt.value(1)),
             tooltip=[alt.Tooltip(f"{name}:N", title=title) for name, title in _told(marks, axis.span)],
-            description="said:N",
             **shown,
         ),
         *_off_the_axis(chart, numbers, colour, shown, scale),
@@ -152,7 +151,6 @@ def _numbers(mark: Mark, axis: Axis) -> dict[str, Any]:
     inside = low is not None and high is not None and low < highest and high > lowest
     words = f"{value:.1%}" if axis.percent else number(value, axis.digits)
     bounds = interval_words(estimate, axis.digits, percent=axis.percent)
-    said = f"{mark.row}{', ' if mark.series else ''}{mark.series}: {words}, {axis.span} {bounds}"
     return {
         "row": theme.broken(mark.row),
         "name": mark.row,
@@ -168,7 +166,6 @@ def _numbers(mark: Mark, axis: Axis) -> dict[str, Any]:
         "hollow": mark.hollow,
         "number": words,
         "interval": bounds,
-        "said": said,
         **(mark.told or {}),
     }
 
@@ -190,11 +187,11 @@ def _percent(axis: Axis) -> dict[str, Any]:
 
 
 def _lines(axis: Axis, scale: alt.Scale) -> Iterator[alt.Chart]:
-    for place, (meaning, at) in enumerate(axis.lines.items()):
+    for place, at in enumerate(axis.lines.values()):
         dash = [4, 3] if place else [1, 0]
         line = alt.Chart(theme.named(theme.ONCE)).mark_rule(strokeDash=dash, color="var(--soft)", strokeWidth=1)
         x = alt.X(datum=round(at, DIGITS), type="quantitative", scale=scale)
-        yield line.encode(x=x, description=alt.value(meaning))
+        yield line.encode(x=x)
 
 
 def _off_the_axis(
@@ -211,7 +208,7 @@ def _off_the_axis(
         outside = chart.transform_filter(f"datum.off === '{off}'")
         x = alt.X("at:Q", scale=scale)
         yield outside.mark_point(filled=True, shape=shape, size=70, opacity=1).encode(
-            x=x, color=colour, tooltip=["name:N", "series:N", "number:N", "interval:N"], description="said:N", **shown
+            x=x, color=colour, tooltip=["name:N", "series:N", "number:N", "interval:N"], **shown
         )
         text = outside.mark_text(
             align="left" if inwards > 0 else "right",

@@ -146,13 +146,12 @@ def _plot(hexagons: alt.Chart, texts: alt.Chart, axes: Frame, formula: str, leas
                 alt.Tooltip("y:Q", title="predicted, about", format=".2f"),
                 alt.Tooltip("n:Q", title="posts", format=","),
             ],
-            description="n:Q",
         )
     )
     once = alt.Chart(theme.named(theme.ONCE))
     ends = {"x": axes.low, "x2": axes.high, "y": axes.low, "y2": axes.high}
     identity = once.mark_rule(strokeDash=[5, 4], color="var(--ink)", strokeWidth=1.2).encode(
-        **{name: _at(name, value, scale) for name, value in ends.items()}, description=alt.value("predicted as it is")
+        **{name: _at(name, value, scale) for name, value in ends.items()}
     )
     said = texts.mark_text(align="left", baseline="top", dx=5, dy=5, lineBreak="\n", lineHeight=14)
     return alt.layer(
