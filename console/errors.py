@@ -125,8 +125,8 @@ def _run(app: typer.Typer) -> int:
         return EXIT_FAILED
     except OSError as error:  # where no place of its own said it better
         if isinstance(error, FileNotFoundError) and _is_nowhere():
-            show("is there no more", "the folder you are in", "go to another one, then run the same command again")
-            return EXIT_FAILED
+            hint = "go to another one, then run the same command again"
+            return show("is there no more", "the folder you are in", hint, EXIT_FAILED)
         if error.errno not in _OF_THE_SYSTEM:
             raise
         place = error.filename if isinstance(error.filename, str) else "this machine"

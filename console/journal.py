@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from postmill.shards.run import regular
-from postmill.shards.run.folder import RUN_FILE
+from postmill.shards.run.regular import RUN_FILE
 from postmill.shards.runtime.addresses import redacted
 from postmill.shards.runtime.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Interrupted, PostmillError
 from postmill.shards.runtime.printable import printable

@@ -104,7 +104,8 @@ def locate(
 
 def _refuse_swapped(source: str, folder: Path) -> None:
     """Refuse a dataset where the run is named, and what may be the run's name where the dataset is."""
-    from postmill.shards.run.folder import RUN_FILE, archive_in
+    from postmill.shards.run.folder import archive_in
+    from postmill.shards.run.regular import RUN_FILE
 
     named = Path(source)
     if is_url(source) or not folder.is_dir() or archive_in(folder) is None:

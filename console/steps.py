@@ -39,10 +39,11 @@ def open_run(folder: Path, *, reading: bool = False) -> Run:
         PostmillError: Its ``run.json`` is damaged.
     """
     from postmill.shards.run import folder as runs
+    from postmill.shards.run.regular import RUN_FILE
     from postmill.shards.runtime import locks
 
     run = runs.open_run(folder, reading=reading)
-    locks.check(run.folder / runs.RUN_FILE)  # here, for worker processes say nothing
+    locks.check(run.folder / RUN_FILE)  # here, for worker processes say nothing
     return run
 
 

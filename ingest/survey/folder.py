@@ -15,7 +15,7 @@ from postmill.ingest.source.shapes.finding import find_sources, folders_below
 from postmill.ingest.survey.archives import FoundArchive, archives_among
 from postmill.ingest.survey.texts import FoundText, text_in
 from postmill.ingest.zipformat.part_names import file_name, folder_of, parse_name
-from postmill.shards.run.folder import RUN_FILE
+from postmill.shards.run.regular import RUN_FILE
 from postmill.shards.run.sources import INVENTED_MARK, NONE, Locations, places_of
 from postmill.shards.runtime.addresses import is_url
 from postmill.shards.runtime.errors import PostmillError, UsageError

@@ -14,11 +14,11 @@ from typing import Any
 
 from postmill.shards.run import manifests, publish, regular, sealed
 from postmill.shards.run.options import Level, Options
+from postmill.shards.run.regular import RUN_FILE
 from postmill.shards.run.sealed import canonical_hash
 from postmill.shards.run.sources import Locations, Sources
 from postmill.shards.runtime.errors import PostmillError, UsageError
 
-RUN_FILE = "run.json"
 _ARCHIVES = ("*.zip", "*/*.zip", "*.z01", "*/*.z01", "*.zip.001", "*/*.zip.001")  # which no run holds, but a dataset
 _VERSION = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}((a|b|rc)[0-9]{1,6})?")
 

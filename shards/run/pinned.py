@@ -14,10 +14,11 @@ from pathlib import Path
 
 from postmill.shards.run import folder as runs
 from postmill.shards.run import manifests, options, publish, regular, sources
-from postmill.shards.run.folder import RUN_FILE, Run
+from postmill.shards.run.folder import Run
 from postmill.shards.run.manifests import Manifest
 from postmill.shards.run.options import Options
 from postmill.shards.run.publish import Unit
+from postmill.shards.run.regular import RUN_FILE
 from postmill.shards.run.sources import Locations, Sources
 from postmill.shards.run.temporary import TEMPORARY
 from postmill.shards.runtime.errors import UsageError

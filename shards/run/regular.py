@@ -17,6 +17,9 @@ from postmill.shards.runtime.errors import PostmillError
 
 _LARGEST = 256 << 20  # bytes of a file that is read whole: JSON, of which no real one has a hundredth
 
+RUN_FILE = "run.json"
+"""In a run folder, and in no other."""
+
 
 @contextmanager
 def opened(path: Path, folder: int | None = None) -> Iterator[FileIO]:

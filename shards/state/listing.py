@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postmill.shards.run import manifests, regular, secret
-from postmill.shards.run.folder import RUN_FILE, Run
+from postmill.shards.run.folder import Run
 from postmill.shards.run.manifests import Manifest
+from postmill.shards.run.regular import RUN_FILE
 from postmill.shards.run.temporary import TEMPORARY
 from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.state.contents import Folder
