@@ -50,6 +50,7 @@ class ComparePage:
         version, fingerprint: Of postmill and of the first run.
         names: Of both runs.
         formula: What is predicted.
+        invented: Whether the data of both are marked as invented.
         notices: What a reader must not miss, of each run.
         findings: Which models differ.
         figures, tables: What that rests on.
@@ -60,6 +61,7 @@ class ComparePage:
     fingerprint: str
     names: tuple[str, str]
     formula: str
+    invented: bool
     notices: Sequence[str]
     findings: Sequence[Finding]
     figures: Sequence[FigureView]
@@ -135,6 +137,7 @@ def page(first: Side, second: Side) -> ComparePage:
         fingerprint=first.run.fingerprint,
         names=(first.name, second.name),
         formula=first.data.definition.formula,
+        invented=first.run.invented and second.run.invented,
         notices=_notices(first, second),
         findings=list(_findings(differences, first, second)),
         figures=[

@@ -82,7 +82,8 @@ def _over_history(gain: Gain | None) -> Iterator[Finding]:
     if gain is None:
         return
     if gain.interval is None:
-        yield Finding(NONE, f"What content adds to an account's history cannot be said: {gain.note}.")
+        text = f"What content adds to an account's history cannot be said: {gain.note}."
+        yield Finding(NONE, text, short=text)
         return
     evidence = (
         f"difference in R² {number(gain.difference, 3)}, paired 95 % interval {span(gain.interval, 3)}{_shuffled(gain)}"

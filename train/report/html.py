@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
-import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from postmill.train.report.spreadsheet import as_csv
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Measured:
 
 
 Cell = str | int | Measured
+_NEGATIVE = re.compile("\N{MINUS SIGN}[\\d.,]+%?")
 
 
 @dataclass(frozen=True)
@@ -91,21 +93,17 @@ class Table:
 
 def _parts(value: Cell, pair: bool) -> Iterator[str]:
     if isinstance(value, Measured):
-        yield value.value
+        yield _typed(value.value)
         yield value.beside
     else:
-        yield str(value)
+        yield _typed(str(value))
         if pair:
             yield ""
 
 
-def as_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table as CSV that begins with a line of headings; what is not known is empty."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([["" if value is None else value for value in row] for row in rows])
-    return file.getvalue()
+def _typed(value: str) -> str:
+    """Return a cell as a program reads it: of a number, with the minus sign that can be typed."""
+    return value.replace("\N{MINUS SIGN}", "-") if _NEGATIVE.fullmatch(value) else value
 
 
 def cell(value: str | int) -> str:

@@ -143,7 +143,8 @@ def _sections(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> lis
     quality = [finding for finding in found if finding.question == Question.QUALITY]
     adding = [finding for finding in found if finding.question == Question.GAINS]
     surety = [finding for finding in found if finding.question == Question.CERTAINTY]
-    drawn = [view(figure) for figure in make.figures(run, data, models)]
+    drawn = [view(figure) for figure in make.figures(run, data, models, measured)]
+    next_step, next_command = section_next.answer(run, data, models, best)
     figures = {question: [each for each in drawn if each.figure.question == question] for question in Question}
     return [
         Section(
@@ -195,8 +196,9 @@ def _sections(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> lis
         Section(
             Question.NEXT,
             "What next?",
-            section_next.answer(data, models, best),
+            next_step,
             commands=list(section_next.commands(run, data, models, best)),
+            command=next_command,
         ),
     ]
 

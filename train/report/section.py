@@ -42,6 +42,7 @@ class Section:
         notes: What is to be said besides.
         tables: Its tables.
         commands: What to type.
+        command: The one that stands on the first screen; empty for none.
     """
 
     question: Question
@@ -53,3 +54,4 @@ class Section:
     notes: Sequence[Note] = ()
     tables: Sequence[Table] = ()
     commands: Sequence[Command] = ()
+    command: str = ""

@@ -33,7 +33,7 @@ def commands(run: Run, data: DataSummary, models: Sequence[ModelResult], row: Re
     if any(encoder.stand_in_for for result in models for encoder in result.encoders.values()):
         yield Command(
             "Encode with the study's own models in place of the stand-ins, and train on that",
-            f"postmill encode {word} && postmill train {word} --models paper",
+            _with_the_papers_models(word),
         )
     if not models:
         yield Command("Train the ladder of models", f"postmill train {word}")
@@ -54,18 +54,22 @@ def commands(run: Run, data: DataSummary, models: Sequence[ModelResult], row: Re
     yield Command("Check every byte that this page rests on", f"postmill verify {word}")
 
 
-def answer(data: DataSummary, models: Sequence[ModelResult], row: ResultRow | None) -> Finding:
-    """Return the most useful next step in a sentence."""
+def answer(run: Run, data: DataSummary, models: Sequence[ModelResult], row: ResultRow | None) -> tuple[Finding, str]:
+    """Return the most useful next step in a sentence, and its command; empty where it takes more than one."""
+    word = quote(run.folder.resolve().name)
     if not data.complete:
-        return Finding(NONE, "Finish the run: some post shards are not done. The commands are below.")
+        return Finding(NONE, "Finish the run: some post shards are not done."), f"postmill ingest {word}"
     if not models:
-        return Finding(NONE, "Train models: there are none yet. The command is below.")
+        return Finding(NONE, "Train models: there are none yet."), f"postmill train {word}"
     if row is None or row[HEADLINE].interval is None:
-        return Finding(
-            NONE, f"More accounts: with fewer than {intervals.MIN_ACCOUNTS} in a test nothing can be claimed."
-        )
+        few = f"with fewer than {intervals.MIN_ACCOUNTS} accounts in a test nothing can be claimed"
+        return Finding(NONE, f"Get more accounts: {few}."), ""
     if any(encoder.stand_in_for for result in models for encoder in result.encoders.values()):
-        return Finding(
-            WEAK, "Encode with the study's own models: stand-ins made these numbers. The commands are below."
-        )
-    return Finding(WEAK, "Take figures, predictions and embeddings out of the run. The commands are below.")
+        text = "Encode with the study's own models, for stand-ins made these numbers. More commands are below."
+        return Finding(WEAK, text), _with_the_papers_models(word)
+    text = "Take figures, predictions and embeddings out of the run. More commands are below."
+    return Finding(WEAK, text), f"postmill report {word} --figures figures"
+
+
+def _with_the_papers_models(word: str) -> str:
+    return f"postmill encode {word} && postmill train {word} --models paper"

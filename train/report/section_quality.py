@@ -98,8 +98,7 @@ def _of_split(split: Split, words: SplitWords, rows: Sequence[ResultRow]) -> Tab
 def _columns() -> Iterator[TableColumn]:
     yield TableColumn("Model", numeric=False)
     for metric in metrics.tabulated():
-        beside = "" if metric.lower_is_better else "95 % interval"
-        yield TableColumn(metric.short, beside=f"{beside}, shuffled" if metric.has_control else beside)
+        yield TableColumn(metric.short, beside="" if metric.lower_is_better else "95 % interval")
     short = metrics.METRICS[HEADLINE].short
     yield TableColumn(f"{short} as a first post", beside="95 % interval")
     yield TableColumn(f"{short} by division", beside="± standard deviation")
@@ -114,7 +113,7 @@ def _cells(row: ResultRow) -> Iterator[Cell]:
         else:
             beside = [span(estimate.interval)] if estimate.interval is not None else []
             if metric.has_control and estimate.shuffled is not None:
-                beside.append(number(estimate.shuffled, metric.digits))
+                beside.append(f"shuffled {number(estimate.shuffled, metric.digits)}")
             yield Measured(number(estimate.value, metric.digits), ", ".join(beside))
     yield _measured(row.as_first_posts(HEADLINE))
     headline = row[HEADLINE]

@@ -15,6 +15,7 @@ from postmill.train.evaluation.results import ModelResult
 from postmill.train.report import describe
 from postmill.train.report.figures import drawing, make, tables
 from postmill.train.report.figures.figure import Figure
+from postmill.train.report.spreadsheet import as_csv
 
 README = "README.txt"
 RESULTS_CSV, RESULTS_TEX = "results.csv", "results.tex"
@@ -64,7 +65,7 @@ def write_figures(run: Run, folder: Path, progress: Progress | None = None) -> l
 def _files(figure: Figure) -> Iterator[tuple[str, bytes]]:
     yield f"{figure.name}.svg", drawing.paper_svg(figure).encode()
     yield f"{figure.name}.pdf", drawing.paper_pdf(figure)
-    yield f"{figure.name}.csv", tables.csv_of(figure.columns, figure.rows)
+    yield f"{figure.name}.csv", as_csv(figure.columns, figure.rows).encode()
 
 
 def _readme(run: Run, models: Sequence[ModelResult], files: Mapping[str, str]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -17,8 +15,8 @@ from postmill.train.options import Split
 from postmill.train.report.figures.figure import Value
 from postmill.train.report.figures.said import SPLITS, ends, rounded
 from postmill.train.report.formatting import number, span
+from postmill.train.report.spreadsheet import as_csv
 
-_STARTS = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a text for a formula
 _LATEX: Mapping[str, str] = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -42,24 +40,9 @@ _RESULTS = (
 )
 
 
-def csv_of(columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> bytes:
-    """Return a table as CSV in UTF-8, an apostrophe before each text that a spreadsheet would take for a formula."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([[_plain(value) for value in row] for row in rows])
-    return text.getvalue().encode()
-
-
-def _plain(value: Value) -> str | int | float:
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_STARTS) else value
-    return "" if value is None else value
-
-
 def results_csv(models: Sequence[ModelResult]) -> bytes:
     """Return what all models reached, a row for each metric of a model on a split, with its interval, as CSV."""
-    return csv_of(_RESULTS, list(_results(models)))
+    return as_csv(_RESULTS, list(_results(models))).encode()
 
 
 def _results(models: Sequence[ModelResult]) -> Iterator[tuple[Value, ...]]:

@@ -17,6 +17,7 @@ from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.train.evaluation import caveats, results
 from postmill.train.report.figures import files, tables
 from postmill.train.report.figures.files import write_figures
+from postmill.train.report.spreadsheet import as_csv
 from postmill.train.stage import train_run
 
 MakeRun = Callable[..., Run]
@@ -132,8 +133,9 @@ def test_texts_are_escaped_for_latex(text: str, latex: str) -> None:
 
 
 def test_a_spreadsheet_takes_no_text_for_a_formula(folder: Path) -> None:
-    made = tables.csv_of(["a", "b"], [["=1+1", -0.5], ["+x", None], ["@y", 3], ['a"b,c', "-z"]])
-    assert made.decode().splitlines()[1:] == ["'=1+1,-0.5", "'+x,", "'@y,3", '"a""b,c",\'-z']
+    made = as_csv(["a", "b"], [["=1+1", -0.5], ["+x", None], ["@y", 3], ['a"b,c', "-z"], ["-1.5", "+2%"], ["-1-1", ""]])
+    whole = ["'=1+1,-0.5", "'+x,", "'@y,3", '"a""b,c",\'-z', "-1.5,+2%", "'-1-1,"]
+    assert made.splitlines()[1:] == whole
 
 
 def test_a_folder_that_holds_something_is_refused_and_nothing_is_left_of_a_full_disk(
@@ -145,10 +147,10 @@ def test_a_folder_that_holds_something_is_refused_and_nothing_is_left_of_a_full_
         write_figures(run, tmp_path / "used")
     assert [path.name for path in (tmp_path / "used").iterdir()] == ["mine"]
 
-    def full(*_: object) -> bytes:
+    def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tables, "csv_of", full)
+    monkeypatch.setattr(files, "as_csv", full)
     with pytest.raises(PostmillError, match="No space left"):
         write_figures(run, tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
