@@ -227,6 +227,8 @@ def _findings(
 
 def _notices(data: DataSummary, models: Sequence[ModelResult]) -> Iterator[str]:
     """Yield what else a reader must not miss: unfinished work, counts and models that do not fit."""
+    if not drawing.available():
+        yield "Figures are not drawn here, and their numbers stand as tables: pip install 'postmill[figures]'."
     if data.selection is not None:
         yield f"A part of the dataset: planned with {data.selection}."
     if not data.complete:

@@ -215,6 +215,20 @@ def test_a_rate_is_shown_in_its_own_unit(planted_run: MakeRun) -> None:
     assert "log(1 + likes + comments) - log(1 + followers)" in page.text
 
 
+def test_without_what_draws_the_numbers_of_figures_are_tables(
+    planted_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = planted_run(posts=240, accounts=40)
+    train_run(run, names=["mean", "metadata"], seeds=5, split_names=("influencer",))
+    monkeypatch.setattr(drawing, "available", lambda: False)
+    page, parsed = written(run)
+    assert "their numbers stand as tables: pip install 'postmill[figures]'" in parsed.text
+    names = [tag for tag, _ in parsed.tags]
+    assert "svg" not in names and names.count("figure") > 5 and names.count("script") == 1
+    assert len(page) < 300_000
+    assert re.search(r"The numbers of R² on accounts|R² on accounts that were not trained on", parsed.text)
+
+
 def test_a_damaged_model_is_named(planted_run: MakeRun) -> None:
     run = planted_run(posts=60, accounts=20)
     train_run(run, names=["mean"], seeds=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,8 @@ from postmill.shards.run.folder import Run
 from postmill.train.report.compare import write_comparison
 from postmill.train.report.page import write_report
 from postmill.train.stage import train_run
+from tests.machine.needs import leave_out_without
+from tests.machine.tools import where
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -37,11 +38,9 @@ Open = Callable[..., Opened]
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("needs chromium: apt-get install chromium")
+    leave_out_without("chromium")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = driver.chromium.launch(executable_path=where("chromium"), args=list(FLAGS))
         yield browser
         browser.close()
 
