@@ -30,8 +30,11 @@ ROWS = 41
 
 
 def state(folder: Path) -> dict[str, tuple[int, int]]:
-    """What lies below a folder, as far as it may be looked at: the length of each file and when it was written."""
-    paths = [Path(above, name) for above, _, names in os.walk(folder) for name in names]
+    """What lies below a folder, as far as it may be looked at: the length of each file and when it was written.
+
+    Logs are passed over: in them stands what was typed, and that it was refused.
+    """
+    paths = [Path(above, name) for above, _, names in os.walk(folder) for name in names if "/logs/" not in f"{above}/"]
     return {str(path): (status.st_size, status.st_mtime_ns) for path in paths for status in [path.lstat()]}
 
 
