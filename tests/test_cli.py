@@ -55,7 +55,10 @@ def test_the_whole_job_as_the_study_did_it_and_with_another_target(data: Path, t
     assert "R² of log(1 + comments)" in done.stdout
     assert done.stdout.index("random") < done.stdout.index("influencer")  # its own split first
     page = (run / "report" / "index.html").read_text()
-    assert "Figure 1 of the study, on its own split" in page and "its recipe takes 6 gradient steps" in page
+    assert (
+        "Figure 1: Predicted against true, by the study&#39;s models" in page
+        and "its recipe takes 6 gradient steps" in page
+    )
     refused(postmill("train", run, "--study", "paper", "--model", "history"), 2, "none of the models of the study")
 
 

@@ -15,6 +15,7 @@ from tests.test_architecture import modules
 TROUBLE = "docs/troubleshooting.md"
 OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z-]*[a-z]\b")
 # Of other programs, which the pages name beside ours.
+COMMON = {"--help", "--install-completion", "--show-completion"}  # of whatever is made with typer
 FOREIGN = {
     *("--array", "--build-arg", "--gpus", "--gres", "--index-url", "--output", "--qos", "--rm", "--signal", "--user"),
     *("--hash", "--install", "--long", "--write"),
@@ -52,7 +53,7 @@ def test_options_that_the_pages_name_exist() -> None:
     for page in PAGES:
         if page.startswith("docs/") or page == "README.md":
             named = set(OPTION.findall(text_of(page)))
-            assert named <= known | FOREIGN | {"--help"}, f"{page}: {named - known - FOREIGN}"
+            assert named <= known | FOREIGN | COMMON, f"{page}: {named - known - FOREIGN - COMMON}"
 
 
 def texts() -> Iterator[str]:

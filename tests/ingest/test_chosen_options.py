@@ -60,7 +60,7 @@ def test_a_run_that_was_worked_on_keeps_its_selection(known: Known, tmp_path: Pa
         (("--after", "yesterday"), "'yesterday' is no day"),
         (("--after", "2018-02-01", "--before", "2018-02-01"), "no day is on or after"),
         (("--seed", "3"), "needs a sample"),
-        (("--accounts", "absent.txt"), "cannot be read"),
+        (("--accounts", "absent.txt"), "does not exist"),
         (("--accounts", "empty.txt"), "names no account"),
         (("--accounts", "table.txt"), "line 2 is no name of an account: 'cy fashion'"),
         (("--accounts", "others.txt"), "chooses 0 of 90 mapped posts"),

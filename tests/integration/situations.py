@@ -257,6 +257,7 @@ ELSEWHERE = {
     "jobs/settings.py:load": "needs a scheduler: tests/jobs",
     "shards/formats/offsets.py:read_index": "read by verify alone, whose remedies are all done here",
     "shards/formats/models.py:_state": "between two steps of one command",
+    "train/report/compare.py:_sides": "tests/train/report/test_compare.py: two runs, each trained",
     "shards/formats/encoders.py:pin_encoder": "test_an_encoder_that_is_pinned_otherwise",
     "shards/run/checked.py:unusable": "as damaged, of a file that goes between two steps",
     "shards/run/folder.py:_check_version": "another version of postmill",

@@ -84,7 +84,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a model that was not trained with the options by default."""
-    run = tmp_path_factory.mktemp("whole") / "run"
+    run = tmp_path_factory.mktemp("whole") / "a run"  # as the copies: the page says what the folder is called
     everything(dataset, run)
     shutil.rmtree(run / "models")
     shutil.rmtree(run / "report")

@@ -209,7 +209,7 @@ def test_two_nodes_do_the_same_ingest_at_once_on_one_folder(
     for folder in (alone, run):
         local("plan", built.folder, folder, "--shard-size", 2)
     local("ingest", alone)
-    (run / "logs").mkdir()
+    (run / "logs").mkdir(exist_ok=True)
     template = ROOT / "jobs" / "templates" / "ingest.sbatch"
     output = f"--output={run}/logs/%x-%A_%a.log"
     cluster.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -41,7 +41,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def predict(output: Path) -> None:
-    run: Any = SimpleNamespace()
+    run: Any = SimpleNamespace(models=output.parent)
     results.predict(run, Path("posts"), "fusion", output, Device.CPU, Silent())
 
 

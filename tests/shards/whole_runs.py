@@ -43,8 +43,9 @@ def named(folder: Path) -> set[Path]:
 
 
 def files(folder: Path) -> list[Path]:
-    """The files that a manifest states, and the manifests."""
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != secret.FILE]
+    """The files that a manifest states, and the manifests; no log."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != secret.FILE)
+    return [path for path in paths if "logs" not in path.relative_to(folder).parts]
 
 
 def digests(folder: Path) -> dict[Path, str]:
