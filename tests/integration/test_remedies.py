@@ -84,7 +84,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a model that was not trained with the options by default."""
-    run = tmp_path_factory.mktemp("whole") / "a run"  # as the copies: the page says what the folder is called
+    run = tmp_path_factory.mktemp("whole") / "run"
     everything(dataset, run)
     shutil.rmtree(run / "models")
     shutil.rmtree(run / "report")
@@ -96,7 +96,8 @@ def whole(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "a run", copy_function=os.link))
+    # By the same name, for the page says what the folder is called.
+    return Path(shutil.copytree(whole, tmp_path / "a place" / "run", copy_function=os.link))
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
