@@ -45,7 +45,7 @@ def results(run: Run) -> None:
         out.print(table)
     if tables:
         for caveat in terminal.caveats(run):
-            out.print(f"note: {escape(caveat)}", soft_wrap=True, highlight=False)
+            out.print(f"note: {escape(caveat)}", soft_wrap=not out.is_terminal, highlight=False)
         out.note(f"every metric, split and interval: {escape(str(run.report / 'results.md'))}")
 
 

@@ -13,7 +13,7 @@ from postmill.encode.registry import encoder_names, encoder_specs
 from postmill.shards.formats.encoders import Encoder
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import unknown
-from postmill.shards.runtime.progress import Silent
+from postmill.shards.runtime.progress import Progress, Silent
 
 
 def check(
@@ -53,6 +53,7 @@ def find_models(
     overrides: Mapping[str, str],
     device: Device,
     precision: Precision = Precision.AUTO,
+    progress: Progress | None = None,
 ) -> tuple[Encoder, ...]:
     """Return what each of ``encoders`` would be, having found its model and the device: nothing is encoded.
 
@@ -64,6 +65,6 @@ def find_models(
         PostmillError: A model cannot be had.
     """
     check(encoders, models, overrides, device, precision)
-    compute = functools.cache(functools.partial(choose_device, device, None, Silent(), precision))
+    compute = functools.cache(functools.partial(choose_device, device, None, progress or Silent(), precision))
     settings = EncodeSettings(ModelSet(models), dict(overrides), compute)
     return tuple(spec.encoder for spec in encoder_specs(encoders, settings))
