@@ -25,8 +25,9 @@ test: lint types unit  ## everything: lint, types, tests; installs what they tak
 QUICK := tests/test_architecture.py tests/test_command_line.py tests/test_addresses.py tests/ingest/zipformat \
 	tests/ingest/source tests/ingest/plan/test_windows.py tests/jobs/test_arrays.py tests/jobs/test_scripts.py \
 	tests/shards/run tests/shards/test_formats.py tests/shards/test_formats_document.py tests/shards/test_parquet.py \
-	tests/shards/test_spool.py tests/shards/test_tar.py tests/train/evaluation \
-	tests/train/report tests/train/data/test_splits.py tests/train/data/test_history.py tests/train/models/test_registry.py
+	tests/shards/test_spool.py tests/shards/test_tar.py tests/train/evaluation tests/train/report/figures \
+	tests/train/report/test_findings.py tests/train/report/test_printed_numbers.py tests/train/report/test_terminal.py \
+	tests/train/data/test_splits.py tests/train/data/test_history.py tests/train/models/test_registry.py
 
 quick: .venv/.ready lint types  ## what is worth running at every change
 	$(BIN)/python -m pytest -n auto -q $(QUICK)
