@@ -121,12 +121,12 @@ def test_more_faults_than_allowed_are_no_failure_to_answer(run: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "cause"),
     [
-        (["status", "nowhere"], 2, "is not a run"),
-        (["verify", "nowhere"], 2, "is not a run"),
+        (["status", "nowhere"], 2, "does not exist"),
+        (["verify", "nowhere"], 2, "does not exist"),
         (["plan", "nowhere", "new"], 2, "does not exist"),
         (["train", "nowhere", "--model", "fusoin"], 2, "'fusoin'"),
         (["faults", "--no-such-option", "nowhere"], 2, "No such option"),
-        (["predict", "nowhere", "nowhere"], 2, "is not a run"),
+        (["predict", "nowhere", "nowhere"], 2, "does not exist"),
     ],
 )
 def test_a_failure_is_an_object_too_with_the_words_of_the_error(

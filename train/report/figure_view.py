@@ -8,8 +8,8 @@ from typing import Any
 
 from postmill.train.report.figures import drawing
 from postmill.train.report.figures.figure import Figure
+from postmill.train.report.figures.spreadsheet import as_csv
 from postmill.train.report.html import Table, TableColumn
-from postmill.train.report.spreadsheet import as_csv
 
 
 @dataclass(frozen=True)

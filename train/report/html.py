@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from postmill.train.report.spreadsheet import as_csv
+from postmill.train.report.figures.spreadsheet import as_csv
 
 
 @dataclass(frozen=True)

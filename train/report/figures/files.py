@@ -15,7 +15,7 @@ from postmill.train.evaluation.results import ModelResult
 from postmill.train.report import describe
 from postmill.train.report.figures import drawing, make, tables
 from postmill.train.report.figures.figure import Figure
-from postmill.train.report.spreadsheet import as_csv
+from postmill.train.report.figures.spreadsheet import as_csv
 
 README = "README.txt"
 RESULTS_CSV, RESULTS_TEX = "results.csv", "results.tex"

@@ -14,8 +14,8 @@ from postmill.train.evaluation.schema import Caveat
 from postmill.train.options import Split
 from postmill.train.report.figures.figure import Value
 from postmill.train.report.figures.said import SPLITS, ends, rounded
+from postmill.train.report.figures.spreadsheet import as_csv
 from postmill.train.report.formatting import number, span
-from postmill.train.report.spreadsheet import as_csv
 
 _LATEX: Mapping[str, str] = {
     "\\": r"\textbackslash{}",

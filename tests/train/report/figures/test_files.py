@@ -17,7 +17,7 @@ from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.train.evaluation import caveats, results
 from postmill.train.report.figures import files, tables
 from postmill.train.report.figures.files import write_figures
-from postmill.train.report.spreadsheet import as_csv
+from postmill.train.report.figures.spreadsheet import as_csv
 from postmill.train.stage import train_run
 
 MakeRun = Callable[..., Run]
