@@ -94,10 +94,13 @@ def _over_history(gain: Gain | None) -> Iterator[Finding]:
         f"{_KNOWN}, {_SHOWN} predicts worse than {_THE_SAME}: {evidence}.",
         f"Whether caption, picture and metadata add to an account's earlier posts is not settled: {evidence}.",
     )
-    change = f"{number(gain.difference, 3)} (95 % interval {span(gain.interval, 3)})"
+    change = (
+        f"add {number(gain.difference, 3)} to" if gain.difference > 0 else f"take {number(-gain.difference, 3)} from"
+    )
     short = (
-        f"Where an account's past is known, caption, picture and metadata change R² of the same network by {change}"
-        f"{', which settles nothing' if judgement.strength == WEAK else ''}."
+        f"Where an account's past is known, caption, picture and metadata {change} the R² of the same network without"
+        f" them, {gain.base} (95 % interval {span(gain.interval, 3)}"
+        f"{', which settles nothing' if judgement.strength == WEAK else ''})."
     )
     yield replace(judgement, short=short)
 

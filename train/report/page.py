@@ -16,6 +16,8 @@ from postmill.train.data import algebra
 from postmill.train.data.target import Definition
 from postmill.train.evaluation import caveats, gains, optimism, results, table
 from postmill.train.evaluation.gains import Gain
+from postmill.train.evaluation.metrics import HEADLINE
+from postmill.train.evaluation.probes.first_posts import BASELINE
 from postmill.train.evaluation.results import ModelResult, ResultRow
 from postmill.train.options import Split
 from postmill.train.report import (
@@ -37,6 +39,7 @@ from postmill.train.report.figure_view import view
 from postmill.train.report.figures import drawing, make
 from postmill.train.report.figures.figure import Question
 from postmill.train.report.finding import NONE, Finding
+from postmill.train.report.formatting import number
 from postmill.train.report.section import Note, Section
 
 PAGE_UNIT, PAGE_FILE, TEMPLATE = "index", "index.html", "page.html.j2"
@@ -167,6 +170,7 @@ def _sections(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> lis
             Question.QUALITY,
             "How good are the predictions?",
             quality[0] if quality else Finding(NONE, "No model has been judged."),
+            short=_with_baseline(quality, rows),
             findings=quality[1:],
             figures=figures[Question.QUALITY],
             notes=[Note("", section_quality.left_out(models))] if section_quality.left_out(models) else [],
@@ -201,6 +205,16 @@ def _sections(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> lis
             command=next_command,
         ),
     ]
+
+
+def _with_baseline(quality: Sequence[Finding], rows: Sequence[ResultRow]) -> str:
+    """Return the headline with what a first post is to be compared with; empty where nothing is claimed."""
+    of = next(
+        (row.as_first_posts(HEADLINE) for row in rows if (row.rung, row.split) == (BASELINE, Split.INFLUENCER)), None
+    )
+    if not quality or quality[0].strength == NONE or of is None or of.value is None:
+        return ""
+    return f"{quality[0].text} There {BASELINE} alone reach {number(of.value)}."
 
 
 def _best(rows: Sequence[ResultRow], models: Sequence[ModelResult]) -> ResultRow | None:

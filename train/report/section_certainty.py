@@ -27,8 +27,8 @@ def answer(row: ResultRow | None, models: Sequence[ModelResult]) -> Finding:
     spread = ""
     if headline.mean is not None and headline.std is not None:
         spread = (
-            f" Over {row.seeds} ways to divide the accounts, R² of {row.model} is {number(headline.mean)} ±"
-            f" {number(headline.std)}."
+            f" R² of {row.model} is {number(headline.value)} over all its test posts; by each of {row.seeds} ways to"
+            f" divide the accounts {number(headline.mean)} on average, standard deviation {number(headline.std)}."
         )
     if headline.interval is None:
         return Finding(NONE, f"Not at all: {headline.note or 'no interval can be given'}.{spread}")

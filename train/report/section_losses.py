@@ -43,7 +43,8 @@ def _why(data: DataSummary) -> str:
         text += f" Whole copies of their parts would bring back {again:,}."
     if kept := data.lost.get(Reason.NO_IMAGE, 0):
         text += f" Planned with --pictureless, {kept:,} would be kept."
-    return text
+    rest = sum(data.lost.values()) - again - kept
+    return text + (f" What would mend {rest:,} stands in the table of faults." if rest else "")
 
 
 def notes(data: DataSummary) -> Iterator[str]:
