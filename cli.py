@@ -312,7 +312,7 @@ def report(
     """Write the report: one self-contained HTML page; of two runs, a page that sets them side by side."""
     opening.check(open_it, as_json)
     if other is not None and figures is not None:
-        raise UsageError("are of one run", place="--figures", hint="name one run")
+        raise UsageError("goes with one run, and two are named", place="--figures", hint="name one run")
     with progress(f"report {folder}", folder) as shown:
         run = steps.open_run(folder, reading=True)
         if other is None:

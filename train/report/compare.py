@@ -83,7 +83,7 @@ def write_comparison(run: Run, other: Run, progress: Progress | None = None) -> 
         PostmillError: A shard or a model cannot be read, or the disk is full.
     """
     if run.folder.resolve() == other.folder.resolve():
-        raise UsageError("is both runs", place=run.folder, hint="name two run folders")
+        raise UsageError("is named twice", place=run.folder, hint="name two run folders")
     progress = progress or Silent()
     with progress.track("report", 1, "page") as advance:
         sides = _sides(run, other)

@@ -77,7 +77,7 @@ def test_the_page_is_a_unit_of_the_run(trained: Run, tmp_path: Path) -> None:
 
 
 def test_two_runs_are_two(trained: Run) -> None:
-    with pytest.raises(UsageError, match="is both runs"):
+    with pytest.raises(UsageError, match="is named twice"):
         write_comparison(trained, open_run(trained.folder))
 
 
