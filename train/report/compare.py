@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from postmill.shards.formats import custody, plan, posts
-from postmill.shards.formats.counts import ReportCounts
-from postmill.shards.run import publish
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.progress import Progress, Silent
@@ -19,16 +16,16 @@ from postmill.train.evaluation.intervals import Inference
 from postmill.train.evaluation.metrics import HEADLINE
 from postmill.train.evaluation.results import ModelResult, ResultRow
 from postmill.train.options import Split
-from postmill.train.report import describe, html, section_data
+from postmill.train.report import describe, section_data
 from postmill.train.report.describe import DataSummary
 from postmill.train.report.figure_view import FigureView, view
-from postmill.train.report.figures import compared, drawing, said
+from postmill.train.report.figures import compared, said
 from postmill.train.report.finding import CLAIM, WEAK, Finding
 from postmill.train.report.formatting import number, span
 from postmill.train.report.html import Cell, Measured, Table, TableColumn, number_columns, text_columns
-from postmill.train.report.page import Report
+from postmill.train.report.page import Report, publish_page
 
-COMPARE_UNIT, COMPARE_FILE, TEMPLATE = "compare", "compare.html", "compare.html.j2"
+COMPARE_UNIT, TEMPLATE = "compare", "compare.html.j2"
 _NOT_PAIRED = "not paired"
 
 
@@ -87,17 +84,9 @@ def write_comparison(run: Run, other: Run, progress: Progress | None = None) -> 
     progress = progress or Silent()
     with progress.track("report", 1, "page") as advance:
         sides = _sides(run, other)
-        libraries = [drawing.bundle()] if drawing.available() else []
-        content = html.render(TEMPLATE, page(*sides), libraries)
-        shards = tuple(posts.done_shards(run, plan.counts(run).shards))
-        with publish.unit(run.report, COMPARE_UNIT, run.fingerprint, compared=True) as unit:
-            unit.file(COMPARE_FILE).write(content.encode())
-            ReportCounts(len(sides[0].models), sides[0].data.posts).put(unit)
-            unit.inputs.update(results.inputs(run, sides[0].models))
-            unit.inputs[custody.POSTS_INPUT] = custody.contents(run.posts, shards)
-            custody.put_shards(unit, shards)
+        done = publish_page(run, COMPARE_UNIT, TEMPLATE, page(*sides), sides[0].models, sides[0].data)
         advance(1)
-    return Report(run.report / COMPARE_FILE, unit.published, len(sides[0].models))
+    return done
 
 
 def _sides(run: Run, other: Run) -> tuple[Side, Side]:

@@ -29,11 +29,6 @@ class FigureView:
     file: str
 
     @property
-    def wide(self) -> bool:
-        """Whether it takes the page's whole width."""
-        return self.figure.wide
-
-    @property
     def csv(self) -> str:
         """Its numbers as CSV."""
         return as_csv(self.figure.columns, self.figure.rows)

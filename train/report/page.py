@@ -42,7 +42,7 @@ from postmill.train.report.finding import NONE, Finding
 from postmill.train.report.formatting import number
 from postmill.train.report.section import Note, Section
 
-PAGE_UNIT, PAGE_FILE, TEMPLATE = "index", "index.html", "page.html.j2"
+PAGE_UNIT, TEMPLATE = "index", "page.html.j2"
 
 
 @dataclass(frozen=True)
@@ -100,24 +100,49 @@ def write_report(run: Run, progress: Progress | None = None) -> Report:
     if run.report.is_dir():
         temporary.sweep(run.report)
     with progress.track("report", 1, "page") as advance:
-        shards = tuple(posts.done_shards(run, plan.counts(run).shards))
         models = results.read_results(run)
         data = describe.summarise(run, next(iter(results.by_target(models)), None))
-        libraries = [drawing.bundle()] if drawing.available() else []
-        content = html.render(TEMPLATE, page(run, data, models), libraries)
-        table.write_results(run)
-        with publish.unit(run.report, PAGE_UNIT, run.fingerprint, compared=True) as unit:
-            unit.file(PAGE_FILE).write(content.encode())
-            ReportCounts(len(models), data.posts).put(unit)
-            unit.inputs.update(results.inputs(run, models))
-            unit.inputs[custody.POSTS_INPUT] = custody.contents(run.posts, shards)
-            custody.put_shards(unit, shards)
+        measured = table.write_results(run)
+        done = publish_page(run, PAGE_UNIT, TEMPLATE, page(run, data, models, measured), models, data)
         advance(1)
-    return Report(run.report / PAGE_FILE, unit.published, len(models))
+    return done
 
 
-def page(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> Page:
+def publish_page(
+    run: Run, name: str, template: str, content: object, models: Sequence[ModelResult], data: DataSummary
+) -> Report:
+    """Write ``report/NAME.html`` of what ``template`` shows, unless it says so already.
+
+    Args:
+        run: The run.
+        name: Of the page and of its unit.
+        template: Its name.
+        content: What the template calls ``page``.
+        models, data: Those of the run that it tells of, which its manifest states.
+
+    Raises:
+        PostmillError: The disk is full, or a shard has no manifest any more.
+    """
+    shards = tuple(posts.done_shards(run, plan.counts(run).shards))
+    libraries = [drawing.bundle()] if drawing.available() else []
+    file = f"{name}.html"
+    with publish.unit(run.report, name, run.fingerprint, compared=True) as unit:
+        unit.file(file).write(html.render(template, content, libraries).encode())
+        ReportCounts(len(models), data.posts).put(unit)
+        unit.inputs.update(results.inputs(run, models))
+        unit.inputs[custody.POSTS_INPUT] = custody.contents(run.posts, shards)
+        custody.put_shards(unit, shards)
+    return Report(run.report / file, unit.published, len(models))
+
+
+def page(run: Run, data: DataSummary, models: Sequence[ModelResult], measured: Sequence[Gain] | None = None) -> Page:
     """Return what stands on the page: of models of several targets, those of the usual one, or of the first there is.
+
+    Args:
+        run: The run.
+        data: Its data.
+        models: Its models.
+        measured: Their gains, of all targets; None to have them measured.
 
     Raises:
         PostmillError: A table of predictions cannot be read.
@@ -125,6 +150,7 @@ def page(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> Page:
     by_target = results.by_target(models)
     models, elsewhere = by_target.get(data.definition, []), [of for of in by_target if of != data.definition]
     said = [caveat.text for caveat in caveats.of_models(run, models)]
+    of_target = [gain for gain in measured or () if gain.target == data.definition.formula]
     return Page(
         version=version("postmill"),
         fingerprint=run.fingerprint,
@@ -133,14 +159,13 @@ def page(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> Page:
         dates=section_data.dates(data),
         formula=section_quality.formula(models),
         notices=list(dict.fromkeys([*said, *_notices(data, models), *_elsewhere(elsewhere)])),
-        sections=_sections(run, data, models),
+        sections=_sections(run, data, models, gains.gains(run, models) if measured is None else of_target),
         settings={result.name: result.metrics.settings_fingerprint for result in models},
     )
 
 
-def _sections(run: Run, data: DataSummary, models: Sequence[ModelResult]) -> list[Section]:
+def _sections(run: Run, data: DataSummary, models: Sequence[ModelResult], measured: Sequence[Gain]) -> list[Section]:
     rows = [row for split in section_quality.SPLIT_WORDS for row in results.rows_of(models, split)]
-    measured = gains.gains(run, models)
     best = _best(rows, models)
     found = _findings(run, models, rows, measured, best)
     quality = [finding for finding in found if finding.question == Question.QUALITY]
