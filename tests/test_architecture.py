@@ -18,6 +18,7 @@ ARROWS: dict[str, set[str]] = {
     "shards.runtime": set(),
     "shards.run": {"shards.runtime"},
     "shards.formats": {"shards.run", "shards.runtime"},
+    "shards.indicators": {"shards.formats", "shards.run", "shards.runtime"},
     "shards.state": {"shards.formats", "shards.run", "shards.runtime"},
     "ingest.remote": {"shards.runtime"},
     "ingest.text": {"shards.runtime"},
@@ -55,7 +56,7 @@ ARROWS: dict[str, set[str]] = {
     "encode.encoders": {
         *("encode.device", "encode.interface", "encode.model_files", "encode.models", "encode.options"),
         *("encode.preparation", "encode.speed"),
-        *("shards.formats", "shards.run", "shards.runtime"),
+        *("shards.formats", "shards.indicators", "shards.run", "shards.runtime"),
     },
     "encode.plugins": {"encode.interface", "encode.options", "shards.runtime"},
     "encode.registry": {"encode.encoders", "encode.interface", "encode.options", "encode.plugins"},
@@ -73,11 +74,15 @@ ARROWS: dict[str, set[str]] = {
     "train.models": {"train.data", "train.options", "shards.formats", "shards.run", "shards.runtime"},
     "train.evaluation": {
         *("train.data", "train.models", "train.options"),
-        *("shards.formats", "shards.run", "shards.runtime"),
+        *("shards.formats", "shards.indicators", "shards.run", "shards.runtime"),
+    },
+    "train.insights": {
+        *("train.data", "train.evaluation", "train.options"),
+        *("shards.formats", "shards.indicators", "shards.run", "shards.runtime"),
     },
     "train.report": {
-        *("train.data", "train.evaluation", "train.models", "train.options"),
-        *("shards.formats", "shards.run", "shards.runtime"),
+        *("train.data", "train.evaluation", "train.insights", "train.models", "train.options"),
+        *("shards.formats", "shards.indicators", "shards.run", "shards.runtime"),
     },
     "train.request": {"train.data", "train.models", "train.options", "shards.formats", "shards.runtime"},
     "train.predict": {

@@ -24,6 +24,7 @@ from tests.integration.slurm import NODES, Cluster
 from tests.runs import plant_secret
 
 ROOT = Path(__file__).resolve().parents[2]
+NAMED = "a run 'of' $(one)"  # as no shell may meet it unquoted; the report says a run's name
 SUBMIT = ("--models", "light", "--gres", "", "--cpus", "1", "--mem", "500M")
 
 
@@ -106,7 +107,7 @@ def logs(run: Path) -> str:
 
 @pytest.fixture(scope="module")
 def undisturbed(built: KnownDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    run = tmp_path_factory.mktemp("undisturbed") / NAMED
     plant_secret(run)
     local("run", built.folder, run, "--models", "light")
     return run
@@ -115,7 +116,7 @@ def undisturbed(built: KnownDataset, tmp_path_factory: pytest.TempPathFactory) -
 def test_requeued_cancelled_and_orphaned_tasks_end_with_the_bytes_of_a_local_run(
     cluster: Cluster, undisturbed: Path, built: KnownDataset, tmp_path: Path
 ) -> None:
-    run = tmp_path / "a run 'of' $(one)"
+    run = tmp_path / NAMED
     plant_secret(run)
     local("plan", built.folder, run)
     cluster.call("scontrol", "update", "PartitionName=main", "State=DOWN")  # nothing begins unseen

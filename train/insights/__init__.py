@@ -1,0 +1,1 @@
+"""Indicators of tone and emotion, for groups of accounts and never for one."""
