@@ -84,6 +84,11 @@ class Run:
         return self.folder / "report"
 
     @property
+    def insights(self) -> Path:
+        """Folder of the tables of tone."""
+        return self.folder / "insights"
+
+    @property
     def secret(self) -> Path:
         """Folder of what is shared with nobody (:mod:`.secret`)."""
         return self.folder / "secret"
