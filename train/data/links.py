@@ -44,17 +44,34 @@ class _Tokens:
         return groups.group_ids(labels, names)
 
 
+class Accounts:
+    """Which posts are of one account, gathered shard by shard: two names with one owner id are one."""
+
+    def __init__(self) -> None:
+        self._posts, self._tokens = 0, _Tokens()
+
+    def add(self, table: pa.Table) -> None:
+        """Take the posts of the next shard: ``influencer`` and ``owner_id``."""
+        for rows, tokens in _account_tokens(table):
+            self._tokens.add(rows + self._posts, tokens)
+        self._posts += table.num_rows
+
+    def ids(self, influencers: pa.Array) -> Ids:
+        """Return the account id of each post."""
+        return self._tokens.group_ids(influencers)
+
+
 class Links:
     """Which posts belong together, gathered shard by shard as hashes so that no text stays in memory."""
 
     def __init__(self) -> None:
         self._posts = 0
-        self._accounts, self._duplicates, self._reposts = _Tokens(), _Tokens(), _Tokens()
+        self._accounts, self._duplicates, self._reposts = Accounts(), _Tokens(), _Tokens()
 
     def add(self, table: pa.Table) -> None:
         """Take the posts of the next shard."""
+        self._accounts.add(table)
         kinds: tuple[tuple[_Tokens, Callable[[pa.Table], Iterator[tuple[Rows, Ids]]]], ...] = (
-            (self._accounts, _account_tokens),
             (self._duplicates, _duplicate_tokens),
             (self._reposts, _repost_tokens),
         )
@@ -65,7 +82,7 @@ class Links:
 
     def accounts(self, influencers: pa.Array) -> Ids:
         """Return the account id of each post."""
-        return self._accounts.group_ids(influencers)
+        return self._accounts.ids(influencers)
 
     def near_duplicates(self, keys: pa.Array, accounts: Ids, seen: Mapping[str, Modality]) -> tuple[Ids, Ids]:
         """Return the id of each post's group of near-duplicates, within its account and at any."""

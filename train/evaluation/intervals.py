@@ -146,8 +146,20 @@ def infer(
         shared: By how much accounts err together, as a share of their variance (:func:`shared_noise`).
     """
     distinct, account, posts = np.unique(accounts, return_inverse=True, return_counts=True)
-    groups = min(len(distinct), MAX_GROUPS)
+    groups = group_count(len(distinct))
     measure = prepare(account % groups if groups else account)
+    return infer_over(posts, measure, logarithmic=logarithmic, shared=shared)
+
+
+def infer_over(posts: Rows, measure: Measure, *, logarithmic: bool = False, shared: float = 0.0) -> Inference:
+    """Return a number over A accounts with its interval.
+
+    Args:
+        posts: Shape (A,), how many posts of each account it rests on.
+        measure: The number, also without one of :func:`group_count` groups, the accounts dealt in their order.
+        logarithmic, shared: As :func:`infer`.
+    """
+    groups = group_count(len(posts))
     value = measure(None)
     note = _why_none(posts)
     if value is None or note:
@@ -162,6 +174,11 @@ def infer(
     assert inference.interval is not None
     low, high = (math.exp(end) for end in inference.interval)
     return Inference(value, Interval(min(low, value), max(high, value)))
+
+
+def group_count(accounts: int) -> int:
+    """Return the number of groups that so many accounts are left out in."""
+    return min(accounts, MAX_GROUPS)
 
 
 def _why_none(posts: Rows) -> str:
