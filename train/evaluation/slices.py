@@ -1,12 +1,11 @@
 """Errors by slice of the test posts: by the account's category, its reach, and the caption's language.
 
-Languages are told by py3langid, which is an extra; without it, and for captions too short to tell, there is no guess.
+Languages are told by an extra (:mod:`.indicators.languages`); without it, and for captions too short to tell, there is
+no guess.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 
 from postmill.shards.formats import posts
 from postmill.shards.formats.bounds import MAX_COUNT
+from postmill.shards.indicators import languages as detected
 from postmill.shards.run.folder import Run
 from postmill.train.data import target
 from postmill.train.data.arrays import Rows
@@ -31,12 +31,10 @@ TIERS: Mapping[str, float] = {
     "100,000 to 1 million": 1_000_000,
     "1 million and more": float("inf"),
 }
-NOT_KNOWN, TOO_SHORT = "not known", "too short to tell"
+NOT_KNOWN = "not known"
 TOO_SMALL = "kinds not shown, of too few accounts or posts to be told apart"
 LANGUAGE_SAMPLE = 200_000
 """Languages are told for at most so many posts, evenly spread."""
-
-MIN_LETTERS = 20
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Slices:
 
 def languages_can_be_told() -> bool:
     """Say whether the language detector is installed."""
-    return importlib.util.find_spec("py3langid") is not None
+    return detected.languages_can_be_told()
 
 
 def slices(run: Run, of: Finished, rows: Rows) -> Slices:
@@ -107,34 +105,22 @@ def _languages(run: Run, of: Finished, rows: Rows) -> Division:
     sample = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), LANGUAGE_SAMPLE)).astype(np.int64))
     codes = np.full(len(rows), -1, dtype=np.int32)
     names: dict[str, int] = {}
-    for index, caption in zip(sample, _captions(run, of, rows[sample]), strict=True):
-        codes[index] = names.setdefault(language(caption), len(names))
+    done = 0
+    for captions in _captions(run, of, rows[sample]):
+        for index, name in zip(sample[done : done + len(captions)], detected.languages(captions), strict=True):
+            codes[index] = names.setdefault(name, len(names))
+        done += len(captions)
     return Division(tuple(names), codes)
 
 
-def _captions(run: Run, of: Finished, rows: Rows) -> Iterator[str]:
-    """Yield the captions of the posts at ``rows``, which ascend."""
+def _captions(run: Run, of: Finished, rows: Rows) -> Iterator[list[str]]:
+    """Yield the captions of the posts at ``rows``, which ascend, those of a post shard at a time."""
     start, done = 0, 0
     for table in _records(run, of, ["caption"]):
         captions = table["caption"]
         end = done + int(np.searchsorted(rows[done:], start + len(captions)))
-        for caption in captions.take(pa.array(rows[done:end] - start)).to_pylist():
-            yield caption or ""
+        yield [caption or "" for caption in captions.take(pa.array(rows[done:end] - start)).to_pylist()]
         start, done = start + len(captions), end
-
-
-def language(caption: str) -> str:
-    """Return the ISO 639-1 code of the caption's likeliest language, or :data:`TOO_SHORT`.
-
-    Mentions, tags and links are names, not language, and are left out.
-    """
-    import py3langid
-
-    words = [word for word in caption.split() if not word.startswith(("#", "@", "http"))]
-    text = " ".join(words)
-    if sum(unicodedata.category(letter).startswith("L") for letter in text) < MIN_LETTERS:
-        return TOO_SHORT
-    return str(py3langid.classify(text)[0])
 
 
 def errors(part: Predicted, of: Slices) -> dict[str, tuple[SliceErrors, ...]]:

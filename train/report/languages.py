@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from postmill.shards.formats import posts
+from postmill.shards.indicators.languages import languages as languages_of
+from postmill.shards.indicators.languages import languages_can_be_told
 from postmill.shards.run.folder import Run
-from postmill.train.evaluation import cells, slices
+from postmill.train.evaluation import cells
 from postmill.train.evaluation.cells import Cell
 
 SAMPLE = 20_000
@@ -61,7 +63,7 @@ def languages(run: Run, shards: Sequence[int], number: int) -> Languages | None:
     Raises:
         PostmillError: A shard cannot be read.
     """
-    if not slices.languages_can_be_told() or not number:
+    if not languages_can_be_told() or not number:
         return None
     sample = np.unique(np.linspace(0, number - 1, min(number, SAMPLE)).astype(np.int64))
     per_language: dict[str, int] = {}
@@ -72,8 +74,8 @@ def languages(run: Run, shards: Sequence[int], number: int) -> Languages | None:
         rows = sample[(sample >= start) & (sample < start + table.num_rows)] - start
         start += table.num_rows
         chosen = table.take(rows)
-        for caption, account in zip(chosen["caption"].to_pylist(), chosen["influencer"].to_pylist(), strict=True):
-            language = slices.language(caption or "")
+        told = languages_of([caption or "" for caption in chosen["caption"].to_pylist()])
+        for language, account in zip(told, chosen["influencer"].to_pylist(), strict=True):
             per_language[language] = per_language.get(language, 0) + 1
             accounts.setdefault(language, set()).add(account)
     names = sorted(per_language, key=lambda name: (-per_language[name], name))

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from postmill.shards.indicators.languages import TOO_SHORT
 from postmill.shards.run.folder import Run
 from postmill.shards.run.sources import PinnedArchive, PinnedText
-from postmill.train.evaluation import cells, slices
+from postmill.train.evaluation import cells
 from postmill.train.report.describe import DataSummary
 from postmill.train.report.finding import NONE, WEAK, Finding
 from postmill.train.report.formatting import size
@@ -33,7 +34,7 @@ def answer(run: Run, data: DataSummary) -> Finding:
     if dates(data):
         text += f", published {dates(data)}"
     text += f". Read from {_read(run)}."
-    told = [] if data.languages is None else [of for of in data.languages.shown if of.name != slices.TOO_SHORT]
+    told = [] if data.languages is None else [of for of in data.languages.shown if of.name != TOO_SHORT]
     if data.languages is not None and told:
         first = told[0]
         text += f" Of the captions looked at, {first.posts / data.languages.looked_at:.0%} are {first.words}."

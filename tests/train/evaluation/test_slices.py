@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from postmill.shards.indicators.languages import TOO_SHORT, languages_can_be_told
 from postmill.shards.run.folder import Run
 from postmill.train.data import dataset
 from postmill.train.evaluation import slices
 from postmill.train.evaluation.cells import MIN_ACCOUNTS, MIN_POSTS
-from postmill.train.evaluation.slices import NOT_KNOWN, TIERS, TOO_SHORT, TOO_SMALL, Division, Slices
+from postmill.train.evaluation.slices import NOT_KNOWN, TIERS, TOO_SMALL, Division, Slices
 from tests.train.evaluation.drawn import judged, random_posts
 from tests.train.evaluation.oracles import ORACLES
 
@@ -83,7 +84,7 @@ def test_the_slices_of_a_run_are_read_from_its_records(planted_run: MakeRun) -> 
     tiers = [NOT_KNOWN, *np.repeat(list(TIERS), 2).tolist()]
     tiers = [NOT_KNOWN, *[list(TIERS)[n] for n in (0, 0, 1, 1, 2, 2, 3)]]
     assert names["followers"] == [tiers[row % 8] for row in rows]
-    if slices.languages_can_be_told():
+    if languages_can_be_told():
         assert names["language"] == [[TOO_SHORT, TOO_SHORT, "en", TOO_SHORT][row % 4] for row in rows]
 
 
