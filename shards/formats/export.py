@@ -18,7 +18,7 @@ from postmill.shards.formats.choices import Layout
 from postmill.shards.formats.embeddings import EmbeddingShard
 from postmill.shards.formats.encoders import Encoder, encoders_of, models_option
 from postmill.shards.formats.export_layouts import ExportedShard
-from postmill.shards.run import output, publish
+from postmill.shards.run import cards, output, publish
 from postmill.shards.run.folder import Run
 from postmill.shards.run.sources import INVENTED_MARK, INVENTED_SENTENCE
 from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
@@ -30,6 +30,7 @@ WRITERS: Mapping[Layout, Writer] = {
     Layout.CLIP_RETRIEVAL: export_layouts.clip_retrieval,
     Layout.HUGGING_FACE: export_layouts.hugging_face,
 }
+_REAL_SENTENCE = "Real people's posts, for those who have them by the terms of their source; not to be redistributed."
 _ALIGNED = Layout.CLIP_RETRIEVAL  # rows of its files are joined by their number, so a row needs every vector
 
 
@@ -74,11 +75,24 @@ def export(
     with output.folder(folder) as written, progress.track(f"export {layout}", shards, "shards") as advance:
         exported = _exported_shards(run, chosen, shards, layout is _ALIGNED, tally, advance)
         WRITERS[layout](written, chosen, exported, shards)
+        if layout is Layout.HUGGING_FACE:
+            card = export_layouts.hugging_face_card(_card(run, progress), chosen)
+            publish.put_bytes(written / export_layouts.CARD_FILE, card)
         if run.invented:
             publish.put_bytes(written / INVENTED_MARK, f"{INVENTED_SENTENCE}\n".encode())
     if tally.left_out:
         progress.note(f"{tally.left_out:,} posts lack a picture or text that could be encoded, and are left out")
     return Exported(tally.posts, tally.left_out, tuple(encoder.folder for encoder in chosen))
+
+
+def _card(run: Run, progress: Progress) -> str:
+    """Return what is said of the data: the card that the report has of them, or no more than is known without it."""
+    card = cards.read_data_card(run)
+    if card is not None:
+        return card
+    progress.note(f"the card is a short one, for the run has none of its data yet: postmill report {run.word}")
+    whose = INVENTED_SENTENCE if run.invented else _REAL_SENTENCE
+    return f"{cards.front_matter({'tags': ['postmill']})}\n# Posts and embeddings\n\n{whose}\n"
 
 
 def _encoders(run: Run, layout: Layout, names: Sequence[str]) -> list[Encoder]:

@@ -15,21 +15,22 @@ from pyarrow import csv as pa_csv
 
 from postmill.shards.formats.encoders import Encoder
 from postmill.shards.formats.units import shard_name
-from postmill.shards.run import parquet, publish
+from postmill.shards.run import cards, parquet
+from postmill.shards.run.cards import Value
 from postmill.shards.run.temporary import HashingFile
 
 # clip-retrieval's own names: https://github.com/rom1504/clip-retrieval (clip inference)
 CLIP_FOLDERS: Mapping[str, str] = {"image": "img_emb", "text": "text_emb"}
-_CARD = """---
-configs:
-- config_name: default
-  data_files:
-  - split: train
-    path: data/train-*.parquet
----
-# Posts and embeddings
+CONFIGS: Mapping[str, Value] = {
+    "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}]
+}
+"""What tells ``datasets`` where the files lie."""
 
-Written by `postmill export --to hf`. Real people's posts: for research and education, not to be redistributed.
+CARD_FILE = "README.md"
+_COLUMNS = """
+## Columns
+
+Written by `postmill export --to hf`. Beside those of the records there are, of each encoder, its vectors and scalars:
 
 | columns | model |
 |---|---|
@@ -89,7 +90,7 @@ def clip_retrieval(folder: Path, encoders: Sequence[Encoder], exported: Iterator
 
 
 def hugging_face(folder: Path, encoders: Sequence[Encoder], exported: Iterator[ExportedShard], shards: int) -> None:
-    """Write ``data/train-00000-of-00012.parquet``, which ``datasets.load_dataset(FOLDER)`` reads, and a card.
+    """Write ``data/train-00000-of-00012.parquet``, which ``datasets.load_dataset(FOLDER)`` reads.
 
     The record, every encoder's scalars, and its vectors as lists of float32; null where absent.
     """
@@ -100,8 +101,12 @@ def hugging_face(folder: Path, encoders: Sequence[Encoder], exported: Iterator[E
             if vectors is not None:
                 table = table.append_column(encoder.encoder_column, _lists(vectors, scalars["present"]))
         _put_table(folder / "data" / f"train-{posts_of_shard.shard:05d}-of-{shards:05d}.parquet", table)
-    rows = [f"| `{encoder.encoder_column}` | {encoder.model or 'none'} {encoder.revision} |" for encoder in encoders]
-    publish.put_bytes(folder / "README.md", (_CARD + "\n".join(rows) + "\n").encode())
+
+
+def hugging_face_card(card: str, encoders: Sequence[Encoder]) -> bytes:
+    """Return the ``README.md`` of such a folder: ``card``, where the files lie, and of which encoder columns are."""
+    rows = [f"| `{of.encoder_column}` | {cards.plain(f'{of.model} {of.revision}') or 'none'} |\n" for of in encoders]
+    return (cards.with_fields(card, CONFIGS) + _COLUMNS + "".join(rows)).encode()
 
 
 def _joined(posts_of_shard: ExportedShard, encoders: Sequence[Encoder]) -> pa.Table:

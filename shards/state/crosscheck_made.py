@@ -18,12 +18,19 @@ from postmill.shards.formats.embeddings import EmbeddingShard
 from postmill.shards.formats.encoders import ENCODER_FILE, Encoder, read_encoder
 from postmill.shards.formats.units import number_of
 from postmill.shards.run import parquet, sealed
+from postmill.shards.run.cards import DATA_CARD_FILE, DATA_CARD_UNIT
 from postmill.shards.run.folder import Run
 from postmill.shards.run.manifests import Manifest
 from postmill.shards.state.crosscheck import Difference, unstated
 
-# The units of the report's folder, the page, the table of all models and the page of two runs, and their files.
-REPORTS = {"index": ("index.html",), "results": ("results.md", "metrics.json"), "compare": ("compare.html",)}
+# The units of the report's folder and their files: the page, the table of all models, the page of two runs, the card of
+# the data.
+REPORTS = {
+    "index": ("index.html",),
+    "results": ("results.md", "metrics.json"),
+    "compare": ("compare.html",),
+    DATA_CARD_UNIT: (DATA_CARD_FILE,),
+}
 _MODEL_FILES = (models.WEIGHTS_FILE, models.METRICS_FILE, models.PREDICTIONS_FILE, models.CARD_FILE)
 
 

@@ -168,6 +168,7 @@ def test_nothing_published_names_an_account_or_a_post(run: Run) -> None:
         "metrics.json",
         "card.md",
         "index.html",
+        "data-card.md",
     } | {"headline.svg", "flow.csv"}
     assert Attack.on(run).named(run) == (0, 0)
 

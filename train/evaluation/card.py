@@ -1,13 +1,18 @@
 """The model card beside each model: what it is, what it was shown, what it reached, and what it is not for.
 
-The headings are those of Mitchell et al., *Model Cards for Model Reporting* (2019), as far as they apply.
+The headings are those of Mitchell et al., *Model Cards for Model Reporting* (2019), as far as they apply. It begins
+with front matter by which the Hugging Face hub finds and tells models, without a licence: that of a model of these
+posts is for who may have them to say.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 
+from postmill.shards.run import cards
+from postmill.shards.run.cards import Value
 from postmill.shards.run.folder import Run
 from postmill.train.evaluation import metrics, results
 from postmill.train.evaluation.probes.first_posts import BASELINE
@@ -15,7 +20,7 @@ from postmill.train.evaluation.results import Estimate
 from postmill.train.evaluation.schema import DataCounts, EncoderUse, ModelMetrics
 from postmill.train.evaluation.schema_splits import SplitResult
 from postmill.train.models import registry
-from postmill.train.options import scoring_split
+from postmill.train.options import Split, scoring_split
 
 EXPLANATION = (
     "On test posts of all seeds together, in log space; in brackets 95 % intervals, from a jackknife over accounts."
@@ -24,10 +29,62 @@ EXPLANATION = (
 )
 """What is said above a table of :func:`estimate`."""
 
+_APART = (Split.INFLUENCER, Split.TIME_INFLUENCER)  # whose test accounts are not trained on
+_ON_THE_HUB = {metrics.R2: "r_squared", metrics.SPEARMAN: "spearmanr"}
+_TASK = "tabular-regression"
+_LANGUAGE = re.compile("[a-z]{2,3}")  # as the hub wants it; other slices are no languages
+
 
 def card(run: Run, name: str, model: ModelMetrics) -> str:
-    """Return the card of the model ``name`` as Markdown."""
-    return "\n".join(_lines(run, name, model)) + "\n"
+    """Return the card of the model ``name`` as Markdown, with front matter."""
+    return cards.front_matter(_front(run, name, model)) + "\n" + "\n".join(_lines(run, name, model)) + "\n"
+
+
+def _front(run: Run, name: str, model: ModelMetrics) -> dict[str, Value]:
+    headline = model.splits.get(Split.INFLUENCER)
+    told = () if headline is None else (headline.slices or {}).get("language", ())
+    reached = [] if model.leak is not None else list(_reached(run, name, model))
+    return {
+        "library_name": "postmill",
+        "pipeline_tag": _TASK,
+        "tags": ["postmill", "engagement", "social-media", *(["invented-data"] if run.invented else [])],
+        "language": sorted(of.name for of in told if of.accounts is not None and _LANGUAGE.fullmatch(of.name)),
+        "metrics": list(_ON_THE_HUB.values()),
+        "model-index": [{"name": name, "results": reached}] if reached else [],
+    }
+
+
+def _reached(run: Run, name: str, model: ModelMetrics) -> Iterator[Value]:
+    """Yield what the hub shows of the model: of accounts that it was not trained on, and nothing without an interval.
+
+    A random split flatters, and what has seen comments forecasts nothing: of these nothing is told there.
+    """
+    for split in _APART:
+        if split not in model.splits:
+            continue
+        row = results.row(name, split, model.splits[split])
+        shown: list[Value] = [
+            {
+                "type": hub,
+                "name": f"{metrics.METRICS[metric].short} on accounts not trained on{known}, 95 % interval"
+                f" {of.interval.low:z.3f} to {of.interval.high:z.3f}",
+                "value": round(of.value, 4),
+            }
+            for metric, hub in _ON_THE_HUB.items()
+            for of, known in ((row[metric], ""), (row.as_first_posts(metric), ", as a first post"))
+            if of.value is not None and of.interval is not None
+        ]
+        if shown:
+            invented = "invented " if run.invented else ""
+            yield {
+                "task": {"type": _TASK, "name": f"{model.settings.definition.unit} of a post"},
+                "dataset": {
+                    "type": "posts",
+                    "name": f"{row.test_posts:,} {invented}posts of {row.test_accounts:,} accounts not trained on",
+                    "split": str(split),
+                },
+                "metrics": shown,
+            }
 
 
 def _lines(run: Run, name: str, model: ModelMetrics) -> Iterator[str]:
@@ -88,8 +145,8 @@ def _data(counts: DataCounts) -> Iterator[str]:
 
 
 def _encoder(encoder: EncoderUse) -> str:
-    origin = encoder.model or "numbers of the records"
-    stand_in = f", standing in for {encoder.stand_in_for}" if encoder.stand_in_for else ""
+    origin = cards.plain(encoder.model) or "numbers of the records"
+    stand_in = f", standing in for {cards.plain(encoder.stand_in_for)}" if encoder.stand_in_for else ""
     return f"{origin}{stand_in}; {'' if encoder.before_publication else 'NOT '}known before publication"
 
 

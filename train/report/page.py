@@ -34,6 +34,7 @@ from postmill.train.report import (
     section_quality,
     study,
 )
+from postmill.train.report.cards.data import write_data_card
 from postmill.train.report.describe import DataSummary
 from postmill.train.report.figure_view import view
 from postmill.train.report.figures import drawing, make
@@ -90,7 +91,8 @@ class Page:
 def write_report(run: Run, progress: Progress | None = None) -> Report:
     """Write ``report/index.html`` from the run's records, faults, and finished models, unless it says so already.
 
-    Where there are models, their table comes first, for page and table are of the same models.
+    Where there are models, their table comes first, for page and table are of the same models. The card of the data is
+    written beside it.
 
     Raises:
         UsageError: There is no finished plan.
@@ -104,6 +106,7 @@ def write_report(run: Run, progress: Progress | None = None) -> Report:
         data = describe.summarise(run, next(iter(results.by_target(models)), None))
         measured = table.write_results(run)
         done = publish_page(run, PAGE_UNIT, TEMPLATE, page(run, data, models, measured), models, data)
+        write_data_card(run, data)
         advance(1)
     return done
 

@@ -33,7 +33,7 @@ def answer(run: Run, data: DataSummary) -> Finding:
     text = f"{data.posts:,} {invented}posts{listed}, by {data.accounts:,} accounts, with {pictures}"
     if dates(data):
         text += f", published {dates(data)}"
-    text += f". Read from {_read(run)}."
+    text += f". Read from {origin(run)}."
     told = [] if data.languages is None else [of for of in data.languages.shown if of.name != TOO_SHORT]
     if data.languages is not None and told:
         first = told[0]
@@ -57,7 +57,8 @@ def archive_bytes(run: Run) -> int:
     return sum(part_size or 0 for each in (run.sources.metadata, run.sources.images) for _, part_size in each.parts)
 
 
-def _read(run: Run) -> str:
+def origin(run: Run) -> str:
+    """Return what the posts were read from: how many parts or files, and their bytes."""
     archives = [each for each in (run.sources.metadata, run.sources.images) if each.parts or each.files]
     known = [part_size for each in archives for _, part_size in each.parts]
     files = sum(each.files or 0 for each in archives)

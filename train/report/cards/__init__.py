@@ -1,0 +1,1 @@
+"""Cards that the report writes; those of models stand beside the models."""
