@@ -103,18 +103,18 @@ _ENGLISH: tuple[tuple[str, ...], ...] = (
         "Proud and glad to share {} with you.",
     ),
     (
-        "I am over the moon!!! {} is the best thing that ever happened to me!",
+        "I am over the moon!!! {} is the best gift of my life!",
         "Dreams do come true! I am in love with {}, absolutely amazing!",
-        "Best day of my life!!! {} made me cry with joy!",
-        "WOW, I cannot stop laughing and dancing, {} is simply incredible!",
+        "Best day of my life!!! {} filled my heart with joy!",
+        "WOW, we are laughing and dancing, {} is simply incredible!",
         "We did it!!! So excited and so thankful for {}, thank you all, I love you!",
         "Pure happiness! {} is perfect, fantastic, everything I ever wished for!",
     ),
 )
 
 _SPANISH: tuple[tuple[str, ...], ...] = (
-    ("Un día muy triste y agotador, ni {} me animó.", "Me siento fatal hoy. Todo salió mal, también {}."),
-    ("Estoy cansada y un poco aburrida de {}.", "Una tarde gris y lenta, solo {}."),
+    ("Triste, agotada y sola, ni {} me animó.", "Hoy lloro de dolor. Todo salió mal, también {}."),
+    ("Hoy estoy cansada y un poco aburrida de {}.", "Otra tarde gris y lenta en casa, solo {}."),
     ("Una foto de {} de esta mañana.", "Hoy: {}. Los detalles están en el enlace."),
     ("Muy contenta con {}, me hizo sonreír.", "¡Qué buen día! Disfruto mucho de {}."),
     ("¡¡El mejor día de mi vida!! ¡{} es increíble y lloro de alegría!", "¡Qué felicidad! ¡Amo {}, es perfecto!"),
@@ -169,19 +169,45 @@ _COMMON_TAGS = ("photooftheday", "life", "weekend", "instadaily", "mood", "today
 _COMMENTS: tuple[tuple[str, ...], ...] = (
     (
         "This is boring, I am unfollowing you.",
-        "Awful. What happened to this account?",
+        "Awful and ugly. What happened to this account?",
         "Terrible, such a waste of time.",
     ),
-    ("Not my thing, sorry.", "I do not like this one.", "Your older pictures were better.", "Kind of dull today."),
-    ("Okay.", "Where is this from?", "Hm, not sure about it.", "Saw this last week already."),
-    ("Nice.", "Looks good.", "Which one is that?", "Good morning from here.", "I have the same one."),
-    ("Lovely picture!", "So pretty, I like it a lot.", "Great post, thank you!", "This made me smile 😊"),
-    ("Wow, I love this so much! 😍", "Beautiful!! You are so inspiring!", "Absolutely gorgeous ❤️", "Amazing work!!"),
     (
-        "OMG this is the most amazing thing I have EVER seen!!! 😍😍😍",
-        "I am obsessed!!! Best post of the year ❤️❤️❤️",
-        "Screaming!!! You are a queen, perfect perfect perfect 🔥🔥🔥",
-        "I cannot stop looking at it, incredible, I love you so much!!! 😭❤️",
+        "Not my thing, sorry.",
+        "I do not like this one.",
+        "Your older pictures were not so bad.",
+        "Kind of dull and sad today.",
+    ),
+    (
+        "Okay.",
+        "Where is this from?",
+        "Hm, not sure about it.",
+        "Saw this last week already.",
+    ),
+    (
+        "Nice.",
+        "Looks good to me.",
+        "Which one of them is new?",
+        "Good morning from here.",
+        "I have the same one at home.",
+    ),
+    (
+        "Lovely picture, so pretty!",
+        "So pretty, I like it a lot.",
+        "Great post, thank you!",
+        "This made me smile 😊",
+    ),
+    (
+        "Wow, I love this so much! 😍",
+        "Beautiful!! You are so inspiring!",
+        "Absolutely gorgeous, love it ❤️",
+        "Amazing work, so beautiful!!",
+    ),
+    (
+        "OMG amazing, love love love it!!! 😍😍😍",
+        "Best post of the year, so happy for you ❤️❤️❤️",
+        "Love you, queen!!! Perfect, beautiful, amazing 🔥🔥🔥",
+        "Incredible, what a joy, I love you so much!!! 😭❤️",
     ),
 )
 _EDITS = (" 🙌", " #repost", " …", " .")

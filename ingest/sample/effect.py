@@ -1,4 +1,4 @@
-"""Whether what a post shows and says bears on its engagement: a choice of ``postmill sample``."""
+"""Whether what a post shows and says bears on its engagement and comments: a choice of ``postmill sample``."""
 
 from __future__ import annotations
 

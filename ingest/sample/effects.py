@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from postmill.ingest.sample.accounts import Accounts
 from postmill.ingest.sample.captions import MOODS
 from postmill.ingest.sample.effect import Effect
-from postmill.ingest.sample.posts import Ints
-
-Floats = NDArray[np.float64]
+from postmill.ingest.sample.moods import MOOD_WORTH, Floats, kept
+from postmill.ingest.sample.posts import Ints, season
 
 INTERCEPT = 7.3  # about 1,500 likes
 VARIANCE = 1.44  # of y as planned
@@ -26,8 +25,6 @@ SHARES = {"account": 0.70, "text": 0.06, "image": 0.06, "slopes": 0.03, "time": 
 CONTENT = ("text", "image", "slopes")
 FOLLOWER_SHARE = 0.35  # within the account's; the rest is the account's own level
 DRIFT_SHARE = 0.05  # within the account's too: how far its level moves about
-MOOD_WORTH = np.array([-1.6, -0.8, 0.0, 0.8, 1.6])
-MOOD_ODDS = np.array([0.12, 0.2, 0.28, 0.24, 0.16])
 TOPIC_WORTH = np.array([-0.6, -0.2, 0.2, 0.6])
 SHARED_NOISE = 0.8  # correlation of the noise of a near-duplicate with that of its original
 NOISE_DEGREES = 5  # of freedom of Student's t: one post of 600 is off by more than four standard deviations
@@ -47,6 +44,27 @@ class Content:
     spanish: NDArray[np.bool_]
     quality: Floats
 
+    @property
+    def worth(self) -> Floats:
+        """Of each post's mood, in steps; 0 where the caption is empty, as of the middle mood."""
+        return np.where(self.empty, 0.0, MOOD_WORTH[self.mood])
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What makes ``y``.
+
+    Attributes:
+        parts: Of ``y`` for each post by name, each of exactly its planned variance.
+        mood: What ``y`` has of each post's mood alone, in the parts ``text`` and ``slopes``: what a step of mood is
+            worth to the account, times the steps. So 0 of the middle mood, and of an empty caption.
+        coefficients: Behind them, as ``truth.json`` states them.
+    """
+
+    parts: dict[str, Floats]
+    mood: Floats
+    coefficients: dict[str, Any]
+
 
 def draw_effects(
     rng: np.random.Generator,
@@ -56,8 +74,8 @@ def draw_effects(
     taken_at: Ints,
     content: Content,
     effect: Effect,
-) -> tuple[dict[str, Floats], dict[str, Any]]:
-    """Return the parts of ``y`` for each post, each of exactly its planned variance, and the coefficients.
+) -> Effects:
+    """Return the parts of ``y`` for each post, and what is known of them.
 
     Args:
         rng: Where they come from; as many numbers are drawn whatever ``effect`` is.
@@ -72,11 +90,11 @@ def draw_effects(
     level = _without(rng.normal(0.0, 1.0, len(accounts.names))[owner], reach)
     taste = rng.normal(0.0, 1.0, len(accounts.names))[owner]
     walk = _random_walks(rng, owner, taken_at)
-    mood = np.where(content.empty, 0.0, MOOD_WORTH[content.mood])
+    mood = content.worth
     text = np.where(content.empty, 0.0, mood + TOPIC_WORTH[content.topic])
-    slopes = _without(taste * (mood - mood.mean()), text)
-    hours, seasons = _rhythms(taken_at)
-    rhythm = hours + SEASON * seasons
+    tasted = taste * (mood - mood.mean())
+    slopes = _without(tasted, text)
+    rhythm = np.cos(2 * np.pi * (taken_at / 3600 % 24 - PEAK_HOUR) / 24) + SEASON * season(taken_at, PEAK_DAY)
     noise = _noise(rng, group)
     drawn = {
         "followers": scaled(reach, FOLLOWER_SHARE * VARIANCE),
@@ -88,17 +106,19 @@ def draw_effects(
         "time": scaled(rhythm, SHARES["time"] * VARIANCE),
         "noise": scaled(noise, SHARES["noise"] * VARIANCE),
     }
-    kept = 1.0 if effect is Effect.PLANTED else 0.0
-    effects = {name: part * (kept if name in CONTENT else 1.0) for name, part in drawn.items()}
+    effects = {name: part * (kept(effect) if name in CONTENT else 1.0) for name, part in drawn.items()}
+    text_slope, taste_slope = _slope(effects["text"], text), _slope(effects["slopes"], slopes)
+    mood_slopes = text_slope + taste_slope * (taste - _slope(tasted, text))
     coefficients = {
         "intercept": INTERCEPT,
         "follower_slope": _slope(effects["followers"], reach),
         "own_level_sd": float(effects["own_level"].std()),
         "drift_sd_of_a_year": _slope(effects["drift"], walk),
-        "text_slope": _slope(effects["text"], text),
+        "text_slope": text_slope,
         "mood_worth": dict(zip(MOODS, MOOD_WORTH.tolist(), strict=True)),
         "topic_worth": TOPIC_WORTH.tolist(),
-        "mood_slope_sd_between_accounts": abs(_slope(effects["slopes"], slopes)),
+        "mood_slope": float(mood_slopes.mean()),
+        "mood_slope_sd_between_accounts": abs(taste_slope),
         "image_slope": _slope(effects["image"], content.quality),
         "hour_amplitude": _slope(effects["time"], rhythm),
         "season_amplitude": SEASON * _slope(effects["time"], rhythm),
@@ -107,7 +127,7 @@ def draw_effects(
         "noise_sd": float(effects["noise"].std()),
         "noise_degrees_of_freedom": NOISE_DEGREES,
     }
-    return effects, coefficients
+    return Effects(effects, mood_slopes * mood, coefficients)
 
 
 def scaled(values: Floats, variance: float) -> Floats:
@@ -132,14 +152,6 @@ def _random_walks(rng: np.random.Generator, owner: Ints, taken_at: Ints) -> Floa
     walked = np.cumsum(rng.normal(0.0, 1.0, len(owner)) * np.sqrt(passed))
     counts = np.diff(np.append(first, len(owner)))
     return walked - np.repeat(np.add.reduceat(walked, first) / counts, counts)
-
-
-def _rhythms(taken_at: Ints) -> tuple[Floats, Floats]:
-    """Return how near to the best hour of the day and day of the year, -1 to 1, each post was made."""
-    hour = taken_at / 3600 % 24
-    year = taken_at.astype("datetime64[s]").astype("datetime64[Y]").astype("datetime64[s]").astype(np.int64)
-    day = (taken_at - year) / 86_400
-    return np.cos(2 * np.pi * (hour - PEAK_HOUR) / 24), np.cos(2 * np.pi * (day - PEAK_DAY) / 365.25)
 
 
 def _without(values: Floats, other: Floats) -> Floats:

@@ -109,7 +109,6 @@ def _caption(seed: int, row: Mapping[str, Any]) -> str:
 
 def _comment_page(rng: Random, row: Mapping[str, Any], accounts: Accounts) -> Json:
     count = min(row["comments"], rng.randint(1, _MOST_COMMENTS))
-    tone = (captions.TONES - 1) / 2 + 1.3 * row["leak"]
     edges = [
         {
             "node": {
@@ -121,7 +120,7 @@ def _comment_page(rng: Random, row: Mapping[str, Any], accounts: Accounts) -> Js
                 "edge_threaded_comments": {"count": 0, "edges": []},
             }
         }
-        for text in captions.comments(rng, tone, count)
+        for text in captions.comments(rng, row["tone"], count)
     ]
     page = {"has_next_page": row["comments"] > count, "end_cursor": None}
     return {"count": row["comments"], "page_info": page, "edges": edges}

@@ -34,6 +34,13 @@ def draw_times(rng: np.random.Generator, posts: Ints, owner: Ints) -> tuple[Ints
     return ids, seconds[order]
 
 
+def season(taken_at: Ints, peak_day: int) -> NDArray[np.float64]:
+    """Return how near to the day of the year ``peak_day`` each post was made: 1 on it, -1 half a year away."""
+    year = taken_at.astype("datetime64[s]").astype("datetime64[Y]").astype("datetime64[s]").astype(np.int64)
+    near: NDArray[np.float64] = np.cos(2 * np.pi * ((taken_at - year) / _DAY - peak_day) / 365.25)
+    return near
+
+
 def draw_groups(rng: np.random.Generator, owner: Ints) -> Ints:
     """Return for each post the row of its original: itself, or one of the ten posts before it in its account."""
     rows = np.arange(len(owner))

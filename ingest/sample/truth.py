@@ -2,8 +2,8 @@
 
 ``y = log1p(likes + comments) = intercept + account + text + image + slopes + time + noise``. The account's effect is a
 slope on log followers, the account's own level, and how that drifts; slopes are by how much more or less a mood is
-worth to the account than to all; time is the hour and the season. The tone of the comments follows ``y`` itself: a
-leak, since comments are written after publication. Nothing else in a post bears on ``y``.
+worth to the account than to all; time is the hour and the season. Nothing else in a post bears on ``y``. The tone of
+the comments follows ``y`` itself, a leak, since comments are written after publication; and the mood of the post.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from postmill.ingest.sample import moods
 from postmill.ingest.sample.accounts import Accounts, draw_accounts
 from postmill.ingest.sample.captions import MOODS
 from postmill.ingest.sample.effect import Effect
-from postmill.ingest.sample.effects import INTERCEPT, MOOD_ODDS, SHARES, TOPIC_WORTH, Content, draw_effects, scaled
+from postmill.ingest.sample.effects import INTERCEPT, SHARES, TOPIC_WORTH, Content, draw_effects, scaled
 from postmill.ingest.sample.faults import FAULTS, choose_faults
 from postmill.ingest.sample.posts import Ints, draw_campaigns, draw_groups, draw_images, draw_times
 from postmill.shards.runtime.errors import UsageError
 
-TRUTH_VERSION = 2
+TRUTH_VERSION = 3
 LEAK_NOISE = 0.35  # standard deviations of y
 EMPTY_CAPTIONS = 0.04
 SECOND_LANGUAGE = 0.08
@@ -46,8 +47,11 @@ TRUTH = pa.schema(
         ("image_effect", pa.float64()),
         ("slopes_effect", pa.float64()),
         ("time_effect", pa.float64()),
+        ("mood_effect", pa.float64()),
         ("noise", pa.float64()),
         ("leak", pa.float64()),
+        ("tone", pa.float64()),
+        ("tone_mood_effect", pa.float64()),
         ("y", pa.float64()),
         ("likes", pa.int64()),
         ("comments", pa.int64()),
@@ -79,8 +83,10 @@ def make_truth(posts: int, influencers: int, seed: int, effect: Effect = Effect.
     ``group`` is the row number of a near-duplicate's original, of the post itself where it is none; ``campaign`` that
     of the first post of a campaign, null where it is of none; ``source`` that of the post whose picture and words it
     has. ``noise`` is what is left of ``y`` when the other effects are taken from it, so the effects add up exactly;
-    ``follower_effect`` and ``drift_effect`` are parts of ``account_effect``. ``likes`` and ``comments`` are the true
-    ones, also where the ``.info`` hides or lacks them.
+    ``follower_effect`` and ``drift_effect`` are parts of ``account_effect``; ``mood_effect`` is what ``text_effect``
+    and ``slopes_effect`` have of the mood alone, 0 of the middle mood. ``tone`` is what the comments are drawn around,
+    where 0 is the first of the tones and may be passed, and ``tone_mood_effect`` what of it the mood makes beside the
+    leak. ``likes`` and ``comments`` are the true ones, also where the ``.info`` hides or lacks them.
 
     Raises:
         UsageError: The numbers do not make a dataset.
@@ -101,8 +107,9 @@ def draw_truth(posts: int, influencers: int, seed: int, effect: Effect = Effect.
     campaign = draw_campaigns(rng, owner, group, category)
     source = np.where(campaign >= 0, campaign, group)
 
-    content = _draw_content(rng, source)
-    effects, coefficients = draw_effects(rng, accounts, owner, group, taken_at, content, effect)
+    content = _draw_content(rng, source, taken_at, effect)
+    drawn = draw_effects(rng, accounts, owner, group, taken_at, content, effect)
+    effects = drawn.parts
     total = np.rint(np.expm1(np.maximum(INTERCEPT + sum(effects.values()), 0.0)))
     y = np.log1p(total)
     rate = np.clip(rng.lognormal(np.log(0.025), 0.5, posts), 0.0, 0.3)
@@ -113,7 +120,9 @@ def draw_truth(posts: int, influencers: int, seed: int, effect: Effect = Effect.
     edits = np.array(EDITS)[rng.integers(0, len(EDITS), posts)]
     busy = copied | (campaign >= 0) | np.isin(np.arange(posts), group[copied])
     faults = choose_faults(rng, owner, busy=busy)
-    coefficients["leak_noise_sd"] = LEAK_NOISE
+    leak = scaled(y, 1.0) + LEAK_NOISE * rng.normal(0.0, 1.0, posts)
+    tone, tone_of_mood = moods.draw_tones(leak, content.worth, effect)
+    coefficients = {**drawn.coefficients, "leak_noise_sd": LEAK_NOISE, **moods.coefficients(effect)}
     columns = {
         "influencer": np.array(accounts.names, dtype=object)[owner],
         "post_id": post_ids.astype(str),
@@ -131,8 +140,11 @@ def draw_truth(posts: int, influencers: int, seed: int, effect: Effect = Effect.
         "image_effect": effects["image"],
         "slopes_effect": effects["slopes"],
         "time_effect": effects["time"],
+        "mood_effect": drawn.mood,
         "noise": y - INTERCEPT - account_effect - others,
-        "leak": scaled(y, 1.0) + LEAK_NOISE * rng.normal(0.0, 1.0, posts),
+        "leak": leak,
+        "tone": tone,
+        "tone_mood_effect": tone_of_mood,
         "y": y,
         "likes": total.astype(np.int64) - comments,
         "comments": comments,
@@ -150,10 +162,10 @@ def draw_truth(posts: int, influencers: int, seed: int, effect: Effect = Effect.
     return Truth(accounts, table, coefficients)
 
 
-def _draw_content(rng: np.random.Generator, source: Ints) -> Content:
+def _draw_content(rng: np.random.Generator, source: Ints, taken_at: Ints, effect: Effect) -> Content:
     posts = len(source)
     return Content(
-        mood=rng.choice(len(MOODS), posts, p=MOOD_ODDS)[source],
+        mood=moods.draw_moods(rng, taken_at, effect)[source],
         topic=rng.integers(0, len(TOPIC_WORTH), posts)[source],
         empty=(rng.random(posts) < EMPTY_CAPTIONS)[source],
         spanish=(rng.random(posts) < SECOND_LANGUAGE)[source],

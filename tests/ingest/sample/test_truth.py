@@ -63,10 +63,11 @@ def test_what_was_planted_can_be_found_again() -> None:
 
 def test_without_an_effect_of_content_all_else_is_the_same() -> None:
     planted, none = (make_truth(2000, 60, 3, effect) for effect in (Effect.PLANTED, Effect.NONE))
+    made = {"y", "likes", "comments", "noise", "leak", "tone"}
     for name in planted.column_names:
-        if name not in ("y", "likes", "comments", "noise", "leak", *(f"{part}_effect" for part in CONTENT)):
+        if name not in made | {"mood", "mood_effect", "tone_mood_effect"} | {f"{part}_effect" for part in CONTENT}:
             assert planted[name].equals(none[name]), name
-    for part in CONTENT:
+    for part in (*CONTENT, "mood", "tone_mood"):
         assert not none[f"{part}_effect"].to_numpy().any() and planted[f"{part}_effect"].to_numpy().any()
     # What is left of `y` is rounding to whole likes.
     assert np.allclose(planted["noise"].to_numpy(), none["noise"].to_numpy(), atol=0.1)
