@@ -115,6 +115,15 @@ class ReportCounts(_Counts):
 
 
 @dataclass(frozen=True)
+class InsightsCounts(_Counts):
+    """Of the tables of tone: the posts that they tell of, the indicators, and the effects that are claimed."""
+
+    posts: int
+    indicators: int
+    claims: int
+
+
+@dataclass(frozen=True)
 class ShardCounts(_Counts):
     """Of a post shard.
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from postmill.shards.formats import custody, plan
 from postmill.shards.run import checked, manifests, parquet
 from postmill.shards.run.folder import Run
 from postmill.shards.run.publish import Unit
@@ -243,13 +244,16 @@ def put(unit: Unit, insights: Insights, metadata: Mapping[bytes, bytes]) -> None
 
 
 def read(run: Run) -> Insights | None:
-    """Return what ``RUN/insights`` holds; None where it is not done.
+    """Return what ``RUN/insights`` holds; None where it is not done, or was made from what is not there any more.
 
     Raises:
         PostmillError: A table is damaged, or has other columns.
     """
     manifest = manifests.done(run.insights, UNIT, run.fingerprint)
     if manifest is None:
+        return None
+    shards = custody.shards_of(manifest.info, plan.counts(run).shards)
+    if shards is None or dict(custody.now(run, manifest.inputs, shards)) != manifest.inputs:
         return None
     return Insights(**{name: _rows(run, manifest, name, row) for name, row in ROWS.items()})
 

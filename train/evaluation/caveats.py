@@ -39,7 +39,7 @@ class Kind(StrEnum):
 def of_models(run: Run, models: Sequence[ModelResult]) -> tuple[Caveat, ...]:
     """Return what is to be borne in mind of what ``models`` of ``run`` reached; of none, of the data alone."""
     return (
-        *([Caveat(Kind.INVENTED, _invented("The data are"))] if run.invented else []),
+        *([Caveat(Kind.INVENTED, invented("The data are"))] if run.invented else []),
         *_comments(models),
         *_no_claim(models),
         *_stand_ins(models),
@@ -65,7 +65,7 @@ def of_predictions(run: Run, result: ModelResult, other: Run, posts: int, own: i
     found = [caveat for caveat in of_models(run, [result]) if caveat.kind != Kind.INVENTED]
     if run.invented or other.invented:
         whose = "The data are" if other.invented else f"The data that {result.name} was trained on are"
-        found.append(Caveat(Kind.INVENTED, _invented(whose)))
+        found.append(Caveat(Kind.INVENTED, invented(whose)))
     if own:
         text = (
             f"In-sample: {own:,} of {posts:,} posts are of the run that {result.name} was trained in. With five seeds,"
@@ -92,7 +92,8 @@ def kinds(caveats: Sequence[Caveat]) -> str:
     return "; ".join(dict.fromkeys(caveat.kind for caveat in caveats))
 
 
-def _invented(whose: str) -> str:
+def invented(whose: str) -> str:
+    """Return what is said of numbers of invented data."""
     return f"{whose} invented: no number here says anything about real posts or accounts."
 
 

@@ -150,6 +150,17 @@ def _departures(values: Floats, account: Rows, posts: Rows) -> Floats:
     return departures
 
 
+def spread_within(values: Floats, accounts: Codes) -> float:
+    """Return the standard deviation of ``values``, shape (N,), NaN where not known, within accounts; 0 without any."""
+    rows = np.flatnonzero(~np.isnan(values))
+    posts = np.bincount(accounts[rows], minlength=1).astype(np.int64)
+    freedom = len(rows) - int((posts > 0).sum())
+    if freedom < 1:
+        return 0.0
+    departures = _departures(values[rows], accounts[rows].astype(np.int64), np.maximum(posts, 1))
+    return float(np.sqrt(np.square(departures).sum() / freedom))
+
+
 def _slope(departures: Floats, account: Rows, people: int, scale: float) -> Measure:
     """Return the slope of the second column on the first, the others held fixed, times ``scale``, as a measure.
 

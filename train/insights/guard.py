@@ -3,16 +3,19 @@
 Within one division a small group could be had as the total less the others: :func:`.cells.shown` hides enough beside
 it. Across divisions it could be had too: where all posts of Spanish are in food, food less Spanish is the rest of food.
 What can be computed at all from sums over groups are sums over sets of posts whose indicator is a weighted sum of the
-groups' indicators. So every small set that may be of interest is held against the span of the groups that are shown:
-each combination of the divisions, what two groups have in common and what one has beyond another, and what is hidden.
-As long as one of them lies in the span, the smallest group that it takes is hidden too, and what has to go with it.
+groups' indicators. So the small sets that may be of interest are held against the span of the groups that are shown:
+each combination of the divisions, what two groups have in common and what one has beyond another, what is hidden, and
+what is left of some groups together when those of other divisions that lie within them are taken away, and what up to
+four groups give. As long as one of them lies in the span, the smallest group that it takes is hidden too, and what has
+to go with it. Where the combinations that are large by themselves have as many independent sums as all of them, no sum
+is of small ones alone, and nothing is to be looked for: so it is of large runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +26,8 @@ from postmill.train.evaluation.cells import Cell
 
 Codes = npt.NDArray[np.int32]
 _IN_SPAN = 1e-7  # of a set's length: what rounding leaves of it outside the span of groups that make it up
+_SUMS = 1 << 30  # numbers that are added up to find sets that a few groups give
+_UNIONS = 1 << 22  # combinations times unions of groups that are looked at
 _USED = 1e-6  # the weight of a group that takes part in a set
 
 
@@ -138,6 +143,10 @@ def _disclosed(patterns: _Patterns, showing: Sequence[Sequence[bool]]) -> tuple[
     shown_groups = [(patterns.codes[d] == g).astype(np.float64) for d, g in columns]
     groups = np.column_stack([np.ones(len(patterns.posts)), *shown_groups])
     basis = _orthonormal(groups)
+    people = np.array([len(members) for members in patterns.accounts])
+    large = (patterns.posts >= cells.MIN_POSTS) & (people >= cells.MIN_ACCOUNTS)
+    if np.linalg.matrix_rank(groups[large]) == basis.shape[1]:
+        return None
     for small in _small_sets(patterns, showing, basis):
         target = small.astype(np.float64)
         inside = basis.T @ target
@@ -169,10 +178,57 @@ def _small_sets(patterns: _Patterns, showing: Sequence[Sequence[bool]], basis: F
     for d, of in enumerate(showing):
         hidden = [-1, *(g for g, shows in enumerate(of) if not shows)]
         parts[d, len(of)] = np.isin(patterns.codes[d], hidden)
-    for one in parts.values():
-        if patterns.is_small(one):
-            yield one
+    yield from filter(patterns.is_small, parts.values())
     for (d, _), one in parts.items():
         for (other, _), two in parts.items():
             if other > d:
-                yield from (each for each in (one & two, one & ~two, two & ~one) if patterns.is_small(each))
+                yield from filter(patterns.is_small, (one & two, one & ~two, two & ~one))
+    yield from filter(patterns.is_small, _rests(patterns, showing))
+    shown_groups = [patterns.codes[d] == g for d, of in enumerate(showing) for g in np.flatnonzero(of)]
+    yield from filter(patterns.is_small, _sums(np.array(shown_groups, dtype=np.int8)))
+
+
+def _sums(groups: npt.NDArray[np.int8]) -> Iterator[Mask]:
+    """Yield the sets that adding and taking away a few of ``groups``, shape (G, P), the total among them, gives.
+
+    They are four at most, or as many fewer as there are too many groups.
+    """
+    rows = np.concatenate([np.ones((1, groups.shape[1]), np.int8), groups])
+    signed = np.concatenate([rows, -rows])
+    one, two = np.triu_indices(len(signed), 1)
+    keep = np.abs(one - two) != len(rows)  # a group less itself is nothing
+    pairs = np.concatenate([np.zeros((1, rows.shape[1]), np.int8), signed, signed[one[keep]] + signed[two[keep]]])
+    width = next((size for size in (len(pairs), 1 + len(signed), 1) if size * pairs.size <= _SUMS), 0)
+    for number in range(width):
+        sums = pairs + pairs[number]
+        for row in np.flatnonzero((sums.min(axis=1) == 0) & (sums.max(axis=1) == 1)):
+            yield sums[row] == 1
+
+
+def _rests(patterns: _Patterns, showing: Sequence[Sequence[bool]]) -> Iterator[Mask]:
+    """Yield what is left of groups of one division, together, without the groups of others that lie within them.
+
+    Within a division groups have nothing in common, so of two divisions no smaller set is a sum or a difference.
+    """
+    groups = {d: [patterns.codes[d] == g for g in np.flatnonzero(of)] for d, of in enumerate(showing)}
+    for d, own in groups.items():
+        others = [n for n in groups if n != d]
+        for union in _unions(own, len(patterns.posts)):
+            for order in permutations(others):
+                rest = union
+                for n in order:
+                    for group in groups[n]:
+                        if not (group & ~rest).any():
+                            rest = rest & ~group
+                    yield rest
+
+
+def _unions(groups: Sequence[Mask], patterns: int) -> Iterator[Mask]:
+    """Yield the unions of ``groups``, all that there are and what they leave out; of too many, those of few or most."""
+    everything = np.ones(patterns, dtype=bool)
+    sizes = range(len(groups) + 1) if patterns << len(groups) <= _UNIONS else range(min(len(groups), 2) + 1)
+    for size in sizes:
+        for chosen in combinations(groups, size):
+            union = np.logical_or.reduce([*chosen, ~everything])
+            yield union
+            yield ~union

@@ -50,7 +50,8 @@ def rows(run: Run, posts: Posts) -> list[HashtagRow]:
         counted.update(tag for of_post in tags for tag in of_post)
     least = 2 * cells.MIN_POSTS
     common = [tag for tag, count in counted.most_common(_CANDIDATES) if count >= least and len(tag) <= LONGEST]
-    place = {tag: number for number, tag in enumerate(sorted(set(common) - _names(run, posts)))}
+    names = _names(run, posts)
+    place = {tag: number for number, tag in enumerate(sorted(tag for tag in common if folded(tag) not in names))}
     people = int(posts.accounts.max(initial=0)) + 1
     per_account = np.zeros((len(place), 2, people), dtype=np.int32)
     for start, tags in _tags(run, posts):
@@ -85,11 +86,11 @@ def _tags(run: Run, posts: Posts) -> Iterator[tuple[int, Sequence[frozenset[str]
 
 
 def _names(run: Run, posts: Posts) -> frozenset[str]:
-    """Return the hashtags, of those that may be named, that are accounts' names."""
+    """Return the names of all accounts, folded."""
     names: set[str] = set()
     for shard, expected in zip(posts.finished.shards, posts.finished.records, strict=True):
-        table = records.read_records(run, shard, ["influencer", "tagged_users"], expected)
-        names.update(map(folded, pc.unique(table["influencer"]).to_pylist()))
+        column = records.read_records(run, shard, ["influencer"], expected)["influencer"]
+        names.update(map(folded, pc.unique(column).to_pylist()))
     return frozenset(names)
 
 

@@ -121,17 +121,19 @@ def shift(
     named = _named(batches, known, side, accounts, contributions)
     inference = intervals.infer_over(*_difference(totals[language]))
     bounds = inference.interval or (None, None)
+    enough = len(named) >= STRONGEST
     row = ShiftRow(
-        number,
-        indicator,
-        division.name,
-        division.groups[groups[0]],
-        division.groups[groups[1]],
-        language,
-        difference,
-        *bounds,
-        _without(known.tones, shares, named[:STRONGEST]) if len(named) >= STRONGEST else None,
-        inference.note or ("" if len(named) >= STRONGEST else TOO_FEW_WORDS),
+        shift=number,
+        indicator=indicator,
+        division=division.name,
+        low_group=division.groups[groups[0]],
+        high_group=division.groups[groups[1]],
+        language=language,
+        difference=difference,
+        low=bounds[0],
+        high=bounds[1],
+        without_strongest=_without(known.tones, shares, named[:STRONGEST]) if enough else None,
+        note=inference.note or ("" if enough else TOO_FEW_WORDS),
     )
     words = [
         WordRow(

@@ -53,7 +53,7 @@ def combined(sets: list[np.ndarray]) -> list[np.ndarray]:
 
 
 @given(populations())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_no_small_set_is_a_sum_or_difference_of_what_is_shown(population: tuple[list[Division], np.ndarray]) -> None:
     divisions, accounts = population
     rows = np.arange(len(accounts))
