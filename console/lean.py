@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from postmill.console.output import did, out
 from postmill.console.steps import encoded
 from postmill.console.waiting import Evict, say_what_is_awaited, say_what_is_dropped, say_what_is_spare, say_what_waits
-from postmill.encode.options import ModelSet, Precision, usual
+from postmill.encode.options import ModelSet, Precision, not_usual, usual
 from postmill.shards.formats.choices import Stage
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.interrupt import interruptible
@@ -57,6 +57,8 @@ def pack_and_encode(
     from postmill.ingest.pack.workers import workforce
     from postmill.shards.runtime.pace import size
 
+    if without := not_usual(models):
+        shown.note(without)
     _foretell(run, encoders, workers)
     with workforce(workers, preload="postmill.ingest.pack.stages") as perform:
         from postmill.encode.stage import encoding
@@ -69,7 +71,7 @@ def pack_and_encode(
         within = Within(shown)
         encode = encoding(
             run,
-            encoders=usual(text_only=run.locations.text_only),
+            encoders=usual(models, text_only=run.locations.text_only),
             models=models,
             model_overrides=overrides,
             device=device,

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from postmill.console.output import did, err, out, progress
 from postmill.console.streams import emit
-from postmill.encode.options import ModelSet, Precision, usual
+from postmill.encode.options import ModelSet, Precision, not_usual, usual
 from postmill.ingest.sample.effect import Effect
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import EXIT_FAULTS, UsageError
@@ -74,9 +74,11 @@ def encode(
 
     if task == WHOLE:  # a task of an array may have nothing to do
         _refuse_nothing(run)
+    if not encoders and (without := not_usual(models)):
+        shown.note(without)
     summary = encode_run(
         run,
-        encoders=encoders or usual(text_only=run.locations.text_only),
+        encoders=encoders or usual(models, text_only=run.locations.text_only),
         models=models,
         model_overrides=overrides,
         device=device,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from postmill.shards.indicators import installed
+
 
 class EncoderName(StrEnum):
     """The encoders of this package; other packages bring more (:mod:`.plugins`)."""
@@ -13,11 +15,8 @@ class EncoderName(StrEnum):
     SENTIMENT = "sentiment"
     IMAGE = "image"
     METADATA = "metadata"
-
-
-def usual(*, text_only: bool) -> tuple[EncoderName, ...]:
-    """Return the encoders that are run where none is named: all, or, where no pictures were asked for, all others."""
-    return tuple(name for name in EncoderName if not (text_only and name is EncoderName.IMAGE))
+    EMOTION = "emotion"
+    EMOTION_COMMENTS = "emotion-comments"
 
 
 class ModelSet(StrEnum):
@@ -25,6 +24,31 @@ class ModelSet(StrEnum):
 
     PAPER = "paper"
     LIGHT = "light"
+
+
+OF_TONE = (EncoderName.EMOTION, EncoderName.EMOTION_COMMENTS)
+"""The encoders of tone. The study had none."""
+
+
+def usual(models: ModelSet, *, text_only: bool) -> tuple[EncoderName, ...]:
+    """Return the encoders that are run where none is named.
+
+    Args:
+        models: The set of models: those of tone are in ``light`` alone, where their packages are installed.
+        text_only: Whether no pictures were asked for, and so none are encoded.
+    """
+    out = {EncoderName.IMAGE} if text_only else set()
+    if models != ModelSet.LIGHT or installed.missing():
+        out |= set(OF_TONE)
+    return tuple(name for name in EncoderName if name not in out)
+
+
+def not_usual(models: ModelSet) -> str:
+    """Return what is said of encoders that :func:`usual` leaves out for want of packages; empty where it does not."""
+    missing = installed.missing() if models == ModelSet.LIGHT else ()
+    if not missing:
+        return ""
+    return f"{' and '.join(OF_TONE)} are left out, for they need {', '.join(missing)}: {installed.INSTALL}"
 
 
 class Precision(StrEnum):

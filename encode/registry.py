@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from postmill.encode.encoders import image, metadata, sentiment, text
+from postmill.encode.encoders import emotion, image, metadata, sentiment, text
 from postmill.encode.interface import EncoderSpec, EncodeSettings
 from postmill.encode.options import EncoderName
 from postmill.encode.plugins import plugin_names, plugin_spec
@@ -14,7 +14,12 @@ _ENCODERS: Mapping[str, Callable[[EncodeSettings], EncoderSpec]] = {
     EncoderName.IMAGE: image.spec,
     EncoderName.METADATA: lambda _: metadata.spec(),
 }
-_TEXT_ENCODERS = (EncoderName.TEXT, EncoderName.TEXT_WITH_COMMENTS)  # which share one loaded model
+_Specs = Callable[[EncodeSettings, Sequence[EncoderName]], list[EncoderSpec]]
+_SHARING: Sequence[tuple[_Specs, Sequence[EncoderName]]] = (
+    (text.specs, (EncoderName.TEXT, EncoderName.TEXT_WITH_COMMENTS)),
+    (emotion.specs, (EncoderName.EMOTION, EncoderName.EMOTION_COMMENTS)),
+)
+"""Encoders that share what is loaded for them."""
 
 
 def encoder_names() -> tuple[str, ...]:
@@ -33,8 +38,10 @@ def encoder_specs(names: Sequence[str], settings: EncodeSettings) -> list[Encode
         UsageError: CUDA was asked for and is not there.
         PostmillError: A model cannot be had, or a plug-in does not give an encoder.
     """
-    of_text = [name for name in _TEXT_ENCODERS if name in names]
-    specs = dict(zip(map(str, of_text), text.specs(settings, of_text), strict=True)) if of_text else {}
+    specs: dict[str, EncoderSpec] = {}
+    for make, sharing in _SHARING:
+        if wanted := [name for name in sharing if name in names]:
+            specs.update(zip(map(str, wanted), make(settings, wanted), strict=True))
     for name, spec in _ENCODERS.items():
         if name in names:
             specs[name] = spec(settings)

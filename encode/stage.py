@@ -13,7 +13,7 @@ from postmill.encode.device import choose_device, single_threaded
 from postmill.encode.encoders.image import encode_pictures
 from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, passing
 from postmill.encode.models import named_model
-from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.encode.options import ModelSet, Precision, usual
 from postmill.encode.preparation import reader
 from postmill.encode.registry import encoder_specs
 from postmill.encode.request import check
@@ -71,7 +71,7 @@ class EncodeSummary:
 def encode_run(
     run: Run,
     *,
-    encoders: Sequence[str] = tuple(EncoderName),
+    encoders: Sequence[str] | None = None,
     models: ModelSet = ModelSet.PAPER,
     model_overrides: Mapping[str, str] | None = None,
     device: Device = Device.AUTO,
@@ -88,7 +88,7 @@ def encode_run(
 
     Args:
         run: The run.
-        encoders: Names: of :class:`.options.EncoderName`, or of plug-ins.
+        encoders: Names: of :class:`.options.EncoderName`, or of plug-ins. None: :func:`.options.usual`.
         models: Where models come from that ``model_overrides`` does not name.
         model_overrides: A folder or hub id by ``text``, ``sentiment`` or ``image``.
         device: Where they compute.
@@ -126,7 +126,7 @@ def encode_run(
 def encoding(
     run: Run,
     *,
-    encoders: Sequence[str] = tuple(EncoderName),
+    encoders: Sequence[str] | None = None,
     models: ModelSet = ModelSet.PAPER,
     model_overrides: Mapping[str, str] | None = None,
     device: Device = Device.AUTO,
@@ -141,6 +141,7 @@ def encoding(
     """
     progress = progress or Silent()
     overrides = dict(model_overrides or {})
+    encoders = usual(models, text_only=False) if encoders is None else encoders
     check(encoders, models, overrides, device, precision)
     compute = functools.cache(functools.partial(choose_device, device, workers, progress, precision))
     settings = EncodeSettings(ModelSet(models), overrides, compute, per_image, progress)

@@ -41,7 +41,7 @@ ARROWS: dict[str, set[str]] = {
         *("shards.formats", "shards.run", "shards.runtime"),
     },
     "ingest.sample": {"ingest.source", "ingest.zipformat", "shards.run", "shards.runtime"},
-    "encode.options": set(),
+    "encode.options": {"shards.indicators"},
     "encode.speed": {"shards.runtime"},
     "encode.precisions": {"encode.options", "shards.runtime"},
     "encode.device": {"encode.options", "encode.precisions", "shards.runtime"},

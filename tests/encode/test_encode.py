@@ -32,6 +32,8 @@ FOLDERS = [
     "sentiment.vaderSentiment",
     "image.EfficientNet-Lite0",
     "metadata",
+    "emotion.lexica",
+    "emotion-comments.lexica",
 ]
 
 
@@ -80,17 +82,17 @@ def test_every_encoder_fills_its_folder_and_a_second_call_does_nothing(run: Run)
     spoken = Spoken()
     first = encode(run, progress=spoken)
     assert [summary.encoder.folder for summary in first.encoders] == FOLDERS
-    assert [(s.done, s.skipped, s.posts) for s in first.encoders] == [(3, 0, 18)] * 5
-    assert [s.absent for s in first.encoders] == [3, 2, 2, 3, 0]
+    assert [(s.done, s.skipped, s.posts) for s in first.encoders] == [(3, 0, 18)] * 7
+    assert [s.absent for s in first.encoders] == [3, 2, 2, 3, 0, 3, 5]
     assert first.waiting == 0
     assert spoken.bars == [(f"encode {name}", 3) for name in EncoderName]
     assert "image: EfficientNet-Lite0 stands in for openai/clip-vit-base-patch32" in spoken.notes
-    assert sum("stands in for" in note for note in spoken.notes) == 4
+    assert sum("stands in for" in note for note in spoken.notes) == 6
     for summary in first.encoders:
         for number in range(3):
             shard = embeddings.read(run, summary.encoder, number)
             assert shard.keys.to_pylist() == posts.read_records(run, number, ["key"])["key"].to_pylist()
-            assert (shard.vectors is None) == (summary.encoder.encoder == "sentiment")
+            assert (shard.vectors is None) == (summary.encoder.encoder in ("sentiment", "emotion", "emotion-comments"))
             if summary.encoder.encoder in ("text", "text-with-comments", "image"):
                 assert shard.vectors is not None
                 lengths = np.linalg.norm(shard.vectors.astype(np.float32), axis=1)
@@ -106,7 +108,7 @@ def test_every_encoder_fills_its_folder_and_a_second_call_does_nothing(run: Run)
 def test_only_what_is_missing_is_done_again_and_gives_the_same_bytes(run: Run) -> None:
     encode(run, workers=1)
     before = contents(run)
-    assert len(before) == 3 * (3 * 4 + 2) + 5 + 3  # each shard has a picture that is none
+    assert len(before) == 3 * (3 * 4 + 3 * 2) + 7 + 3  # each shard has a picture that is none
     for folder in FOLDERS:
         (run.embeddings / folder / "posts-000001.json").unlink()
     (run.embeddings / "metadata" / "posts-000002.npy").write_bytes(b"short")
@@ -114,7 +116,7 @@ def test_only_what_is_missing_is_done_again_and_gives_the_same_bytes(run: Run) -
     leftover = run.embeddings / "metadata" / f"{temporary.TEMPORARY}posts-000001.npy-{dead}"
     leftover.write_bytes(b"of a killed writer")
     again = encode(run, workers=3)
-    assert [(s.done, s.skipped) for s in again.encoders] == [(1, 2)] * 4 + [(2, 1)]
+    assert [(s.done, s.skipped) for s in again.encoders] == [(1, 2)] * 4 + [(2, 1)] + [(1, 2)] * 2
     assert contents(run) == before
 
 

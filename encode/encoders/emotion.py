@@ -1,0 +1,127 @@
+"""The encoders of tone: of captions, and of comments, which are the audience's response and exist only afterwards."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from postmill.encode.encoders.lexical import COLUMNS, LEAST_HITS, judge
+from postmill.encode.interface import MAX_CHARACTERS, Absence, EncodedShard, EncoderSpec, EncodeSettings
+from postmill.encode.options import EncoderName, ModelSet
+from postmill.shards.formats import posts
+from postmill.shards.formats.blank import is_blank
+from postmill.shards.formats.encoders import Encoder
+from postmill.shards.indicators import detector, languages, lexica
+from postmill.shards.indicators.indicator import INDICATORS, Indicator, Kind, Side, described
+from postmill.shards.indicators.lists import EMOTIONS, HIGH, LOW, POLARITIES
+from postmill.shards.run.folder import Run
+from postmill.shards.runtime.errors import UsageError
+
+MODEL = "lexica"
+STAND_IN_FOR = "SamLowe/roberta-base-go_emotions"
+LICENCES = (
+    "word lists for research, not for commerce: labMT is CC BY-NC-SA 4.0, the norms of valence, arousal and dominance "
+    "and EmoLex are for research alone, the ranks of emoji are CC BY-SA 4.0"
+)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Which texts an encoder judges: the record's field, why one is absent, and what it speaks of."""
+
+    field: str
+    absence: Absence
+    side: Side
+
+
+_TEXTS = {
+    EncoderName.EMOTION: _Texts("caption", Absence.NO_CAPTION, Side.CONTENT),
+    EncoderName.EMOTION_COMMENTS: _Texts("comments", Absence.NO_COMMENTS, Side.RESPONSE),
+}
+
+
+def specs(settings: EncodeSettings, names: Sequence[EncoderName]) -> list[EncoderSpec]:
+    """Return the encoders ``names`` (``emotion``, ``emotion-comments``), which share the word lists.
+
+    Their columns are :data:`.lexical.COLUMNS`; those that say something of tone are described as indicators.
+
+    Raises:
+        UsageError: The models are not the packaged ones.
+        PostmillError: The packages that bring the lists are not installed, or a list is damaged.
+    """
+    for name in names:
+        if not settings.packaged(name):
+            raise UsageError(
+                "the study had no encoder of tone: there are word lists alone, in the set light",
+                place=f"--encoder {name}",
+                hint=f"take those: --models {ModelSet.LIGHT}",
+            )
+    found = lexica.load()
+    settings.progress.note(f"{', '.join(names)}: {LICENCES}")
+    if slower := detector.load().slower:
+        settings.progress.note(f"{', '.join(names)}: languages are told one text at a time, which is slower: {slower}")
+    return [_spec(name, found) for name in names]
+
+
+def _spec(name: EncoderName, found: lexica.Lexica) -> EncoderSpec:
+    texts = _TEXTS[name]
+    encoder = Encoder(
+        encoder=str(name),
+        models=str(ModelSet.LIGHT),
+        model=MODEL,
+        revision=", ".join(f"{package} {release}" for package, release in found.packages.items()),
+        weights_sha256=found.sha256,
+        precision="float64",
+        dimensions=0,
+        dtype="",
+        scalars=tuple(COLUMNS),
+        features=(),
+        available_before_publication=texts.side is Side.CONTENT,
+        stand_in_for=STAND_IN_FOR,
+        preprocessing={
+            "text": texts.field,
+            "absent": "no visible character",
+            "characters": MAX_CHARACTERS,
+            "language": languages.told_by(),
+            "words": "without links, mentions and hashtags; NFKC, lower case",
+            "least_hits": LEAST_HITS,
+            INDICATORS: described(indicators(texts.side)),
+        },
+    )
+
+    def encode(run: Run, shards: Iterable[int]) -> Iterator[EncodedShard]:
+        return (encode_texts(run, shard, texts.field, texts.absence, found) for shard in shards)
+
+    return EncoderSpec(encoder, lambda: encode)
+
+
+def indicators(side: Side) -> list[Indicator]:
+    """Return what those of :data:`.lexical.COLUMNS` mean that say something of tone."""
+    of_side = functools.partial(Indicator, side=side, kind=Kind.SCORE)
+    on_nine = functools.partial(of_side, low=LOW, high=HIGH)
+    return [
+        on_nine("happiness", "happiness of words", pleasantness=True),
+        *(on_nine(name, f"{name} of words") for name in ("valence", "arousal", "dominance")),
+        *(of_side(name, f"words of {name}") for name in EMOTIONS),
+        *(of_side(name, f"{name} words") for name in POLARITIES),
+        of_side("emoji", "rank of emoji", low=-1.0, high=1.0),
+    ]
+
+
+def encode_texts(run: Run, shard: int, field: str, absence: Absence, found: lexica.Lexica) -> EncodedShard:
+    """Return what the word lists say of the texts in ``field`` of post shard ``shard``.
+
+    A text that they cannot judge is present, and its scores are null.
+    """
+    table = posts.read_records(run, shard, ["key", field])
+    texts = table[field].to_pylist()
+    present = [text for text in texts if not is_blank(text)]
+    judged = judge(present, found)
+    numbers = iter(range(len(present)))
+    rows = pa.array([None if is_blank(text) else next(numbers) for text in texts], pa.int64())
+    reasons = [None if number is not None else absence for number in rows.to_pylist()]
+    scalars = {name: column.take(rows) for name, column in judged.items()}
+    return EncodedShard(table["key"].to_pylist(), reasons, None, scalars)
