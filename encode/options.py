@@ -11,13 +11,21 @@ class EncoderName(StrEnum):
     TEXT = "text"
     TEXT_WITH_COMMENTS = "text-with-comments"
     SENTIMENT = "sentiment"
+    SENTIMENT_MULTILINGUAL = "sentiment-multilingual"
     IMAGE = "image"
     METADATA = "metadata"
 
 
+_BY_NAME = frozenset({EncoderName.SENTIMENT_MULTILINGUAL})
+
+
 def usual(*, text_only: bool) -> tuple[EncoderName, ...]:
-    """Return the encoders that are run where none is named: all, or, where no pictures were asked for, all others."""
-    return tuple(name for name in EncoderName if not (text_only and name is EncoderName.IMAGE))
+    """Return the encoders that are run where none is named: the study's, without that of pictures where there are none.
+
+    The others are run where they are named.
+    """
+    left_out = _BY_NAME | ({EncoderName.IMAGE} if text_only else set())
+    return tuple(name for name in EncoderName if name not in left_out)
 
 
 class ModelSet(StrEnum):

@@ -13,7 +13,7 @@ from postmill.encode.device import choose_device, single_threaded
 from postmill.encode.encoders.image import encode_pictures
 from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, passing
 from postmill.encode.models import named_model
-from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.encode.options import ModelSet, Precision, usual
 from postmill.encode.preparation import reader
 from postmill.encode.registry import encoder_specs
 from postmill.encode.request import check
@@ -71,7 +71,7 @@ class EncodeSummary:
 def encode_run(
     run: Run,
     *,
-    encoders: Sequence[str] = tuple(EncoderName),
+    encoders: Sequence[str] = usual(text_only=False),
     models: ModelSet = ModelSet.PAPER,
     model_overrides: Mapping[str, str] | None = None,
     device: Device = Device.AUTO,
@@ -90,7 +90,7 @@ def encode_run(
         run: The run.
         encoders: Names: of :class:`.options.EncoderName`, or of plug-ins.
         models: Where models come from that ``model_overrides`` does not name.
-        model_overrides: A folder or hub id by ``text``, ``sentiment`` or ``image``.
+        model_overrides: A folder or hub id by the name of an encoder that :func:`.models.check_models` knows.
         device: Where they compute.
         precision: In which number format.
         per_image: Keep a vector for each picture beside that of the post.
@@ -126,7 +126,7 @@ def encode_run(
 def encoding(
     run: Run,
     *,
-    encoders: Sequence[str] = tuple(EncoderName),
+    encoders: Sequence[str] = usual(text_only=False),
     models: ModelSet = ModelSet.PAPER,
     model_overrides: Mapping[str, str] | None = None,
     device: Device = Device.AUTO,
