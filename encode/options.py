@@ -13,10 +13,11 @@ class EncoderName(StrEnum):
     SENTIMENT = "sentiment"
     SENTIMENT_MULTILINGUAL = "sentiment-multilingual"
     IMAGE = "image"
+    IMAGE_EMOTION = "image-emotion"
     METADATA = "metadata"
 
 
-_BY_NAME = frozenset({EncoderName.SENTIMENT_MULTILINGUAL})
+_BY_NAME = frozenset({EncoderName.SENTIMENT_MULTILINGUAL, EncoderName.IMAGE_EMOTION})
 
 
 def usual(*, text_only: bool) -> tuple[EncoderName, ...]:
