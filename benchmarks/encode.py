@@ -36,7 +36,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.models import clip_folder, distilbert_folder, mpnet_folder  # noqa: E402
 from benchmarks.paper_encoders import items_of, papers_image, papers_sentiment, papers_text, texts_in  # noqa: E402
 from postmill.encode.device import Compute, choose_device, single_threaded  # noqa: E402
-from postmill.encode.encoders import image, sentiment, text  # noqa: E402
+from postmill.encode.encoders import classification, image, text  # noqa: E402
 from postmill.encode.interface import EncoderSpec, EncodeSettings  # noqa: E402
 from postmill.encode.options import EncoderName, ModelSet, Precision  # noqa: E402
 from postmill.encode.preparation.batches import TOKENS, TextModel, by_budget  # noqa: E402
@@ -205,7 +205,7 @@ def headspace(
 def text_model_of(name: EncoderName, spec: EncoderSpec) -> TextModel:
     """Return the loaded model of an encoder of texts, which the encoder keeps to itself."""
     models: list[TextModel] = []
-    module = sentiment if name == EncoderName.SENTIMENT else text
+    module = text if name in (EncoderName.TEXT, EncoderName.TEXT_WITH_COMMENTS) else classification
     real = module.over_texts
     module.over_texts = lambda compute, model, shards: models.append(model) or iter(())  # type: ignore[attr-defined]
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from PIL.Image import Image
@@ -82,11 +83,15 @@ class ImageModel:
         forward: Takes a batch of inputs and returns features, shape (B, ``dimensions``), a float32 array or a tensor
             of any precision, of any length: they are scaled to 1.
         dimensions: Length of a vector.
+        scores: Names of numbers that are told of a picture, and what makes them of vectors of length 1, from shape
+            (N, ``dimensions``) to (N, names); None where the vectors are what is wanted. Models that differ in this
+            alone are one: their pictures are prepared and encoded once.
     """
 
     prepare: Callable[[Image], npt.NDArray[Any]]
     forward: Callable[[npt.NDArray[Any]], Any]
     dimensions: int
+    scores: tuple[tuple[str, ...], Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]] | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ _CONFIGURATION = (
     *("merges.txt", "preprocessor_config.json", "processor_config.json", "modules.json", "sentence_bert_config.json"),
     *("config_sentence_transformers.json",),
 )
+SENTENCEPIECE_FILES = ("sentencepiece.bpe.model", "spiece.model")
+"""Of which a model has one where its tokenizer has no ``tokenizer.json``; else they are not read."""
 _SUBMODULES = "[0-9]*_*/*"  # of sentence-transformers: pooling, dense layers, normalisation
 _SUBMODULE_FILES = (".json", ".safetensors", ".bin")
 
@@ -86,7 +88,8 @@ def describe_files(models: str, name: str, folder: Path, weights: Path, revision
     Raises:
         PostmillError: One of them cannot be read.
     """
-    files = [folder / file for file in _CONFIGURATION if (folder / file).is_file()]
+    pieces = () if (folder / "tokenizer.json").is_file() else SENTENCEPIECE_FILES
+    files = [folder / file for file in (*_CONFIGURATION, *pieces) if (folder / file).is_file()]
     files += sorted(file for file in folder.glob(_SUBMODULES) if file.suffix in _SUBMODULE_FILES and file.is_file())
     try:
         configuration = {file.relative_to(folder).as_posix(): _sha256(file) for file in files}

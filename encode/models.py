@@ -46,6 +46,11 @@ PAPER_MODELS: Mapping[str, PaperModel] = {
 }
 """By encoder; the text model is that of both text encoders."""
 
+HUB_MODELS: Mapping[str, str] = {
+    EncoderName.SENTIMENT_MULTILINGUAL: "cardiffnlp/twitter-xlm-roberta-base-sentiment",
+}
+"""Of encoders that the study had none of: the model of the hub that is taken where the user names none."""
+
 
 def check_models(models: ModelSet, overrides: Mapping[str, str]) -> None:
     """Refuse a set or an override that does not exist; nothing is loaded for it.
@@ -56,9 +61,10 @@ def check_models(models: ModelSet, overrides: Mapping[str, str]) -> None:
     if models not in list(ModelSet):
         raise unknown(models, ModelSet, place="--models")
     for name in overrides:
-        if name not in PAPER_MODELS:
+        known = [*PAPER_MODELS, *HUB_MODELS]
+        if name not in known:
             kinds = f"the encoders with a model to choose ({EncoderName.TEXT} is that of both text encoders)"
-            raise unknown(name, PAPER_MODELS, place="--model", what=kinds)
+            raise unknown(name, known, place="--model", what=kinds)
 
 
 def named_model(encoder: str, overrides: Mapping[str, str]) -> list[str]:
@@ -71,36 +77,48 @@ def named_model(encoder: str, overrides: Mapping[str, str]) -> list[str]:
 
 
 def transformers_model(kind: str, override: str | None) -> ModelFiles:
-    """Return the model for ``kind`` that is loaded by transformers: the paper's, or what ``override`` names.
+    """Return the model for ``kind`` that is loaded by transformers: the usual one, or what ``override`` names.
 
     Args:
-        kind: ``text``, ``sentiment`` or ``image``.
-        override: A folder, a hub id, or None for the paper's model.
+        kind: One of :data:`PAPER_MODELS` or :data:`HUB_MODELS`.
+        override: A folder, a hub id, or None for the usual model: the paper's, where it had one.
 
     Raises:
         UsageError: ``override`` is neither a folder nor a hub id.
         PostmillError: The model is neither on this machine nor to be had from the hub, or a file of it is missing.
     """
-    paper = PAPER_MODELS[kind]
+    paper = PAPER_MODELS.get(kind)
+    usual, stands_for = (HUB_MODELS[kind], "") if paper is None else (paper.name, paper.name)
+    packaged = paper is not None
     if override is None:
-        folder = hub.fetch(paper.name, kind)
-        return _in_folder(ModelSet.PAPER, paper.name, folder, folder.name, "")
+        folder = hub.fetch(usual, kind, packaged=packaged)
+        return _in_folder(ModelSet.PAPER, usual, folder, folder.name, "")
     folder = Path(override).expanduser()
     if override and folder.is_dir():
-        model = _in_folder(OVERRIDE, folder.resolve().name, folder, _local_revision(folder), paper.name)
-        if model.weights_sha256 == paper.weights_sha256:
+        model = _in_folder(OVERRIDE, folder.resolve().name, folder, _local_revision(folder), stands_for)
+        if paper is not None and model.weights_sha256 == paper.weights_sha256:
             return replace(model, models=str(ModelSet.PAPER), name=paper.name, stand_in_for="")
         return model
     if not _HUB_ID.fullmatch(override) or (override and folder.exists()):
         raise UsageError(
             f"{override!r} is neither a folder nor the name of a model on the hub",
             place=f"--model {kind}=",
-            hint=f"name the folder that holds config.json and the weights, or a hub id such as {paper.name}",
+            hint=f"name the folder that holds config.json and the weights, or a hub id such as {usual}",
         )
-    folder = hub.fetch(override, kind)
-    if override == paper.name:
+    folder = hub.fetch(override, kind, packaged=packaged)
+    if override == usual:
         return _in_folder(ModelSet.PAPER, override, folder, folder.name, "")
-    return _in_folder(OVERRIDE, override, folder, folder.name, paper.name)
+    return _in_folder(OVERRIDE, override, folder, folder.name, stands_for)
+
+
+def not_packaged(kind: str) -> PostmillError:
+    """Return what is raised where the set ``light`` has no model for the encoder ``kind``."""
+    usual = HUB_MODELS[kind]
+    return UsageError(
+        f"the packaged models have none for the encoder {kind}",
+        place="--models light",
+        hint=f"where there is a network: hf download {usual} --local-dir FOLDER, then give --model {kind}=FOLDER here",
+    )
 
 
 def packaged_model(kind: str, package: str, distribution: str, name: str, weights: str) -> ModelFiles:

@@ -13,7 +13,9 @@ class EncoderName(StrEnum):
     TEXT = "text"
     TEXT_WITH_COMMENTS = "text-with-comments"
     SENTIMENT = "sentiment"
+    SENTIMENT_MULTILINGUAL = "sentiment-multilingual"
     IMAGE = "image"
+    IMAGE_EMOTION = "image-emotion"
     METADATA = "metadata"
     EMOTION = "emotion"
     EMOTION_COMMENTS = "emotion-comments"
@@ -29,15 +31,17 @@ class ModelSet(StrEnum):
 OF_TONE = (EncoderName.EMOTION, EncoderName.EMOTION_COMMENTS)
 """The encoders of tone. The study had none."""
 
+_BY_NAME = {EncoderName.SENTIMENT_MULTILINGUAL, EncoderName.IMAGE_EMOTION}  # which have no packaged stand-in
+
 
 def usual(models: ModelSet, *, text_only: bool) -> tuple[EncoderName, ...]:
-    """Return the encoders that are run where none is named.
+    """Return the encoders that are run where none is named; some are run by their names alone.
 
     Args:
         models: The set of models: those of tone are in ``light`` alone, where their packages are installed.
         text_only: Whether no pictures were asked for, and so none are encoded.
     """
-    out = {EncoderName.IMAGE} if text_only else set()
+    out = _BY_NAME | ({EncoderName.IMAGE} if text_only else set())
     if models != ModelSet.LIGHT or installed.missing():
         out |= set(OF_TONE)
     return tuple(name for name in EncoderName if name not in out)

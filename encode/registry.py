@@ -11,6 +11,7 @@ from postmill.encode.plugins import plugin_names, plugin_spec
 
 _ENCODERS: Mapping[str, Callable[[EncodeSettings], EncoderSpec]] = {
     EncoderName.SENTIMENT: sentiment.spec,
+    EncoderName.SENTIMENT_MULTILINGUAL: sentiment.multilingual_spec,
     EncoderName.IMAGE: image.spec,
     EncoderName.METADATA: lambda _: metadata.spec(),
 }

@@ -90,7 +90,7 @@ def encode_run(
         run: The run.
         encoders: Names: of :class:`.options.EncoderName`, or of plug-ins. None: :func:`.options.usual`.
         models: Where models come from that ``model_overrides`` does not name.
-        model_overrides: A folder or hub id by ``text``, ``sentiment`` or ``image``.
+        model_overrides: A folder or hub id by the name of an encoder that :func:`.models.check_models` knows.
         device: Where they compute.
         precision: In which number format.
         per_image: Keep a vector for each picture beside that of the post.

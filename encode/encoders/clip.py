@@ -43,13 +43,16 @@ def clip_dimensions(folder: Path) -> int:
         return int(read_json(folder / "config.json")["projection_dim"])
 
 
-def load_image_model(model: ModelFiles, compute: Compute, progress: Progress) -> ImageModel:
+def load_image_model(
+    model: ModelFiles, compute: Compute, progress: Progress, read: Callable[[Any], None] | None = None
+) -> ImageModel:
     """Load the network.
 
     Args:
         model: A CLIP model with its processor.
         compute: Where it runs.
         progress: Told where the network is not made faster.
+        read: Given the whole network, in float32 on the CPU, before the part that reads texts is let go.
 
     Raises:
         PostmillError: The weights or the processor's settings cannot be used.
@@ -62,6 +65,8 @@ def load_image_model(model: ModelFiles, compute: Compute, progress: Progress) ->
         # The processor that works on PIL's own pixels, as the paper's did: torchvision resizes to other numbers.
         processor = CLIPImageProcessorPil.from_pretrained(model.folder, **options)
         network = CLIPModel.from_pretrained(model.folder, weights_only=True, **options)
+        if read is not None:
+            read(network.eval())
     del network.text_model
     quicken_clip(network.vision_model, progress)
     prepare_for_inference(compute, network)

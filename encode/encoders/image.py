@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from postmill.encode import models
 from postmill.encode.device import Compute, to_host
-from postmill.encode.encoders import clip, efficientnet
+from postmill.encode.encoders import clip, efficientnet, image_emotion
 from postmill.encode.interface import Absence, EncodedShard, EncoderSpec, EncodeSettings, ImageModel
+from postmill.encode.model_files import ModelFiles
 from postmill.encode.options import EncoderName
 from postmill.encode.preparation.batches import in_batches
 from postmill.encode.preparation.picture import FORMATS, MAX_PIXELS, NotAPicture, open_picture
@@ -31,15 +32,49 @@ SCALARS = ("images_encoded", "images_left_out", "left_out_reason")
 _COLUMNS = ("key", "influencer", "post_id", "images")  # of the records
 
 
-def spec(settings: EncodeSettings) -> EncoderSpec:
-    """Return the image encoder.
+def specs(settings: EncodeSettings, names: Sequence[EncoderName]) -> list[EncoderSpec]:
+    """Return the encoders ``names`` (``image``, ``image-emotion``), which share one loaded model.
 
     Raises:
+        UsageError: The emotion of pictures is asked for of the packaged model, which knows no words.
         PostmillError: The model cannot be had, or its folder does not describe a CLIP model.
     """
-    light, override = settings.packaged(EncoderName.IMAGE), settings.overrides.get(EncoderName.IMAGE)
-    model = efficientnet.packaged_efficientnet() if light else models.transformers_model(EncoderName.IMAGE, override)
-    dimensions = efficientnet.DIMENSIONS if light else clip.clip_dimensions(model.folder)
+    compute = settings.compute()
+    if settings.packaged(EncoderName.IMAGE):
+        if EncoderName.IMAGE_EMOTION in names:
+            raise image_emotion.no_words()
+        model = efficientnet.packaged_efficientnet()
+        load = functools.partial(efficientnet.load_image_model, model, compute)
+        return [_spec(settings, model, efficientnet.DIMENSIONS, efficientnet.PREPROCESSING, load)]
+    model = models.transformers_model(EncoderName.IMAGE, settings.overrides.get(EncoderName.IMAGE))
+    dimensions = clip.clip_dimensions(model.folder)
+    load_both = functools.cache(
+        functools.partial(image_emotion.load, model, compute, settings.progress)
+        if EncoderName.IMAGE_EMOTION in names
+        else lambda: (clip.load_image_model(model, compute, settings.progress),) * 2
+    )
+    shared = clip.preprocessing(compute)
+    made = {
+        EncoderName.IMAGE: lambda: _spec(settings, model, dimensions, shared, lambda: load_both()[0]),
+        EncoderName.IMAGE_EMOTION: lambda: image_emotion.spec(
+            model, compute, {**shared, **common_preprocessing(settings)}, SCALARS, lambda: load_both()[1]
+        ),
+    }
+    return [made[name]() for name in names]
+
+
+def spec(settings: EncodeSettings) -> EncoderSpec:
+    """Return the image encoder; errors are those of :func:`specs`."""
+    return specs(settings, [EncoderName.IMAGE])[0]
+
+
+def _spec(
+    settings: EncodeSettings,
+    model: ModelFiles,
+    dimensions: int,
+    preprocessing: Mapping[str, Any],
+    load: Callable[[], ImageModel],
+) -> EncoderSpec:
     compute = settings.compute()
     encoder = model.pin(
         EncoderName.IMAGE,
@@ -48,15 +83,11 @@ def spec(settings: EncodeSettings) -> EncoderSpec:
         scalars=SCALARS,
         available_before_publication=True,
         preprocessing={
-            **(efficientnet.PREPROCESSING if light else clip.preprocessing(compute)),
+            **preprocessing,
             **common_preprocessing(settings),
             "configuration_sha256": model.configuration_sha256,
         },
     )
-    if light:
-        load = functools.partial(efficientnet.load_image_model, model, compute)
-    else:
-        load = functools.partial(clip.load_image_model, model, compute, settings.progress)
     return EncoderSpec(encoder, None, compute, load_image_model=load)
 
 
@@ -140,15 +171,18 @@ def encode_pictures(
 
     Yields:
         For each shard, by number in ``loaded``, one row a post: the mean of the unit vectors of its pictures, scaled
-        to length 1, and how many went into it and were left out, with the reason of the first that was.
+        to length 1, or the mean of what the model tells of each, and how many pictures went into it and were left out,
+        with the reason of the first that was.
     """
     size = BATCH * compute.batch_scale
+    same = _same(loaded)
 
     def items() -> Iterator[_Batch | _EndOfPictures]:
         for shard, numbers in todo:
             records = posts.read_records(run, shard, _COLUMNS).to_pylist()
+            networks = list(dict.fromkeys(same[n] for n in numbers))
             for batch in in_batches(read_pictures(run, shard, [record["key"] for record in records]), size):
-                yield _Batch(batch, numbers)
+                yield _Batch(batch, networks)
             yield _EndOfPictures(records, numbers)
 
     def prepare(item: _Batch | _EndOfPictures) -> _Results | _EndOfPictures:
@@ -168,10 +202,16 @@ def encode_pictures(
     results = _ShardResults()
     for item in stream(compute, items(), prepare, forward, collect):
         if isinstance(item, _EndOfPictures):
-            yield {n: _encoded(item.records, results, n, _model(loaded, n).dimensions, per_image) for n in item.models}
+            yield {n: _encoded(item.records, results, same[n], _model(loaded, n), per_image) for n in item.models}
             results = _ShardResults()
         else:
             results.add(item)
+
+
+def _same(loaded: Sequence[ImageModel | None]) -> list[int]:
+    """Return for each model the number of the first that prepares and encodes pictures as it does."""
+    networks = [None if model is None else (model.prepare, model.forward) for model in loaded]
+    return [networks.index(network) for network in networks]
 
 
 def unit_vectors(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -197,16 +237,17 @@ def _prepare(loaded: Sequence[ImageModel | None], batch: _Batch) -> _Results:
 
 
 def _encoded(
-    records: Sequence[Mapping[str, Any]], results: _ShardResults, model: int, dimensions: int, per_image: bool
+    records: Sequence[Mapping[str, Any]], results: _ShardResults, network: int, model: ImageModel, per_image: bool
 ) -> EncodedShard:
     keys = [record["key"] for record in records]
-    vectors = np.concatenate([np.empty((0, dimensions), np.float32), *results.vectors.get(model, [])])
-    sums = np.zeros((len(keys), dimensions), dtype=np.float32)
+    vectors = np.concatenate([np.empty((0, model.dimensions), np.float32), *results.vectors.get(network, [])])
+    names, told = ((), vectors) if model.scores is None else (model.scores[0], model.scores[1](vectors))
+    sums = np.zeros((len(keys), told.shape[1]), dtype=np.float32)
     encoded = np.zeros(len(keys), dtype=np.int32)
     left_out = np.zeros(len(keys), dtype=np.int32)
     reasons: list[str | None] = [None] * len(keys)
     # One after the other, in the order of the tar: sums do not depend on how pictures fell into batches.
-    remaining = iter(vectors)
+    remaining = iter(told)
     for outcome in results.outcomes:
         if outcome.reason is None:
             sums[outcome.row] += next(remaining)
@@ -218,8 +259,12 @@ def _encoded(
         None if count else (reason or Absence.NO_IMAGE) for count, reason in zip(encoded.tolist(), reasons, strict=True)
     ]
     scalars = dict(zip(SCALARS, (pa.array(encoded), pa.array(left_out), pa.array(reasons, pa.string())), strict=True))
-    rows = _picture_rows(results.outcomes, vectors) if per_image else None
     faults = [_fault(records[outcome.row], outcome) for outcome in results.outcomes if outcome.reason is not None]
+    if model.scores is not None:
+        means = sums / np.maximum(encoded, 1)[:, None]
+        told_of = {name: pa.array(means[:, n], mask=encoded == 0) for n, name in enumerate(names)}
+        return EncodedShard(keys, absent, None, {**told_of, **scalars}, None, faults)
+    rows = _picture_rows(results.outcomes, vectors) if per_image else None
     return EncodedShard(keys, absent, unit_vectors(sums), scalars, rows, faults)
 
 

@@ -1,4 +1,4 @@
-"""The sentiment encoder: a label and a score for the caption, and for the comments, in columns of their own."""
+"""The encoders of sentiment: what a model says of the caption, and of the comments, in columns of their own."""
 
 from __future__ import annotations
 
@@ -13,33 +13,28 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from postmill.encode import models
-from postmill.encode.device import Compute, prepare_for_inference
-from postmill.encode.interface import (
-    MAX_CHARACTERS,
-    Absence,
-    EncodedShard,
-    EncoderSpec,
-    EncodeSettings,
-    ShardEncoder,
-)
-from postmill.encode.model_files import ModelFiles, loading
+from postmill.encode.device import Compute
+from postmill.encode.encoders import classification
+from postmill.encode.encoders.classification import Placeholders, ShardTexts
+from postmill.encode.encoders.labels import THRESHOLD, Activation, Labels, read_labels
+from postmill.encode.interface import Absence, EncodedShard, EncoderSpec, EncodeSettings, ShardEncoder
+from postmill.encode.model_files import ModelFiles
 from postmill.encode.options import EncoderName
-from postmill.encode.preparation.batches import TOKENS, TextModel, Tokens, over_texts
-from postmill.encode.speed.quicken import quicken_distilbert
 from postmill.shards.formats import posts
 from postmill.shards.formats.blank import is_blank
 from postmill.shards.formats.encoders import Encoder
+from postmill.shards.indicators.indicator import INDICATORS, Side, described
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.progress import Progress
 
 VADER_CHARACTERS = 2_200  # the longest caption there is: VADER's time grows with the square of the words it knows
 FIELDS = ("caption", "comments")
-TYPES: Mapping[str, pa.DataType] = {"label": pa.string(), "score": pa.float32(), "compound": pa.float32()}
+SIDES = (Side.CONTENT, Side.RESPONSE)
 PAPER_COLUMNS, LIGHT_COLUMNS = ("label", "score"), ("label", "score", "compound")
+_TWO_LABELS = {"negative", "positive"}  # of which label and score say all there is
 VADER_THRESHOLD = 0.05  # of the compound score, as the authors of VADER set it in their read-me
 
 TextColumns = Mapping[str, Sequence[Any]]  # column without the field's name -> one value a text
-ShardTexts = Iterable[tuple[Any, Sequence[str]]]  # what the caller knows a shard by, and its texts
 Classifier = Callable[[ShardTexts], Iterator[tuple[Any, TextColumns]]]  # it may read ahead
 
 
@@ -56,30 +51,61 @@ def spec(settings: EncodeSettings) -> EncoderSpec:
 
     Its columns are ``caption_label``, ``caption_score``, ``comments_label``, ``comments_score``, null where the
     field is absent, and with VADER ``caption_compound`` and ``comments_compound``. A score is the model's
-    confidence in the label, from 0 to 1. The columns of the comments exist only after publication.
+    confidence in the label, from 0 to 1. A model with other labels than the two of the paper's has a column for the
+    probability of each of them too. The columns of the comments exist only after publication.
 
     Raises:
-        PostmillError: The model cannot be had.
+        PostmillError: The model cannot be had, or its labels are none.
     """
     name = EncoderName.SENTIMENT
     if settings.packaged(name):
         model = models.packaged_model(name, "vaderSentiment", "vaderSentiment", "vaderSentiment", "vader_lexicon.txt")
-        encoder = _pin(model, "float64", LIGHT_COLUMNS, _vader_preprocessing(model))
+        encoder = _pin(name, model, "float64", LIGHT_COLUMNS, _vader_preprocessing(model))
         return EncoderSpec(encoder, lambda: functools.partial(encode_sentiment, LIGHT_COLUMNS, load_vader()))
+    return _spec(name, models.transformers_model(name, settings.overrides.get(name)), settings, None)
+
+
+def multilingual_spec(settings: EncodeSettings) -> EncoderSpec:
+    """Return the sentiment encoder for many languages, whose model was made of tweets.
+
+    Its columns are those of :func:`spec`, with a column for the probability of each label.
+
+    Raises:
+        PostmillError: The model cannot be had, as none is packaged, or its labels are none.
+    """
+    name = EncoderName.SENTIMENT_MULTILINGUAL
+    if settings.packaged(name):
+        raise models.not_packaged(name)
     model = models.transformers_model(name, settings.overrides.get(name))
-    compute = settings.compute()
-    preprocessing = {
-        "truncation": "at the length the model was made for, as the pipeline with truncation=True",
-        "characters": MAX_CHARACTERS,
-        "tokens_of_a_batch": TOKENS * compute.batch_scale,
-        "configuration_sha256": model.configuration_sha256,
-    }
-    encoder = _pin(model, compute.precision, PAPER_COLUMNS, preprocessing)
+    return _spec(name, model, settings, classification.placeholders)
+
+
+def _spec(name: EncoderName, model: ModelFiles, settings: EncodeSettings, replace: Placeholders | None) -> EncoderSpec:
+    compute, labels = settings.compute(), read_labels(model.folder, LIGHT_COLUMNS)
+    preprocessing = dict(classification.preprocessing(model, compute, labels, replace is not None))
+    columns: tuple[str, ...] = PAPER_COLUMNS
+    if name == EncoderName.SENTIMENT and _says_all(labels):
+        del preprocessing["labels"], preprocessing["activation"]  # a run that was begun before they were pinned goes on
+    else:
+        columns += labels.columns
+        sides = zip(FIELDS, SIDES, strict=True)
+        meant = [indicator for field, side in sides for indicator in labels.indicators(f"{field}_", side)]
+        preprocessing[INDICATORS] = described(meant)
+        if labels.activation == Activation.NONE:
+            settings.progress.note(f"{name}: {model.name} gives numbers on no known scale: no table of tone is made")
+    encoder = _pin(name, model, compute.precision, columns, preprocessing)
 
     def load() -> ShardEncoder:
-        return functools.partial(encode_sentiment, PAPER_COLUMNS, load_classifier(model, compute, settings.progress))
+        classify = load_classifier(model, compute, settings.progress, labels, replace)
+        return functools.partial(encode_sentiment, columns, classify)
 
     return EncoderSpec(encoder, load, compute)
+
+
+def _says_all(labels: Labels) -> bool:
+    """Say whether label and score tell everything: of two labels, the probability of the other is what is missing."""
+    usual = labels.activation == Activation.SOFTMAX and set(labels.thresholds) == {THRESHOLD}
+    return usual and {name.lower() for name in labels.names} == _TWO_LABELS and len(labels.names) == len(_TWO_LABELS)
 
 
 def encode_sentiment(
@@ -103,7 +129,8 @@ def encode_sentiment(
                 values: list[Any] = [None] * len(keys)
                 for row, value in zip(rows, results[column][start : start + len(rows)], strict=True):
                     values[row] = value
-                scalars[f"{field}_{column}"] = pa.array(values, TYPES[column])
+                kind = pa.string() if column == "label" else pa.float32()
+                scalars[f"{field}_{column}"] = pa.array(values, kind)
             start += len(rows)
         absent = (~np.logical_or.reduce(shard_rows.present)).tolist()
         yield EncodedShard(keys, [Absence.NO_TEXT if is_absent else None for is_absent in absent], None, scalars)
@@ -120,46 +147,34 @@ def _texts_of(run: Run, shards: Iterable[int]) -> Iterator[tuple[_FieldRows, lis
         )
 
 
-def load_classifier(model: ModelFiles, compute: Compute, progress: Progress) -> Classifier:
-    """Load a classifier; the function returned gives what the ``sentiment-analysis`` pipeline gives.
+def load_classifier(
+    model: ModelFiles,
+    compute: Compute,
+    progress: Progress,
+    labels: Labels | None = None,
+    replace: Placeholders | None = None,
+) -> Classifier:
+    """Load a classifier; the function returned gives what the ``sentiment-analysis`` pipeline gives, and every label.
 
     Args:
         model: The model.
         compute: Where it runs.
         progress: Told where the network is not made faster.
+        labels: Its labels; None to read them.
+        replace: What is done to a text before it is tokenized.
 
     Raises:
-        PostmillError: The weights or the tokenizer cannot be used.
+        PostmillError: The weights, the tokenizer or the labels cannot be used.
     """
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer, DistilBertForSequenceClassification
-
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    with loading(model):
-        tokenizer = AutoTokenizer.from_pretrained(model.folder, **options)
-        network = AutoModelForSequenceClassification.from_pretrained(model.folder, weights_only=True, **options)
-    prepare_for_inference(compute, network)
-    if isinstance(network, DistilBertForSequenceClassification):
-        quicken_distilbert(network.distilbert, progress)
-    longest = min(tokenizer.model_max_length, network.config.max_position_embeddings)
-    labels = np.array([network.config.id2label[n] for n in range(network.config.num_labels)])
-
-    def lengths(batch: list[str]) -> list[int]:
-        return [len(ids) for ids in tokenizer(batch, truncation=True, max_length=longest).input_ids]
-
-    def tokenize(batch: list[str]) -> Tokens:
-        return tokenizer(batch, truncation=True, max_length=longest, padding=True, return_tensors="pt")
-
-    @torch.inference_mode()
-    def forward(tokens: Tokens) -> Any:
-        return network(**tokens.to(compute.device, non_blocking=True)).logits.float().softmax(dim=-1)
-
-    text_model = TextModel(lengths, tokenize, forward, len(labels))
+    known = labels or read_labels(model.folder, LIGHT_COLUMNS)
+    probabilities = classification.load_probabilities(model, compute, known, progress, replace)
+    stated = np.array(known.stated)
 
     def classify(shards: ShardTexts) -> Iterator[tuple[Any, TextColumns]]:
-        for context, confidences in over_texts(compute, text_model, shards):
-            label = labels[confidences.argmax(axis=1)].tolist()
-            yield context, {"label": label, "score": confidences.max(axis=1)}
+        for context, confidences in probabilities(shards):
+            label = stated[confidences.argmax(axis=1)].tolist()
+            named = dict(zip(known.columns, confidences.T, strict=True))
+            yield context, {"label": label, "score": confidences.max(axis=1), **named}
 
     return classify
 
@@ -207,9 +222,11 @@ def _vader_preprocessing(model: ModelFiles) -> dict[str, Any]:
     }
 
 
-def _pin(model: ModelFiles, precision: str, columns: Sequence[str], preprocessing: Mapping[str, Any]) -> Encoder:
+def _pin(
+    name: EncoderName, model: ModelFiles, precision: str, columns: Sequence[str], preprocessing: Mapping[str, Any]
+) -> Encoder:
     return model.pin(
-        EncoderName.SENTIMENT,
+        name,
         precision=precision,
         scalars=tuple(f"{field}_{column}" for field in FIELDS for column in columns),
         available_before_publication=False,

@@ -13,11 +13,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
 from postmill.shards.formats.encoders import ENCODER_FILE, Encoder
 from postmill.shards.runtime.errors import PostmillError
 
 INDICATORS = "indicators"
 """The key under ``preprocessing`` of an encoder's description."""
+
+_SENTIMENT, _POSITIVE, _THRESHOLD = "sentiment", "positive", 0.5
 
 
 class Side(StrEnum):
@@ -73,9 +79,15 @@ def described(indicators: Sequence[Indicator]) -> list[dict[str, Any]]:
 def indicators_of(encoder: Encoder) -> tuple[Indicator, ...]:
     """Return the indicators that ``encoder`` describes; none where it is no encoder of tone.
 
+    Two models of sentiment were there before anything was described, and what is pinned of them does not change: of
+    VADER it is the compound score, of the study's model the probability of POSITIVE, which
+    :func:`numbers` makes of its two columns.
+
     Raises:
         PostmillError: It describes them as no encoder does, or columns that it has not.
     """
+    if encoder.encoder == _SENTIMENT and INDICATORS not in encoder.preprocessing:
+        return _of_sentiment(encoder)
     try:
         found = tuple(map(_read, encoder.preprocessing.get(INDICATORS, ())))
         unknown = {indicator.column for indicator in found} - set(encoder.scalars)
@@ -88,6 +100,43 @@ def indicators_of(encoder: Encoder) -> tuple[Indicator, ...]:
             hint="encode again with the encoder of this version, into a folder of its own",
         ) from error
     return found
+
+
+def numbers(scalars: pa.Table, indicator: Indicator) -> npt.NDArray[np.float64]:
+    """Return the numbers of ``indicator``, shape (N,), NaN where a text could not be judged.
+
+    Args:
+        scalars: The scalar columns of an embedding shard of N posts.
+        indicator: One of :func:`indicators_of` its encoder.
+    """
+    if indicator.column in scalars.column_names:
+        return _with_nan(scalars[indicator.column])
+    field = indicator.column.removesuffix(f"_{_POSITIVE}")
+    score = _with_nan(scalars[f"{field}_score"])
+    is_positive = np.array([label == _POSITIVE.upper() for label in scalars[f"{field}_label"].to_pylist()], dtype=bool)
+    return np.where(is_positive, score, 1.0 - score)
+
+
+def _of_sentiment(encoder: Encoder) -> tuple[Indicator, ...]:
+    fields = (("caption", Side.CONTENT), ("comments", Side.RESPONSE))
+    if all(f"{field}_compound" in encoder.scalars for field, _ in fields):
+        return tuple(
+            Indicator(f"{field}_compound", "pleasantness (VADER)", side, Kind.SCORE, -1.0, 1.0, pleasantness=True)
+            for field, side in fields
+        )
+    if encoder.models == "paper" and encoder.scalars == tuple(
+        f"{f}_{c}" for f, _ in fields for c in ("label", "score")
+    ):
+        return tuple(
+            Indicator(f"{field}_{_POSITIVE}", _POSITIVE, side, Kind.PROBABILITY, threshold=_THRESHOLD)
+            for field, side in fields
+        )
+    return ()
+
+
+def _with_nan(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    values: npt.NDArray[np.float64] = column.cast("float64").fill_null(np.nan).to_numpy()
+    return values
 
 
 def _read(value: Mapping[str, Any]) -> Indicator:

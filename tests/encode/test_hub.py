@@ -90,7 +90,7 @@ def test_what_is_needed_is_downloaded_once(
     folder = Path(fetch(server.server_port, tmp_path).stdout)
     assert folder.name == COMMIT
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert files == server.asked == {"config.json", "1_Pooling/config.json", taken}
+    assert files == server.asked == {"README.md", "config.json", "1_Pooling/config.json", taken}
     server.shutdown()
     assert Path(fetch(9, tmp_path).stdout) == folder  # from the cache, without the server
 

@@ -133,9 +133,9 @@ def test_configuration_is_part_of_the_pin(cache: Path, mpnet_folder: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "known"),
     [
-        (dict(encoders=["txt"]), "text, text-with-comments, sentiment, image, metadata"),
+        (dict(encoders=["txt"]), "text, text-with-comments, sentiment, sentiment-multilingual, image, metadata"),
         (dict(models="heavy"), "paper, light"),
-        (dict(model_overrides={"video": "/x"}), "text, sentiment, image"),
+        (dict(model_overrides={"video": "/x"}), "text, sentiment, image, sentiment-multilingual"),
         (dict(device="tpu"), "auto, cpu, cuda"),
         (dict(precision="float8"), "auto, float32, float16, bfloat16, float16-mkl"),
     ],

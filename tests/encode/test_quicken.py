@@ -16,7 +16,7 @@ from packaging.version import Version
 
 from postmill.encode import models
 from postmill.encode.device import Compute
-from postmill.encode.encoders import clip, sentiment, text
+from postmill.encode.encoders import classification, clip, sentiment, text
 from postmill.encode.speed import quicken
 from postmill.encode.speed.quicken import TESTED_VERSIONS, quicken_clip, quicken_distilbert, quicken_mpnet
 from postmill.encode.stage import encode_run
@@ -61,7 +61,7 @@ def of_mpnet(folder: Path, progress: Progress) -> npt.NDArray[Any]:
     ("folder_fixture", "module", "function", "compute", "name"),
     [
         ("clip_folder", clip, "quicken_clip", of_clip, "CLIP"),
-        ("distilbert_folder", sentiment, "quicken_distilbert", of_distilbert, "DistilBERT"),
+        ("distilbert_folder", classification, "quicken_distilbert", of_distilbert, "DistilBERT"),
         ("mpnet_folder", text, "quicken_mpnet", of_mpnet, "MPNet"),
     ],
 )

@@ -18,7 +18,7 @@ import pytest
 
 from postmill.console import lean
 from postmill.console.waiting import Evict
-from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.encode.options import EncoderName, ModelSet, Precision, usual
 from postmill.encode.request import find_models
 from postmill.ingest.sample.write import write_sample
 from postmill.shards.formats import plan, posts
@@ -35,7 +35,7 @@ from tests.integration.jobs import digests, temporaries
 from tests.integration.kills import resize, small_disk, used
 from tests.web import serving
 
-ALL = tuple(EncoderName)
+ALL = usual(text_only=False)
 QUICK = (EncoderName.SENTIMENT, EncoderName.METADATA)
 PROGRAM = """
 from postmill import cli

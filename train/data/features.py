@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow.compute as pc
 
 from postmill.shards.formats import embeddings, posts
-from postmill.shards.formats.embeddings import EmbeddingShard
 from postmill.shards.formats.encoders import SETS, Encoder, away, encode_command, encoders_of, models_option
 from postmill.shards.formats.units import shard_name
 from postmill.shards.run.checked import anew
@@ -16,8 +14,7 @@ from postmill.shards.run.folder import Run
 from postmill.shards.run.sealed import canonical_hash
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.shards.runtime.progress import Progress
-from postmill.train.data import leaks
-from postmill.train.data.arrays import Mask, Matrix, Vectors
+from postmill.train.data import leaks, sentiment
 from postmill.train.data.modality import Block, Modality
 from postmill.train.options import FeatureSet, ModalityName
 
@@ -26,8 +23,6 @@ TEXT_WITH_COMMENTS = "text-with-comments"
 
 ENCODED = (ModalityName.TEXT, ModalityName.IMAGE, ModalityName.SENTIMENT, ModalityName.METADATA)
 """The modalities that come from embedding shards."""
-
-_SIGNS: Mapping[str, float] = {"positive": 1.0, "neutral": 0.0, "negative": -1.0}
 
 
 def as_studied(run: Run, models: str | None, progress: Progress) -> tuple[FeatureSet, str | None]:
@@ -81,11 +76,17 @@ def open_modalities(
 
 
 def _choice(run: Run, fitting: Sequence[Encoder]) -> str:
-    """Say how to choose among encoders that have the same name: by their set, or by keeping one of them elsewhere."""
+    """Say how to choose among encoders that have the same name: by their set, or by keeping the others elsewhere."""
     sets = [encoder.models for encoder in fitting]
     by_set = [f"--models {name}" for name in SETS if sets.count(name) == 1]
-    elsewhere = f"keep one elsewhere: {away(run, run.embeddings / fitting[-1].folder)}"
-    return " or ".join([*(["say which to train on with " + " or ".join(by_set)] if by_set else []), elsewhere])
+    elsewhere = " or ".join(
+        f"on {chosen.model}: "
+        + " && ".join(away(run, run.embeddings / other.folder) for other in fitting if other is not chosen)
+        for chosen in fitting
+        if sets.count(chosen.models) > 1 or chosen.models not in SETS
+    )
+    ways = ["say which to train on with " + " or ".join(by_set)] if by_set else []
+    return "; or ".join([*ways, *([f"keep elsewhere what you do not train on, {elsewhere}"] if elsewhere else [])])
 
 
 def missing_shard(run: Run, shards: Sequence[int], name: str, feature_set: str, models: str | None) -> str:
@@ -160,9 +161,10 @@ def _open(run: Run, shards: Mapping[int, str | None], name: str, encoder: Encode
                 hint=anew(folder / f"{shard_name(shard)}.json", encode_command(run, encoder)),
             )
         if is_sentiment:
-            columns, values = signed_sentiment(embedded, with_comments=with_comments)
-            blocks.append(Block(values))
-            present.append(embedded.present & values[:, 1::2].any(axis=1))
+            shown = sentiment.of_shard(embedded, encoder, with_comments=with_comments)
+            columns = shown.columns
+            blocks.append(Block(shown.values))
+            present.append(embedded.present & shown.present)
         elif embedded.vectors is None:
             raise UsageError(
                 f"the encoder {encoder.encoder} has no vectors to train on",
@@ -178,30 +180,3 @@ def _open(run: Run, shards: Mapping[int, str | None], name: str, encoder: Encode
     everyone = np.concatenate(present)
     contents = canonical_hash(hashes)
     return Modality(name, encoder, columns, width, tuple(blocks), starts, everyone, before, contents)
-
-
-def signed_sentiment(shard: EmbeddingShard, *, with_comments: bool) -> tuple[tuple[str, ...], Matrix]:
-    """Return names and values, shape (N, 2 or 4), of the sentiment of each text and of whether it has one.
-
-    The value is the label's confidence, from 0 to 1, with the sign of the label: positive +, negative -, neutral 0.
-
-    Raises:
-        UsageError: The encoder's labels are others.
-    """
-    names: list[str] = []
-    values: list[Vectors] = []
-    for text in ("caption", "comments") if with_comments else ("caption",):
-        labels = shard.scalars[f"{text}_label"].to_pylist()
-        unknown = sorted({label for label in labels if label is not None and label.lower() not in _SIGNS})
-        if unknown:
-            raise UsageError(
-                f"the sentiment encoder says {unknown[0]!r}, which is none of {', '.join(_SIGNS)}",
-                place=f"{text}_label",
-                hint="encode with a model that tells positive from negative, or leave fusion out",
-            )
-        has: Mask = np.array([label is not None for label in labels], dtype=bool)
-        signs = np.array([0.0 if label is None else _SIGNS[label.lower()] for label in labels])
-        scores = pc.fill_null(shard.scalars[f"{text}_score"].cast("float64"), 0.0).to_numpy()
-        names += [f"{text}_sentiment", f"has_{text}_sentiment"]
-        values += [signs * scores, has]
-    return tuple(names), np.column_stack(values).astype(np.float32)

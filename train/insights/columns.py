@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from postmill.shards.formats import embeddings, posts
 from postmill.shards.formats.encoders import Encoder, encode_command, encoders_of
 from postmill.shards.formats.units import shard_name
-from postmill.shards.indicators.indicator import Indicator, Kind, Side, indicators_of
+from postmill.shards.indicators.indicator import Indicator, Kind, Side, indicators_of, numbers
 from postmill.shards.run.checked import anew
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError, UsageError
@@ -94,11 +94,11 @@ def read(run: Run, encoder: Encoder, of: Finished) -> Measured:
     for shard, embedded in shards_of(run, encoder, of):
         texts.append(embedded.present)
         for column, indicator in zip(columns, indicators, strict=True):
-            numbers = pc.fill_null(embedded.scalars[indicator.column].cast("float32"), np.nan).to_numpy()
-            known = numbers[~np.isnan(numbers)]
+            found = numbers(embedded.scalars, indicator).astype(np.float32)
+            known = found[~np.isnan(found)]
             if len(known) and not indicator.low - _SLACK <= known.min() <= known.max() <= indicator.high + _SLACK:
                 raise _damaged(run, encoder, shard, f"{indicator.column} has a number beyond its scale")
-            column.append(numbers)
+            column.append(found)
         if tells:
             told = embedded.scalars[LANGUAGE].combine_chunks().dictionary_encode()
             number = [names.setdefault(name, len(names)) for name in told.dictionary.to_pylist()]

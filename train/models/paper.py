@@ -120,8 +120,13 @@ def _part(modality: Modality, train: Rows, rung: Rung) -> Part:
 
 
 def _labels(sentiment: Modality) -> Modality:
-    """Return label (1, 0 or -1) and confidence of each text, both 0 where it is empty, for signed confidences."""
+    """Return label (1, 0 or -1) and confidence of each text, both 0 where it is empty, for signed confidences.
+
+    Of a model with other labels there is no sign, and the number of each label stays as it is.
+    """
     signed = [number for number, name in enumerate(sentiment.columns) if f"has_{name}" in sentiment.columns]
+    if not signed:
+        return sentiment
     names = (sentiment.columns[number].removesuffix(_SENTIMENT) for number in signed)
     columns = tuple(name for text in names for name in (f"{text}_label", f"{text}_confidence"))
 
