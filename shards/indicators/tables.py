@@ -243,8 +243,12 @@ def put(unit: Unit, insights: Insights, metadata: Mapping[bytes, bytes]) -> None
         unit.table(f"{name}.parquet", table(row, getattr(insights, name)).replace_schema_metadata(metadata))
 
 
-def read(run: Run) -> Insights | None:
-    """Return what ``RUN/insights`` holds; None where it is not done, or was made from what is not there any more.
+def read(run: Run, *, stale: bool = False) -> Insights | None:
+    """Return what ``RUN/insights`` holds; None where it is not done.
+
+    Args:
+        run: The run.
+        stale: Whether it may be made from what is not there any more; if not, it is not done either.
 
     Raises:
         PostmillError: A table is damaged, or has other columns.
@@ -253,7 +257,7 @@ def read(run: Run) -> Insights | None:
     if manifest is None:
         return None
     shards = custody.shards_of(manifest.info, plan.counts(run).shards)
-    if shards is None or dict(custody.now(run, manifest.inputs, shards)) != manifest.inputs:
+    if not stale and (shards is None or dict(custody.now(run, manifest.inputs, shards)) != manifest.inputs):
         return None
     return Insights(**{name: _rows(run, manifest, name, row) for name, row in ROWS.items()})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from shlex import quote
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.progress import Progress
 from postmill.train.data.arrays import Floats
+from postmill.train.evaluation import cells
 from postmill.train.insights import columns, effects, guard, hashtags, posts, shifts, tone
 from postmill.train.insights.columns import Measured
 from postmill.train.insights.effects import WithinEffect
@@ -31,20 +33,29 @@ DIGITS = 4
 Row = TypeVar("Row", bound=object)
 
 
-def insights(run: Run, encoders: Sequence[Encoder], progress: Progress) -> Insights:
+def insights(run: Run, encoders: Sequence[Encoder], progress: Progress, earlier: Insights | None = None) -> Insights:
     """Return all tables of ``run`` by what ``encoders``, which have done all post shards, say.
 
+    Args:
+        run: The run.
+        encoders: One at least.
+        progress: Told of each encoder.
+        earlier: The tables that were made before.
+
     Raises:
-        UsageError: Post shards are missing, or the word lists are not those that the encoder used.
+        UsageError: Post shards are missing, few posts are others than those of ``earlier``, or the word lists are not
+            those that the encoder used.
         PostmillError: A shard is damaged.
     """
     with progress.track("insights: reading the posts", None):
         of_run = posts.load(run)
+    if earlier is not None:
+        _check_change(run, of_run, earlier)
     with progress.track("insights", len(encoders) + 1, "encoders") as advance:
         response = _comment_tone(run, encoders, of_run)
         languages = _languages(run, encoders, of_run)
         divisions = (*of_run.divisions, *languages)
-        suppression = Suppression(divisions, of_run.accounts)
+        suppression = Suppression(divisions, of_run.accounts, () if earlier is None else earlier.tone)
         indicator_rows: list[IndicatorRow] = []
         tone_rows: list[ToneRow] = []
         found: dict[str, list[WithinEffect]] = {ENGAGEMENT: [], COMMENT_TONE: []}
@@ -76,6 +87,23 @@ def insights(run: Run, encoders: Sequence[Encoder], progress: Progress) -> Insig
         words=tuple(rounded(word) for _, words in shift_rows for word in words),
         hashtags=tuple(map(rounded, named)),
     )
+
+
+def _check_change(run: Run, of_run: Posts, earlier: Insights) -> None:
+    """Refuse tables that few posts tell from those made before.
+
+    Raises:
+        UsageError: They do.
+    """
+    change = abs(of_run.number - earlier.indicators[0].posts) if earlier.indicators else 0
+    if 0 < change < cells.MIN_POSTS:
+        raise UsageError(
+            f"the run has {change:,} posts more or fewer than when its insights were made, and whoever has those could "
+            f"tell of so few from the difference: fewer than {cells.MIN_POSTS}",
+            place=run.insights,
+            hint=f"keep those; or, if nobody else has them, make them anew: rm -r -- {quote(str(run.insights))} && "
+            f"postmill insights {run.word}",
+        )
 
 
 def _comment_tone(run: Run, encoders: Sequence[Encoder], of_run: Posts) -> Floats | None:

@@ -46,25 +46,39 @@ class Division:
     codes: Codes
 
 
-def shown(divisions: Sequence[Division], accounts: Codes, rows: Rows) -> Mapping[str, tuple[bool, ...]]:
+def shown(
+    divisions: Sequence[Division], accounts: Codes, rows: Rows, earlier: Mapping[tuple[str, str], int] | None = None
+) -> Mapping[str, tuple[bool, ...]]:
     """Return which groups of each division are shown, of the posts at ``rows`` alone; the total is, if any group is.
 
     Args:
         divisions: Of N posts.
         accounts: Shape (N,), the number of each post's account, from 0.
         rows: The posts that have a number.
+        earlier: How many posts groups had when they were shown before, by division and group: one that few posts have
+            joined or left since is hidden, lest these be told from the two numbers.
     """
     patterns = _Patterns.of(divisions, accounts, rows)
     total = patterns.cell(np.ones(len(patterns.posts), dtype=bool))
     if not total.large_enough:
         return {division.name: (False,) * len(division.groups) for division in divisions}
-    forced: list[set[int]] = [set() for _ in divisions]
+    forced = [_hardly_changed(division, rows, earlier or {}) for division in divisions]
     while True:
         showing = [_within(patterns, number, division, forced[number]) for number, division in enumerate(divisions)]
         found = _disclosed(patterns, showing)
         if found is None:
             return {division.name: tuple(of) for division, of in zip(divisions, showing, strict=True)}
         forced[found[0]].add(found[1])
+
+
+def _hardly_changed(division: Division, rows: Rows, earlier: Mapping[tuple[str, str], int]) -> set[int]:
+    """Return the groups that few posts have joined or left since they were shown."""
+    counts = np.bincount(division.codes[rows] + 1, minlength=len(division.groups) + 1)[1:].tolist()
+    changes = {
+        number: abs(counts[number] - earlier.get((division.name, group), counts[number]))
+        for number, group in enumerate(division.groups)
+    }
+    return {number for number, change in changes.items() if 0 < change < cells.MIN_POSTS}
 
 
 def may_show(accounts: Codes) -> bool:

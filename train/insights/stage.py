@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from postmill.shards.formats import counts, custody, plan
@@ -12,7 +13,7 @@ from postmill.shards.indicators.tables import Insights
 from postmill.shards.run import manifests, publish, temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.run.sealed import canonical_hash
-from postmill.shards.runtime.errors import UsageError
+from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.shards.runtime.progress import Progress, Silent
 from postmill.train.data import algebra
 from postmill.train.evaluation import cells
@@ -60,7 +61,8 @@ def write_insights(run: Run, progress: Progress | None = None) -> InsightsSummar
         progress: Told of each step, and of encoders that are left out.
 
     Raises:
-        UsageError: Post shards are missing, or no encoder of tone has done them all.
+        UsageError: Post shards are missing, no encoder of tone has done them all, or few posts are others than when
+            the tables were made before.
         PostmillError: A shard is damaged, or the disk is full.
     """
     progress = progress or Silent()
@@ -81,15 +83,10 @@ def write_insights(run: Run, progress: Progress | None = None) -> InsightsSummar
     said = tuple(statement.caveats(run, encoders))
     if run.insights.is_dir():
         temporary.sweep(run.insights)
-    before = manifests.done(run.insights, tables.UNIT, run.fingerprint)
-    if before is not None and before.inputs == inputs and counts.settings_of(before) == settings:
-        damage = list(manifests.differences(run.insights, before))
-        there = None if damage else tables.read(run)
-        if there is not None:
-            return InsightsSummary(False, there, said, left_out)
-        for what in damage:
-            progress.note(f"{what}: the insights are made anew")
-    insights = compute.insights(run, encoders, progress)
+    there = _whole(run, inputs, settings)
+    if there is not None:
+        return InsightsSummary(False, there, said, left_out)
+    insights = compute.insights(run, encoders, progress, _earlier(run, progress))
     with publish.unit(run.insights, tables.UNIT, run.fingerprint, compared=True) as unit:
         tables.put(unit, insights, {CAVEATS: "\n".join(said).encode()})
         unit.file(tables.STATEMENT_FILE).write(statement.readme(run, encoders, insights).encode())
@@ -99,6 +96,26 @@ def write_insights(run: Run, progress: Progress | None = None) -> InsightsSummar
         unit.inputs.update(inputs)
         custody.put_shards(unit, shards)
     return InsightsSummary(unit.published, insights, said, left_out)
+
+
+def _whole(run: Run, inputs: Mapping[str, str], settings: str) -> Insights | None:
+    """Return the tables where they were made of just that, and nothing of them is damaged."""
+    before = manifests.done(run.insights, tables.UNIT, run.fingerprint)
+    if before is None or before.inputs != inputs or counts.settings_of(before) != settings:
+        return None
+    return None if any(manifests.differences(run.insights, before)) else tables.read(run)
+
+
+def _earlier(run: Run, progress: Progress) -> Insights | None:
+    """Return the tables that were made before of other posts: somebody may have them, and take them from the new ones.
+
+    Those that are damaged are nobody's to read.
+    """
+    try:
+        return tables.read(run, stale=True)
+    except PostmillError as error:
+        progress.note(f"{error}: the insights are made anew")
+        return None
 
 
 def _encoders(run: Run) -> tuple[list[Encoder], tuple[str, ...]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from postmill.shards.indicators.tables import ToneRow
 from postmill.train.data.arrays import Floats, Rows
-from postmill.train.evaluation import intervals
+from postmill.train.evaluation import cells, intervals
 from postmill.train.evaluation.intervals import Inference
 from postmill.train.evaluation.measures import Measure
 from postmill.train.insights import guard
@@ -24,18 +24,29 @@ class Suppression:
     Args:
         divisions: Of N posts.
         accounts: Shape (N,).
+        earlier: The rows that were shown before, by somebody who may have kept them.
     """
 
-    def __init__(self, divisions: Sequence[Division], accounts: Codes) -> None:
+    def __init__(self, divisions: Sequence[Division], accounts: Codes, earlier: Sequence[ToneRow] = ()) -> None:
         self._divisions, self._accounts = divisions, accounts
         self._known: dict[bytes, Mapping[str, tuple[bool, ...]]] = {}
+        self._earlier: dict[str, dict[tuple[str, str], int]] = {}
+        for row in earlier:
+            if row.group:
+                self._earlier.setdefault(row.indicator, {})[row.division, row.group] = row.posts
 
-    def of(self, rows: Rows) -> Mapping[str, tuple[bool, ...]]:
-        """Return which groups of each division are shown of the posts at ``rows``."""
-        key = rows.tobytes()
+    def of(self, indicator: str, rows: Rows) -> Mapping[str, tuple[bool, ...]]:
+        """Return which groups of each division are shown of the posts at ``rows``, which have the indicator."""
+        before = self._earlier.get(indicator, {})
+        key = rows.tobytes() + repr(sorted(before.items())).encode()
         if key not in self._known:
-            self._known[key] = guard.shown(self._divisions, self._accounts, rows)
+            self._known[key] = guard.shown(self._divisions, self._accounts, rows, before)
         return self._known[key]
+
+    def shows_all(self, indicator: str, rows: Rows) -> bool:
+        """Say whether the posts at ``rows`` may be told of together."""
+        change = abs(len(rows) - self._earlier.get(indicator, {}).get((ALL, ALL), len(rows)))
+        return guard.may_show(self._accounts[rows]) and not 0 < change < cells.MIN_POSTS
 
 
 def rows(
@@ -52,11 +63,11 @@ def rows(
     """
     judged = np.flatnonzero(~np.isnan(told))
     values, of_account = told[judged], accounts[judged]
-    showing = suppression.of(judged)
-    if not guard.may_show(of_account):
+    if not suppression.shows_all(indicator, judged):
         yield ToneRow(indicator, ALL, "", len(judged), None, None, None, None, NOT_SHOWN)
         return
     yield _row(indicator, ALL, ALL, values, of_account)
+    showing = suppression.of(indicator, judged)
     for division in divisions:
         codes = division.codes[judged]
         kept = np.array([*showing[division.name], False])[codes]

@@ -149,6 +149,22 @@ def test_nothing_names_anybody_or_quotes_anything(run: Run, told: InsightsSummar
             assert text.encode() not in content, f"{path.name} quotes a post"
 
 
+def test_few_posts_more_are_not_told_from_the_tables_before(run: Run, tmp_path: Path) -> None:
+    told = {posts: made(tmp_path / str(posts), accounts=75, number=posts) for posts in (1800, 1830, 2300)}
+    write_insights(told[1800])
+    for number, other in told.items():
+        if number > 1800:
+            shutil.copytree(told[1800].insights, other.insights)
+    with pytest.raises(UsageError, match="30 posts more or fewer") as raised:
+        write_insights(told[1830])
+    assert "rm -r" in (raised.value.hint or "")
+    before = {(r.indicator, r.division, r.group): r.posts for r in write_insights(told[1800]).insights.tone if r.group}
+    after = {(r.indicator, r.division, r.group): r.posts for r in write_insights(told[2300]).insights.tone if r.group}
+    both = before.keys() & after.keys()
+    assert len(both) > 20
+    assert all(after[each] == before[each] or abs(after[each] - before[each]) >= 100 for each in both)
+
+
 def test_of_ten_accounts_nothing_is_told(tmp_path: Path) -> None:
     few = write_insights(made(tmp_path / "few", accounts=10, number=600))
     assert few.suppressed and few.claims == 0
