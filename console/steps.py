@@ -21,7 +21,7 @@ from postmill.shards.state.tasks import WHOLE, Task
 from postmill.train.options import FeatureSet, RecipeName, Split, TargetName
 
 if TYPE_CHECKING:
-    from postmill.encode.stage import EncoderSummary
+    from postmill.encode.summary import EncoderSummary
     from postmill.jobs.settings import Settings
     from postmill.shards.run.folder import Run
     from postmill.train.stage import TrainSummary
@@ -111,6 +111,8 @@ def encoded(run: Run, summaries: Sequence[EncoderSummary]) -> None:
     for encoder in summaries:
         done = did(encoder.done, encoder.skipped)
         out.note(f"encode {encoder.encoder.folder}: {done}; {encoder.absent:,} posts absent")
+        if encoder.coverage is not None:
+            out.note(f"encode {encoder.encoder.folder}: {encoder.coverage.told()}")
     if left_out := max((encoder.left_out for encoder in summaries), default=0):  # all decode alike
         see = f"see them with: postmill faults {escape(run.word)}"
         out.print(f"encode: {left_out:,} pictures are of no use; {see}", soft_wrap=True)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from postmill.encode.device import choose_device, single_threaded
 from postmill.encode.encoders.image import encode_pictures
@@ -17,11 +17,10 @@ from postmill.encode.options import ModelSet, Precision, usual
 from postmill.encode.preparation import reader
 from postmill.encode.registry import encoder_specs
 from postmill.encode.request import check
+from postmill.encode.summary import EncoderSummary, EncodeSummary, summary
 from postmill.shards.formats import embeddings, faults, plan, posts
-from postmill.shards.formats.counts import EmbeddingCounts
 from postmill.shards.formats.encoders import Encoder, pin_encoder
-from postmill.shards.formats.units import shard_name
-from postmill.shards.run import manifests, temporary
+from postmill.shards.run import temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.pace import Contents
@@ -29,43 +28,8 @@ from postmill.shards.runtime.progress import Progress, Silent
 from postmill.shards.state import tasks
 from postmill.shards.state.tasks import WHOLE, Task
 
-
-@dataclass(frozen=True)
-class EncoderSummary:
-    """What was done for one encoder.
-
-    Attributes:
-        encoder: Its description; ``encoder.folder`` names its folder.
-        done: Post shards encoded by this call.
-        skipped: Post shards that had been encoded before.
-        posts: Rows in all of them.
-        absent: Rows of them that are marked absent.
-        left_out: Pictures that could not be used, each a fault of the run.
-    """
-
-    encoder: Encoder
-    done: int
-    skipped: int
-    posts: int
-    absent: int
-    left_out: int
-
-
 Encode = Callable[[Sequence[int]], tuple[EncoderSummary, ...]]
 """Encodes finished post shards, by their numbers; the summaries are in the order in which encoders were asked for."""
-
-
-@dataclass(frozen=True)
-class EncodeSummary:
-    """What a call did.
-
-    Attributes:
-        encoders: One for each encoder, in the order in which they were asked for.
-        waiting: Post shards of this share that ingest has not finished, and that are therefore not encoded.
-    """
-
-    encoders: tuple[EncoderSummary, ...]
-    waiting: int
 
 
 def encode_run(
@@ -243,7 +207,7 @@ def _encode(
                 written[1].result()
                 advance(1, held[written[0]])
     return [
-        _summary(run, spec.encoder, shards, done=sum(n in numbers for _, numbers in todo))
+        summary(run, spec.encoder, shards, done=sum(n in numbers for _, numbers in todo))
         for n, spec in enumerate(group)
     ]
 
@@ -280,20 +244,3 @@ def _write(
         encoder, named = group[n].encoder, named_model(group[n].encoder.encoder, overrides)
         found = faults.table(encoded.faults) if encoded.faults else None
         embeddings.write(run, encoder, shard, *rows, faults=found, named=named)
-
-
-def _summary(run: Run, encoder: Encoder, shards: Sequence[int], done: int) -> EncoderSummary:
-    counts = [count for shard in shards if (count := _shard_counts(run, encoder, shard)) is not None]
-    return EncoderSummary(
-        encoder,
-        done=done,
-        skipped=len(shards) - done,
-        posts=sum(count.posts for count in counts),
-        absent=sum(count.absent for count in counts),
-        left_out=sum(sum(count.reasons.values()) for count in counts if count.reasons is not None),
-    )
-
-
-def _shard_counts(run: Run, encoder: Encoder, shard: int) -> EmbeddingCounts | None:
-    manifest = manifests.read(run.embeddings / encoder.folder, shard_name(shard))
-    return None if manifest is None else EmbeddingCounts.of(manifest)

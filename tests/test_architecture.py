@@ -64,9 +64,10 @@ ARROWS: dict[str, set[str]] = {
         *("encode.device", "encode.interface", "encode.models", "encode.options", "encode.registry"),
         *("shards.formats", "shards.runtime"),
     },
+    "encode.summary": {"shards.formats", "shards.indicators", "shards.run"},
     "encode.stage": {
         *("encode.device", "encode.encoders", "encode.interface", "encode.models", "encode.options"),
-        *("encode.preparation", "encode.registry", "encode.request"),
+        *("encode.preparation", "encode.registry", "encode.request", "encode.summary"),
         *("shards.formats", "shards.run", "shards.runtime", "shards.state"),
     },
     "train.options": set(),

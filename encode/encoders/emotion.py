@@ -14,7 +14,8 @@ from postmill.encode.options import EncoderName, ModelSet
 from postmill.shards.formats import posts
 from postmill.shards.formats.blank import is_blank
 from postmill.shards.formats.encoders import Encoder
-from postmill.shards.indicators import detector, languages, lexica
+from postmill.shards.indicators import detector, languages, lexica, lists
+from postmill.shards.indicators.coverage import LANGUAGES
 from postmill.shards.indicators.indicator import INDICATORS, Indicator, Kind, Side, described
 from postmill.shards.indicators.lists import EMOTIONS, HIGH, LOW, POLARITIES
 from postmill.shards.run.folder import Run
@@ -86,6 +87,7 @@ def _spec(name: EncoderName, found: lexica.Lexica) -> EncoderSpec:
             "absent": "no visible character",
             "characters": MAX_CHARACTERS,
             "language": languages.told_by(),
+            LANGUAGES: list(lists.LANGUAGES),
             "words": "without links, mentions and hashtags; NFKC, lower case",
             "least_hits": LEAST_HITS,
             INDICATORS: described(indicators(texts.side)),
