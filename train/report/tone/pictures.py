@@ -98,8 +98,8 @@ def _by_month(side: str, chosen: _Rows, insights: Insights, mind: str) -> Figure
         title=f"{SIDES[side]} by month",
         caption=captioned(
             f"Of {words.OF_SIDE[side]}: {labels[leading.name]} by month of publication; the numbers of this figure hold"
-            f" the other indicators. Months of fewer than {MIN_ACCOUNTS} accounts or {MIN_POSTS} posts are joined with the"
-            " next.",
+            f" the other indicators. Months of fewer than {MIN_ACCOUNTS} accounts or {MIN_POSTS} posts are joined"
+            " with the next.",
             _INTERVALS,
             _TWO_THINGS,
             mind,
