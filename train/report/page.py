@@ -1,4 +1,4 @@
-"""The report of a run: one page that loads nothing, names no one, and answers six questions in order."""
+"""The report of a run: one page that loads nothing, names no one, and answers seven questions in order."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ from postmill.train.report.figures.figure import Question
 from postmill.train.report.finding import NONE, Finding
 from postmill.train.report.formatting import number
 from postmill.train.report.section import Note, Section
+from postmill.train.report.tone import current, section
 
 PAGE_UNIT, TEMPLATE = "index", "page.html.j2"
 
@@ -66,7 +67,7 @@ class Page:
         dates: First and last day of the posts; empty where no post has a time.
         formula: What is predicted.
         notices: What a reader must not miss.
-        sections: The six questions, in order.
+        sections: The seven questions, in order.
         settings: The fingerprint of the settings of each model.
     """
 
@@ -174,7 +175,8 @@ def _sections(run: Run, data: DataSummary, models: Sequence[ModelResult], measur
     quality = [finding for finding in found if finding.question == Question.QUALITY]
     adding = [finding for finding in found if finding.question == Question.GAINS]
     surety = [finding for finding in found if finding.question == Question.CERTAINTY]
-    drawn = [view(figure) for figure in make.figures(run, data, models, measured)]
+    tone = current.read(run)
+    drawn = [view(figure) for figure in make.figures(run, data, models, measured, tone.insights)]
     next_step, next_command = section_next.answer(run, data, models, best)
     figures = {question: [each for each in drawn if each.figure.question == question] for question in Question}
     return [
@@ -225,6 +227,7 @@ def _sections(run: Run, data: DataSummary, models: Sequence[ModelResult], measur
             ],
             tables=list(section_certainty.tables(models)),
         ),
+        section.section(run, tone, figures[Question.TONE]),
         Section(
             Question.NEXT,
             "What next?",

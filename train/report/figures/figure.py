@@ -22,6 +22,7 @@ class Question(StrEnum):
     QUALITY = "quality"
     GAINS = "gains"
     CERTAINTY = "certainty"
+    TONE = "tone"
     NEXT = "next"
 
 

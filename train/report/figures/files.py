@@ -16,6 +16,7 @@ from postmill.train.report import describe
 from postmill.train.report.figures import drawing, make, tables
 from postmill.train.report.figures.figure import Figure
 from postmill.train.report.figures.spreadsheet import as_csv
+from postmill.train.report.tone import current
 
 README = "README.txt"
 RESULTS_CSV, RESULTS_TEX = "results.csv", "results.tex"
@@ -42,7 +43,7 @@ def write_figures(run: Run, folder: Path, progress: Progress | None = None) -> l
         models = results.read_results(run)
         by_target = results.by_target(models)
         data = describe.summarise(run, next(iter(by_target), None))
-        made = make.figures(run, data, by_target.get(data.definition, []))
+        made = make.figures(run, data, by_target.get(data.definition, []), insights=current.read(run).insights)
         advance(1)
     with output.folder(folder) as written, progress.track("figures", len(made), "figures") as advance:
         files: dict[str, str] = {}

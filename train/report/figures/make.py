@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from postmill.shards.indicators.tables import Insights
 from postmill.shards.run.folder import Run
 from postmill.train.evaluation import gains as evaluation
 from postmill.train.evaluation.gains import Gain
@@ -11,10 +12,15 @@ from postmill.train.evaluation.results import ModelResult
 from postmill.train.report.describe import DataSummary
 from postmill.train.report.figures import certainty, data, gains, losses, predicted, quality
 from postmill.train.report.figures.figure import Figure
+from postmill.train.report.tone import pictures
 
 
 def figures(
-    run: Run, summary: DataSummary, models: Sequence[ModelResult], measured: Sequence[Gain] | None = None
+    run: Run,
+    summary: DataSummary,
+    models: Sequence[ModelResult],
+    measured: Sequence[Gain] | None = None,
+    insights: Insights | None = None,
 ) -> list[Figure]:
     """Return every figure that there are numbers for, in the order of :class:`.figure.Question`.
 
@@ -23,15 +29,20 @@ def figures(
         summary: Its data (:func:`.describe.summarise`).
         models: Its models of one target, of :func:`.results.by_target`; there may be none.
         measured: Their gains (:func:`.gains.gains`), where these are known already.
+        insights: Its tables of tone; None where there are none.
 
     Raises:
         PostmillError: A table of predictions or a shard cannot be read.
     """
-    return list(_all(run, summary, models, measured))
+    return list(_all(run, summary, models, measured, insights))
 
 
 def _all(
-    run: Run, summary: DataSummary, models: Sequence[ModelResult], measured: Sequence[Gain] | None
+    run: Run,
+    summary: DataSummary,
+    models: Sequence[ModelResult],
+    measured: Sequence[Gain] | None,
+    insights: Insights | None,
 ) -> Iterator[Figure]:
     yield from data.figures(run, summary)
     yield from losses.figures(run, summary, models)
@@ -40,3 +51,5 @@ def _all(
         yield from predicted.figures(run, models)
         yield from gains.figures(run, models, evaluation.gains(run, models) if measured is None else measured)
         yield from certainty.figures(run, models)
+    if insights is not None:
+        yield from pictures.figures(run, insights)

@@ -16,6 +16,7 @@ from postmill.train.report.page import write_report
 from postmill.train.stage import train_run
 from tests.machine.needs import leave_out_without
 from tests.machine.tools import where
+from tests.train.report.tone import encode_tone, invented, put
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -81,7 +82,7 @@ def opened(chromium: Browser) -> Iterator[Open]:
 
 @pytest.fixture(scope="session")
 def reported(plant_once: Callable[..., Run]) -> Run:
-    """A run of enough accounts for claims, with models that are shown everything, and its page."""
+    """A run of enough accounts for claims, with models that are shown everything and tables of tone, and its page."""
     run = plant_once(
         posts=900,
         accounts=45,
@@ -94,6 +95,8 @@ def reported(plant_once: Callable[..., Run]) -> Run:
         },
     )
     train_run(run, names=["mean", "followers", "history", "history-boosting", "metadata", "leak", "boosting"], seeds=5)
+    encode_tone(run)
+    put(run, invented("food & <b>drink</b>"))
     write_report(run)
     return run
 

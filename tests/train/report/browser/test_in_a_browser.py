@@ -50,7 +50,7 @@ def test_it_has_every_kind_of_figure(reported: Run, opened: Open) -> None:
     by_section = page.eval_on_selector_all(
         "main section", "sections => sections.map(section => [section.id, section.querySelectorAll('figure').length])"
     )
-    assert [name for name, _ in by_section] == ["data", "losses", "quality", "gains", "certainty", "next"]
+    assert [name for name, _ in by_section] == ["data", "losses", "quality", "gains", "certainty", "tone", "next"]
     assert all(number for name, number in by_section if name != "next"), by_section
 
 
@@ -65,10 +65,10 @@ def test_it_can_be_read_by_who_cannot_see_it(each: Path, opened: Open, width: in
 def test_headings_are_in_order_and_every_section_is_linked(reported: Run, opened: Open) -> None:
     page = opened(reported.report / "index.html").page
     levels = page.eval_on_selector_all("h1, h2, h3, h4", "all => all.map(of => Number(of.tagName[1]))")
-    assert levels[0] == 1 and levels.count(1) == 1 and levels.count(2) == 6
+    assert levels[0] == 1 and levels.count(1) == 1 and levels.count(2) == 7
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     links = page.eval_on_selector_all("nav a", "all => all.map(of => of.getAttribute('href'))")
-    assert links == ["#data", "#losses", "#quality", "#gains", "#certainty", "#next"]
+    assert links == ["#data", "#losses", "#quality", "#gains", "#certainty", "#tone", "#next"]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -220,10 +220,10 @@ def test_without_scripts_everything_is_there(reported: Run, opened: Open) -> Non
     assert set(texts[1]) - {""} <= set(texts[0])
 
 
-def test_the_first_screens_answer_the_six_questions(reported: Run, opened: Open) -> None:
+def test_the_first_screens_answer_the_seven_questions(reported: Run, opened: Open) -> None:
     page = opened(reported.report / "index.html", 1280).page
     answers = page.locator(".answers li").all()
-    assert len(answers) == 6
+    assert len(answers) == 7
     for answer in answers:
         box = answer.bounding_box()
         assert box is not None and box["y"] + box["height"] <= 1_800

@@ -121,13 +121,8 @@ def forest(
     ]
     made = alt.layer(*layers).properties(height=height)
     if choices:
-        made = made.add_params(_list(choices, asked))
+        made = made.add_params(theme.listed(choices, asked))
     return theme.finished(made, {theme.NUMBERS: numbers})
-
-
-def _list(choices: Mapping[str, str], asked: str) -> alt.Parameter:
-    bound = alt.binding_select(options=list(choices), labels=list(choices.values()), name=asked)
-    return alt.param(name="choice", value=next(iter(choices)), bind=bound)
 
 
 def _told(marks: Sequence[Mark], span: str) -> Iterator[tuple[str, str]]:

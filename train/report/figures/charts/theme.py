@@ -88,6 +88,15 @@ def named(name: str = NUMBERS) -> alt.NamedData:
     return alt.NamedData(name=name)
 
 
+def listed(choices: Mapping[str, str], asked: str) -> alt.Parameter:
+    """Return a list from which one of ``choices`` is chosen, named by their values; ``asked`` stands before it.
+
+    A chart calls what is chosen ``choice``.
+    """
+    bound = alt.binding_select(options=list(choices), labels=list(choices.values()), name=asked)
+    return alt.param(name="choice", value=next(iter(choices)), bind=bound)
+
+
 def broken(name: str) -> str:
     """Return a name for the left of a chart in lines of at most :data:`_LETTERS`, broken after blanks and hyphens."""
     lines, rest = [], " ".join(name.split())

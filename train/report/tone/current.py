@@ -1,0 +1,70 @@
+"""The tables of tone as the report takes them: those that were made from what is here now, and what makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from shlex import quote
+
+from postmill.shards.formats import custody, embeddings, plan, posts
+from postmill.shards.formats.encoders import Encoder, encoders_of
+from postmill.shards.indicators import tables
+from postmill.shards.indicators.indicator import indicators_of
+from postmill.shards.indicators.tables import Insights
+from postmill.shards.run import manifests
+from postmill.shards.run.folder import Run
+
+ENCODERS = "--encoder emotion --encoder emotion-comments --models light"
+"""What is asked of ``postmill encode`` where there is no encoder of tone yet."""
+
+
+@dataclass(frozen=True)
+class Tone:
+    """What is known of tone.
+
+    Attributes:
+        insights: The tables; None where there are none, or none of what is here now.
+        why: Why there are none; empty where there are.
+        command: What makes them, typed in the folder that holds the run's; empty where there are.
+    """
+
+    insights: Insights | None
+    why: str = ""
+    command: str = ""
+
+
+def read(run: Run) -> Tone:
+    """Return the tables of tone of ``run``, or what makes them.
+
+    Raises:
+        PostmillError: A table, a manifest or the description of an encoder is damaged.
+    """
+    word = quote(run.folder.resolve().name)
+    anew = f"postmill insights {word} && postmill report {word}"
+    shards = tuple(posts.done_shards(run, plan.counts(run).shards))
+    encoders = [encoder for encoder in encoders_of(run) if indicators_of(encoder)]
+    if not encoders:
+        return Tone(
+            None, "No encoder of tone has read these posts yet.", f"postmill encode {word} {ENCODERS} && {anew}"
+        )
+    if not all(_done(run, encoder, shards) for encoder in encoders):
+        why = "An encoder of tone has not read all posts yet."
+        return Tone(None, why, f"postmill encode {word} {_asked(encoders)} && {anew}")
+    manifest = manifests.done(run.insights, tables.UNIT, run.fingerprint)
+    if manifest is None:
+        return Tone(None, "Tone has been told of every post, and not been put together yet.", anew)
+    folders = {custody.embeddings_input(encoder.folder) for encoder in encoders}
+    made_from = custody.shards_of(manifest.info, plan.counts(run).shards)
+    stale = made_from != shards or not folders <= manifest.inputs.keys()
+    if stale or any(manifest.inputs[name] != now for name, now in custody.now(run, manifest.inputs, shards)):
+        return Tone(None, "The tables of tone were made from other posts or embeddings than are here now.", anew)
+    return Tone(tables.read(run))
+
+
+def _done(run: Run, encoder: Encoder, shards: tuple[int, ...]) -> bool:
+    return all(embeddings.is_done(run, encoder, shard) for shard in shards)
+
+
+def _asked(encoders: list[Encoder]) -> str:
+    sets = {encoder.models for encoder in encoders} & {"light", "paper"}
+    names = " ".join(f"--encoder {encoder.encoder}" for encoder in encoders)
+    return f"{names} --models {sets.pop()}" if len(sets) == 1 else names
