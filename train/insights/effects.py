@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from postmill.train.data.arrays import Floats, Rows, Times
 from postmill.train.evaluation import cells, intervals
@@ -199,10 +201,16 @@ def _placebo(departures: Floats, account: Rows, seed: int) -> float:
         departures, account = departures[kept], account[kept]
     controls = departures[:, 2:]
     rests = departures[:, :2] - controls @ np.linalg.lstsq(controls, departures[:, :2], rcond=None)[0]
-    rng = np.random.default_rng(seed)
     order = np.argsort(account, kind="stable")
-    indicator, outcome, owner = rests[order, 0], rests[order, 1], account[order]
+    indicator, outcome = rests[order].T
     size = abs(float(indicator @ outcome))
-    dealt = (outcome[np.argsort(owner + rng.random(len(owner)))] for _ in range(PLACEBOS))  # by account, then by chance
-    as_far = sum(abs(float(indicator @ placebo)) >= size for placebo in dealt)
+    owner = account[order].astype(np.int32)
+    as_far = sum(abs(float(indicator @ outcome[dealt])) >= size for dealt in _deals(owner.tobytes(), seed))
     return (1 + as_far) / (1 + PLACEBOS)
+
+
+@lru_cache(maxsize=2)  # indicators that judge the same posts come one after another, for two outcomes each
+def _deals(owner: bytes, seed: int) -> list[npt.NDArray[np.int32]]:
+    """Return as many ways to deal posts anew within accounts, whose ascending numbers (int32) are ``owner``."""
+    accounts, rng = np.frombuffer(owner, dtype=np.int32), np.random.default_rng(seed)
+    return [np.argsort(accounts + rng.random(len(accounts))).astype(np.int32) for _ in range(PLACEBOS)]
