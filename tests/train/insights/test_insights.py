@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 import shutil
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from postmill.shards.indicators import lexica, tables
 from postmill.shards.run import folder as runs
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.train import insights
 from postmill.train.insights import hashtags, posts
 from postmill.train.insights.stage import InsightsSummary, write_insights
 from tests.train.conftest import record, write_posts
@@ -163,6 +167,14 @@ def test_few_posts_more_are_not_told_from_the_tables_before(run: Run, tmp_path: 
     both = before.keys() & after.keys()
     assert len(both) > 20
     assert all(after[each] == before[each] or abs(after[each] - before[each]) >= 100 for each in both)
+
+
+def test_no_function_is_asked_about_one_account() -> None:
+    for found in pkgutil.iter_modules(insights.__path__, f"{insights.__name__}."):
+        module = importlib.import_module(found.name)
+        for each, function in inspect.getmembers(module, inspect.isfunction):
+            asked = {*inspect.signature(function).parameters} & {"account", "influencer", "owner", "user", "person"}
+            assert each.startswith("_") or not asked, f"{found.name}.{each} takes {asked}"
 
 
 def test_of_ten_accounts_nothing_is_told(tmp_path: Path) -> None:
