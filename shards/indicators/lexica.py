@@ -24,6 +24,8 @@ ENGLISH = "en"
 """The one language with more than happiness."""
 WITHOUT_BLANKS = frozenset({"zh"})
 """The languages of lists in which no blank parts words."""
+_SPELT = {"ur": str.maketrans({"\u064a": "\u06cc", "\u0643": "\u06a9"})}
+"""Letters of another language that a list is written with: labMT's Urdu has Arabic's ye and kaf, which Urdu has not."""
 
 _Value = TypeVar("_Value")
 
@@ -84,7 +86,10 @@ def load() -> Lexica:
     norms, emolex, emoji = lists.norms_file(), lists.emolex_file(), lists.emoji_file()
     entries = {code: lists.happiness(file) for code, file in files.items()}
     happiness = {
-        code: _by_word((word, (number, value)) for number, (word, value) in enumerate(entries[code], start))
+        code: _by_word(
+            (word.translate(_SPELT.get(code, {})), (number, value))
+            for number, (word, value) in enumerate(entries[code], start)
+        )
         for code, start in _starts(entries).items()
     }
     means, carried = _by_word(lists.norms(norms)), _by_word(lists.emolex(emolex))
