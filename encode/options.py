@@ -30,6 +30,7 @@ class ModelSet(StrEnum):
 
 OF_TONE = (EncoderName.EMOTION, EncoderName.EMOTION_COMMENTS)
 """The encoders of tone. The study had none."""
+_BY_NAME = {EncoderName.SENTIMENT_MULTILINGUAL}  # those that are run only where they are named
 
 _BY_NAME = {EncoderName.SENTIMENT_MULTILINGUAL, EncoderName.IMAGE_EMOTION}  # which have no packaged stand-in
 
