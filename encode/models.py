@@ -12,7 +12,7 @@ from types import ModuleType
 
 from postmill.encode import hub
 from postmill.encode.model_files import ModelFiles, describe_files
-from postmill.encode.options import EncoderName, ModelSet
+from postmill.encode.options import EncoderName, ModelSet, model_of
 from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
 
 OVERRIDE = "override"  # in place of a set: the user named the model
@@ -69,7 +69,7 @@ def check_models(models: ModelSet, overrides: Mapping[str, str]) -> None:
 
 def named_model(encoder: str, overrides: Mapping[str, str]) -> list[str]:
     """Return the option that names the model of ``encoder`` where the user did, wherever it is typed; else nothing."""
-    kind = str(EncoderName.TEXT) if encoder.startswith(EncoderName.TEXT) else encoder
+    kind = model_of(encoder)
     if kind not in overrides:
         return []
     folder = Path(overrides[kind]).expanduser()

@@ -28,9 +28,21 @@ class ModelSet(StrEnum):
     LIGHT = "light"
 
 
+_MODEL_OF = {
+    EncoderName.TEXT_WITH_COMMENTS: EncoderName.TEXT,
+    EncoderName.EMOTION_COMMENTS: EncoderName.EMOTION,
+    EncoderName.IMAGE_EMOTION: EncoderName.IMAGE,
+}
+
+
+def model_of(encoder: str) -> str:
+    """Return the encoder by whose name the model of ``encoder`` is chosen: several share one model."""
+    return str(_MODEL_OF.get(EncoderName(encoder), encoder)) if encoder in list(EncoderName) else encoder
+
+
 OF_TONE = (EncoderName.EMOTION, EncoderName.EMOTION_COMMENTS)
 """The encoders of tone. The study had none."""
-_BY_NAME = {EncoderName.SENTIMENT_MULTILINGUAL}  # those that are run only where they are named
+_BY_NAME = {EncoderName.SENTIMENT_MULTILINGUAL, EncoderName.IMAGE_EMOTION}  # run only where they are named
 
 _BY_NAME = {EncoderName.SENTIMENT_MULTILINGUAL, EncoderName.IMAGE_EMOTION}  # which have no packaged stand-in
 
