@@ -156,6 +156,20 @@ def loading(model: ModelFiles) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def check_tokenizer(tokenizer: Any, words: int) -> None:
+    """Refuse, within :func:`loading`, a tokenizer of which a file is missing: transformers makes one without words.
+
+    Args:
+        tokenizer: What transformers loaded.
+        words: How many the network knows.
+
+    Raises:
+        ValueError: It knows fewer than half of them.
+    """
+    if 2 * len(tokenizer) < words:
+        raise ValueError(f"its tokenizer knows {len(tokenizer):,} of {words:,} words: a file of it is missing")
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

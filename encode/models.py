@@ -12,7 +12,7 @@ from types import ModuleType
 
 from postmill.encode import hub
 from postmill.encode.model_files import ModelFiles, describe_files
-from postmill.encode.options import EncoderName, ModelSet
+from postmill.encode.options import EMOTION_MODELS, EncoderName, ModelSet, model_name, model_of
 from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
 
 OVERRIDE = "override"  # in place of a set: the user named the model
@@ -48,8 +48,12 @@ PAPER_MODELS: Mapping[str, PaperModel] = {
 
 HUB_MODELS: Mapping[str, str] = {
     EncoderName.SENTIMENT_MULTILINGUAL: "cardiffnlp/twitter-xlm-roberta-base-sentiment",
+    EncoderName.EMOTION: EMOTION_MODELS["go-emotions"],
 }
-"""Of encoders that the study had none of: the model of the hub that is taken where the user names none."""
+"""Of encoders that the study had none of: the model of the hub that is taken where the user names none.
+
+That of emotion is that of both encoders of emotion.
+"""
 
 
 def check_models(models: ModelSet, overrides: Mapping[str, str]) -> None:
@@ -63,13 +67,13 @@ def check_models(models: ModelSet, overrides: Mapping[str, str]) -> None:
     for name in overrides:
         known = [*PAPER_MODELS, *HUB_MODELS]
         if name not in known:
-            kinds = f"the encoders with a model to choose ({EncoderName.TEXT} is that of both text encoders)"
+            kinds = "the encoders with a model to choose (text, image and emotion are each that of two encoders)"
             raise unknown(name, known, place="--model", what=kinds)
 
 
 def named_model(encoder: str, overrides: Mapping[str, str]) -> list[str]:
     """Return the option that names the model of ``encoder`` where the user did, wherever it is typed; else nothing."""
-    kind = str(EncoderName.TEXT) if encoder.startswith(EncoderName.TEXT) else encoder
+    kind = model_of(encoder)
     if kind not in overrides:
         return []
     folder = Path(overrides[kind]).expanduser()
@@ -89,7 +93,7 @@ def transformers_model(kind: str, override: str | None) -> ModelFiles:
     """
     paper = PAPER_MODELS.get(kind)
     usual, stands_for = (HUB_MODELS[kind], "") if paper is None else (paper.name, paper.name)
-    packaged = paper is not None
+    packaged = kind != EncoderName.SENTIMENT_MULTILINGUAL
     if override is None:
         folder = hub.fetch(usual, kind, packaged=packaged)
         return _in_folder(ModelSet.PAPER, usual, folder, folder.name, "")
@@ -99,6 +103,7 @@ def transformers_model(kind: str, override: str | None) -> ModelFiles:
         if paper is not None and model.weights_sha256 == paper.weights_sha256:
             return replace(model, models=str(ModelSet.PAPER), name=paper.name, stand_in_for="")
         return model
+    override = model_name(kind, override)
     if not _HUB_ID.fullmatch(override) or (override and folder.exists()):
         raise UsageError(
             f"{override!r} is neither a folder nor the name of a model on the hub",

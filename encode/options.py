@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from postmill.shards.indicators import installed
@@ -28,8 +29,33 @@ class ModelSet(StrEnum):
     LIGHT = "light"
 
 
+EMOTION_MODELS: Mapping[str, str] = {
+    "go-emotions": "SamLowe/roberta-base-go_emotions",
+    "twitter-emotion": "cardiffnlp/twitter-roberta-base-emotion-multilabel-latest",
+    "xlm-emo": "MilaNLProc/xlm-emo-t",
+}
+"""Short names for models of emotions on the hub; the first is the usual one."""
+
+_MODEL_OF = {
+    EncoderName.TEXT_WITH_COMMENTS: EncoderName.TEXT,
+    EncoderName.EMOTION_COMMENTS: EncoderName.EMOTION,
+    EncoderName.IMAGE_EMOTION: EncoderName.IMAGE,
+}
+
+
+def model_of(encoder: str) -> str:
+    """Return the encoder by whose name the model of ``encoder`` is chosen: several share one model."""
+    return str(_MODEL_OF.get(EncoderName(encoder), encoder)) if encoder in list(EncoderName) else encoder
+
+
+def model_name(encoder: str, name: str) -> str:
+    """Return the name on the hub of what the option ``--model`` calls ``name``, a short name or any other."""
+    return EMOTION_MODELS.get(name, name) if model_of(encoder) == EncoderName.EMOTION else name
+
+
 OF_TONE = (EncoderName.EMOTION, EncoderName.EMOTION_COMMENTS)
 """The encoders of tone. The study had none."""
+_BY_NAME = {EncoderName.SENTIMENT_MULTILINGUAL, EncoderName.IMAGE_EMOTION}  # run only where they are named
 
 _BY_NAME = {EncoderName.SENTIMENT_MULTILINGUAL, EncoderName.IMAGE_EMOTION}  # which have no packaged stand-in
 

@@ -12,13 +12,13 @@ from postmill.encode.plugins import plugin_names, plugin_spec
 _ENCODERS: Mapping[str, Callable[[EncodeSettings], EncoderSpec]] = {
     EncoderName.SENTIMENT: sentiment.spec,
     EncoderName.SENTIMENT_MULTILINGUAL: sentiment.multilingual_spec,
-    EncoderName.IMAGE: image.spec,
     EncoderName.METADATA: lambda _: metadata.spec(),
 }
 _Specs = Callable[[EncodeSettings, Sequence[EncoderName]], list[EncoderSpec]]
 _SHARING: Sequence[tuple[_Specs, Sequence[EncoderName]]] = (
     (text.specs, (EncoderName.TEXT, EncoderName.TEXT_WITH_COMMENTS)),
     (emotion.specs, (EncoderName.EMOTION, EncoderName.EMOTION_COMMENTS)),
+    (image.specs, (EncoderName.IMAGE, EncoderName.IMAGE_EMOTION)),
 )
 """Encoders that share what is loaded for them."""
 

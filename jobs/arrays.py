@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from postmill.encode.options import EncoderName
+from postmill.encode.options import model_name, model_of
 from postmill.jobs.settings import Settings
 from postmill.jobs.slurm import Job
 from postmill.shards.formats import models, plan
@@ -261,7 +261,7 @@ def _is(encoder: Encoder, name: str, settings: Settings) -> bool:
     """Say whether ``encoder``, found on disk, is what ``settings`` mean by ``name``."""
     if encoder.encoder != name:
         return False
-    override = settings.model_overrides.get(EncoderName.TEXT if name == EncoderName.TEXT_WITH_COMMENTS else name)
+    override = settings.model_overrides.get(model_of(name))
     if override is not None:
-        return PurePosixPath(encoder.model).name == PurePosixPath(override).name
+        return PurePosixPath(encoder.model).name == PurePosixPath(model_name(name, override)).name
     return encoder.models in (settings.models, "every")

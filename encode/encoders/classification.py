@@ -13,7 +13,7 @@ import numpy.typing as npt
 from postmill.encode.device import Compute, prepare_for_inference
 from postmill.encode.encoders.labels import Activation, Labels
 from postmill.encode.interface import MAX_CHARACTERS
-from postmill.encode.model_files import SENTENCEPIECE_FILES, ModelFiles, loading
+from postmill.encode.model_files import SENTENCEPIECE_FILES, ModelFiles, check_tokenizer, loading
 from postmill.encode.preparation.batches import TOKENS, TextModel, Tokens, over_texts
 from postmill.encode.speed.quicken import quicken_distilbert
 from postmill.shards.runtime.errors import PostmillError
@@ -25,7 +25,6 @@ Probabilities = Callable[[ShardTexts], Iterator[tuple[Any, npt.NDArray[np.float3
 """Gives for the texts of each shard, in their order, shape (texts, labels); it may read ahead."""
 
 _LONGEST_KNOWN = 1_000_000  # tokens; a tokenizer that knows no limit states a number far above
-_FEWEST_WORDS = 2  # times those of the tokenizer are not fewer than those of the network
 _LONGEST = 512  # where neither tokenizer nor network states one
 _MENTION, _LINK = re.compile(r"(?<!\S)@\S+"), re.compile(r"(?<!\S)http\S*")
 
@@ -84,7 +83,7 @@ def load_text_model(model: ModelFiles, compute: Compute, labels: Labels, progres
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, DistilBertForSequenceClassification
 
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    _check_tokenizer(model)
+    _check_packages(model)
     with loading(model):
         tokenizer = AutoTokenizer.from_pretrained(model.folder, **options)
         network = AutoModelForSequenceClassification.from_pretrained(model.folder, weights_only=True, **options)
@@ -93,9 +92,7 @@ def load_text_model(model: ModelFiles, compute: Compute, labels: Labels, progres
             raise ValueError("the network has other labels than config.json")
         if tokenizer.pad_token_id is None:
             raise ValueError("its tokenizer has no token to fill batches with")
-        words = getattr(network.config, "vocab_size", len(tokenizer))
-        if len(tokenizer) * _FEWEST_WORDS < words:  # transformers makes an empty one where a file is missing
-            raise ValueError(f"its tokenizer knows {len(tokenizer):,} of {words:,} words: a file of it is missing")
+        check_tokenizer(tokenizer, getattr(network.config, "vocab_size", 0))
     prepare_for_inference(compute, network)
     if isinstance(network, DistilBertForSequenceClassification):
         quicken_distilbert(network.distilbert, progress)
@@ -121,7 +118,7 @@ def load_text_model(model: ModelFiles, compute: Compute, labels: Labels, progres
     return TextModel(lengths, tokenize, forward, len(labels.stated))
 
 
-def _check_tokenizer(model: ModelFiles) -> None:
+def _check_packages(model: ModelFiles) -> None:
     """Refuse a tokenizer that needs a package which is not installed, before transformers looks for another way."""
     pieces = [name for name in SENTENCEPIECE_FILES if (model.folder / name).is_file()]
     if pieces and not (model.folder / "tokenizer.json").is_file() and find_spec("sentencepiece") is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import pyarrow as pa
 
+from postmill.encode.encoders import emotion_models
+from postmill.encode.encoders.emotion_models import Texts
 from postmill.encode.encoders.lexical import COLUMNS, LEAST_HITS, judge
 from postmill.encode.interface import MAX_CHARACTERS, Absence, EncodedShard, EncoderSpec, EncodeSettings
-from postmill.encode.options import EncoderName, ModelSet
+from postmill.encode.options import EMOTION_MODELS, EncoderName, ModelSet
 from postmill.shards.formats import posts
 from postmill.shards.formats.blank import is_blank
 from postmill.shards.formats.encoders import Encoder
@@ -19,47 +20,33 @@ from postmill.shards.indicators.coverage import LANGUAGES
 from postmill.shards.indicators.indicator import INDICATORS, Indicator, Kind, Side, described
 from postmill.shards.indicators.lists import EMOTIONS, HIGH, LOW, POLARITIES
 from postmill.shards.run.folder import Run
-from postmill.shards.runtime.errors import UsageError
 
 MODEL = "lexica"
-STAND_IN_FOR = "SamLowe/roberta-base-go_emotions"
+STAND_IN_FOR = EMOTION_MODELS["go-emotions"]
 LICENCES = (
     "word lists for research, not for commerce: labMT is CC BY-NC-SA 4.0, the norms of valence, arousal and dominance "
     "and EmoLex are for research alone, the ranks of emoji are CC BY-SA 4.0"
 )
 
 
-@dataclass(frozen=True)
-class _Texts:
-    """Which texts an encoder judges: the record's field, why one is absent, and what it speaks of."""
-
-    field: str
-    absence: Absence
-    side: Side
-
-
 _TEXTS = {
-    EncoderName.EMOTION: _Texts("caption", Absence.NO_CAPTION, Side.CONTENT),
-    EncoderName.EMOTION_COMMENTS: _Texts("comments", Absence.NO_COMMENTS, Side.RESPONSE),
+    EncoderName.EMOTION: Texts("caption", Absence.NO_CAPTION, Side.CONTENT),
+    EncoderName.EMOTION_COMMENTS: Texts("comments", Absence.NO_COMMENTS, Side.RESPONSE),
 }
 
 
 def specs(settings: EncodeSettings, names: Sequence[EncoderName]) -> list[EncoderSpec]:
-    """Return the encoders ``names`` (``emotion``, ``emotion-comments``), which share the word lists.
+    """Return the encoders ``names`` (``emotion``, ``emotion-comments``), which share word lists or a model.
 
-    Their columns are :data:`.lexical.COLUMNS`; those that say something of tone are described as indicators.
+    Their columns are :data:`.lexical.COLUMNS` or those of :mod:`.emotion_models`; those that say something of tone are
+    described as indicators.
 
     Raises:
-        UsageError: The models are not the packaged ones.
-        PostmillError: The packages that bring the lists are not installed, or a list is damaged.
+        PostmillError: The packages that bring the lists are not installed, or a list is damaged; or the model cannot
+            be had or used.
     """
-    for name in names:
-        if not settings.packaged(name):
-            raise UsageError(
-                "the study had no encoder of tone: there are word lists alone, in the set light",
-                place=f"--encoder {name}",
-                hint=f"take those: --models {ModelSet.LIGHT}",
-            )
+    if not settings.packaged(EncoderName.EMOTION):
+        return emotion_models.specs(settings, {name: _TEXTS[name] for name in names})
     found = lexica.load()
     settings.progress.note(f"{', '.join(names)}: {LICENCES}")
     if slower := detector.load().slower:

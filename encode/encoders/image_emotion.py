@@ -16,7 +16,7 @@ import numpy.typing as npt
 from postmill.encode.device import Compute
 from postmill.encode.encoders import clip
 from postmill.encode.interface import EncoderSpec, ImageModel
-from postmill.encode.model_files import ModelFiles, loading
+from postmill.encode.model_files import ModelFiles, check_tokenizer, loading
 from postmill.encode.models import PAPER_MODELS
 from postmill.encode.options import EncoderName
 from postmill.shards.indicators.indicator import INDICATORS, Indicator, Kind, Side, described
@@ -54,11 +54,11 @@ Scores = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 def no_words() -> UsageError:
     """Return what is raised where the model of pictures is one that knows no words."""
+    name, usual = EncoderName.IMAGE, PAPER_MODELS[EncoderName.IMAGE].name
     return UsageError(
         f"the packaged model of pictures knows no words, which the encoder {EncoderName.IMAGE_EMOTION} asks it for",
         place="--models light",
-        hint=f"where there is a network: hf download {PAPER_MODELS[EncoderName.IMAGE].name} --local-dir FOLDER, then "
-        f"give --model {EncoderName.IMAGE}=FOLDER here",
+        hint=f"where there is a network: hf download {usual} --local-dir FOLDER, then give --model {name}=FOLDER here",
     )
 
 
@@ -127,6 +127,7 @@ def _scores(model: ModelFiles, network: Any, prompts: Mapping[str, Sequence[str]
 
     with loading(model):
         tokenizer = AutoTokenizer.from_pretrained(model.folder, local_files_only=True, trust_remote_code=False)
+        check_tokenizer(tokenizer, network.config.text_config.vocab_size)
         longest = network.config.text_config.max_position_embeddings
         labels = []
         with torch.inference_mode():

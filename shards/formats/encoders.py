@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -89,16 +89,26 @@ def pin_encoder(run: Run, encoder: Encoder) -> Path:
     if not path.exists():
         publish.put_sealed(path, _to_json(encoder))  # and its folder
     pinned = read_encoder(folder)
-    for field in dataclasses.fields(Encoder):
-        old, new = getattr(pinned, field.name), getattr(encoder, field.name)
+    for name, old, new in _settings(pinned, encoder):
         if old != new:
             raise UsageError(
-                f"holds embeddings made with another {field.name}: {str(old)!r}, and now it is {str(new)!r}",
+                f"holds embeddings made with another {name}: {old!r}, and now it is {new!r}",
                 place=folder,
                 hint=f"go on with what was pinned: {encode_command(run, pinned)}; or keep the folder elsewhere, and "
                 f"encode again: {away(run, folder)}",
             )
     return folder
+
+
+def _settings(pinned: Encoder, encoder: Encoder) -> Iterator[tuple[str, Any, Any]]:
+    """Yield name and both values of everything that is pinned, each setting of ``preprocessing`` by itself."""
+    for field in dataclasses.fields(Encoder):
+        old, new = getattr(pinned, field.name), getattr(encoder, field.name)
+        if field.name != "preprocessing":
+            yield field.name, str(old), str(new)
+            continue
+        for name in dict.fromkeys((*old, *new)):
+            yield f"preprocessing.{name}", old.get(name), new.get(name)
 
 
 def read_encoder(folder: Path) -> Encoder:

@@ -16,6 +16,8 @@ from postmill.shards.run.folder import Run
 
 LANGUAGES = "languages"
 """The key under ``preprocessing`` for the languages that an encoder can judge, where it tells them and not all are."""
+TEXT = "text"
+"""The key there for the one text of a post that an encoder judges; what judges two of them, or pictures, has none."""
 LANGUAGE = "language"
 """The column with the language of each text, null where it was not told."""
 
@@ -49,13 +51,14 @@ class Coverage:
 
 
 def coverage(run: Run, encoder: Encoder, shards: Iterable[int]) -> Coverage | None:
-    """Return the coverage of an encoder over those of ``shards`` that it has done; None where it is not one of tone.
+    """Return the coverage of an encoder over those of ``shards`` that it has done; None where it is not one of tone,
+    or does not judge one text of a post.
 
     Raises:
         PostmillError: An embedding shard is damaged, or the encoder's description is.
     """
     indicators = indicators_of(encoder)
-    if not indicators:
+    if not indicators or TEXT not in encoder.preprocessing:
         return None
     column = next((each.column for each in indicators if each.pleasantness), indicators[0].column)
     judged_languages = encoder.preprocessing.get(LANGUAGES)

@@ -73,7 +73,8 @@ class Indicator:
 
 def described(indicators: Sequence[Indicator]) -> list[dict[str, Any]]:
     """Return what stands in ``encoder.json`` under :data:`INDICATORS`."""
-    return [dataclasses.asdict(indicator) for indicator in indicators]
+    plain = [dataclasses.asdict(indicator) for indicator in indicators]
+    return [{**one, "side": str(one["side"]), "kind": str(one["kind"])} for one in plain]
 
 
 def indicators_of(encoder: Encoder) -> tuple[Indicator, ...]:

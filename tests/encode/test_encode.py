@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from postmill.encode.device import choose_device
-from postmill.encode.options import usual
+from postmill.encode.options import ModelSet, usual
 from postmill.encode.stage import encode_run
 from postmill.shards.formats import embeddings, posts
 from postmill.shards.formats.encoders import ENCODER_FILE, encoders_of
@@ -85,7 +85,7 @@ def test_every_encoder_fills_its_folder_and_a_second_call_does_nothing(run: Run)
     assert [(s.done, s.skipped, s.posts) for s in first.encoders] == [(3, 0, 18)] * 7
     assert [s.absent for s in first.encoders] == [3, 2, 2, 3, 0, 3, 5]
     assert first.waiting == 0
-    assert spoken.bars == [(f"encode {name}", 3) for name in usual(text_only=False)]
+    assert spoken.bars == [(f"encode {name}", 3) for name in usual(ModelSet.LIGHT, text_only=False)]
     assert "image: EfficientNet-Lite0 stands in for openai/clip-vit-base-patch32" in spoken.notes
     assert sum("stands in for" in note for note in spoken.notes) == 6
     for summary in first.encoders:

@@ -15,6 +15,7 @@ import huggingface_hub.constants
 import pytest
 
 from postmill.encode import hub, models
+from postmill.encode.options import EncoderName
 from postmill.encode.stage import encode_run
 from postmill.shards.formats.encoders import encoders_of
 from postmill.shards.run.folder import Run
@@ -133,7 +134,7 @@ def test_configuration_is_part_of_the_pin(cache: Path, mpnet_folder: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "known"),
     [
-        (dict(encoders=["txt"]), "text, text-with-comments, sentiment, sentiment-multilingual, image, metadata"),
+        (dict(encoders=["txt"]), ", ".join(EncoderName)),
         (dict(models="heavy"), "paper, light"),
         (dict(model_overrides={"video": "/x"}), "text, sentiment, image, sentiment-multilingual"),
         (dict(device="tpu"), "auto, cpu, cuda"),

@@ -89,7 +89,7 @@ def test_an_unknown_encoder_is_refused_with_those_that_are_installed(
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UsageError) as caught:
         check(["shapes"], "light", {}, "cpu")
-    assert "metadata, colours" in caught.value.cause
+    assert "comments, colours" in caught.value.cause
 
 
 def test_every_picture_is_kept_where_asked(run: Run, make_jpeg: Callable[..., bytes]) -> None:

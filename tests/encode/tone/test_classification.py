@@ -24,7 +24,7 @@ from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.shards.runtime.progress import Silent
-from tests.encode.classifiers import GO_EMOTIONS, TEXTS, by_pipeline, classifier, forget, roberta
+from tests.encode.tone.classifiers import GO_EMOTIONS, TEXTS, by_pipeline, classifier, forget, roberta
 
 CPU = Compute(Device.CPU, 2)
 MULTI_LABEL = "multi_label_classification"
