@@ -187,13 +187,12 @@ def _shifts(
     known = _word_list(run, measured.encoder)
     batches = shifts.words_of(run, measured.encoder, of_run)
     for division in divisions:
-        groups = shifts.extremes(tone_rows, name, division) if division.name in shifts.DIVISIONS else None
-        if groups is None:
-            continue
-        found = shifts.shift(before, name, division, groups, batches, known, of_run.accounts, judged)
-        if found is not None:
-            before += 1
-            yield found
+        compared = shifts.pairs(tone_rows, name, division) if division.name in shifts.DIVISIONS else []
+        for groups in compared:
+            found = shifts.shift(before, name, division, groups, batches, known, of_run.accounts, judged)
+            if found is not None:
+                before += 1
+                yield found
 
 
 def _word_list(run: Run, encoder: Encoder) -> WordList:

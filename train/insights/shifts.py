@@ -36,7 +36,8 @@ MOST_WORDS = 20
 CANDIDATES = 500
 """Of so many words that bring most, it is counted how many accounts have them."""
 
-DIVISIONS = ("month", "category", "followers")
+MONTH = "month"
+DIVISIONS = (MONTH, "category", "followers")
 TOO_FEW_WORDS = f"fewer than {STRONGEST} words may be named"
 
 
@@ -72,16 +73,24 @@ def words_of(run: Run, encoder: Encoder, posts: Posts) -> Batches:
     return batches
 
 
-def extremes(tone: Sequence[ToneRow], indicator: str, division: Division) -> tuple[int, int] | None:
-    """Return the groups of ``division`` with the lowest and the highest tone shown; None with fewer than two."""
+def pairs(tone: Sequence[ToneRow], indicator: str, division: Division) -> list[tuple[int, int]]:
+    """Return which groups of ``division`` are compared, the one with the lower tone first: none where fewer than two
+    are shown.
+
+    They are the lowest and the highest, and of months the first and the last besides.
+    """
     shown = {
         division.groups.index(row.group): row.value
         for row in tone
         if row.indicator == indicator and row.division == division.name and row.value is not None
     }
     if len(shown) < 2:
-        return None
-    return min(shown, key=lambda group: shown[group]), max(shown, key=lambda group: shown[group])
+        return []
+    compared = [(min(shown, key=lambda group: shown[group]), max(shown, key=lambda group: shown[group]))]
+    if division.name == MONTH:
+        first, last = min(shown), max(shown)
+        compared.append((first, last) if shown[first] <= shown[last] else (last, first))
+    return list(dict.fromkeys(compared))
 
 
 def shift(
