@@ -48,12 +48,12 @@ class ExportedShard:
 
 
 def csv(folder: Path, encoders: Sequence[Encoder], exported: Iterator[ExportedShard], shards: int) -> None:
-    """Write ``posts.csv``: a row a post, the record and every encoder's scalars; lists as JSON, and no vectors."""
+    """Write ``posts.csv``: a row a post, the record, its lists as JSON, and every encoder's scalars but lists."""
     file = HashingFile(folder / "posts.csv")
     try:
         writer: pa_csv.CSVWriter | None = None
         for posts_of_shard in exported:
-            table = _flat(_joined(posts_of_shard, encoders))
+            table = _flat(_joined(posts_of_shard, encoders, lists=False))
             writer = writer or pa_csv.CSVWriter(pa.PythonFile(file, mode="w"), table.schema)
             writer.write_table(table)
         if writer is not None:
@@ -109,11 +109,12 @@ def hugging_face_card(card: str, encoders: Sequence[Encoder]) -> bytes:
     return (cards.with_fields(card, CONFIGS) + _COLUMNS + "".join(rows)).encode()
 
 
-def _joined(posts_of_shard: ExportedShard, encoders: Sequence[Encoder]) -> pa.Table:
+def _joined(posts_of_shard: ExportedShard, encoders: Sequence[Encoder], lists: bool = True) -> pa.Table:
     table = posts_of_shard.records.replace_schema_metadata()
     for encoder, scalars in zip(encoders, posts_of_shard.scalars, strict=True):
-        for name in scalars.column_names:
-            table = table.append_column(f"{encoder.encoder_column}_{name}", scalars[name])
+        for field in scalars.schema:
+            if lists or not pa.types.is_list(field.type):
+                table = table.append_column(f"{encoder.encoder_column}_{field.name}", scalars[field.name])
     return table
 
 

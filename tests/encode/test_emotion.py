@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from postmill.encode.encoders.lexical import COLUMNS
@@ -18,6 +20,8 @@ from postmill.encode.options import EncoderName, ModelSet, not_usual, usual
 from postmill.encode.registry import encoder_specs
 from postmill.encode.stage import encode_run
 from postmill.shards.formats import embeddings
+from postmill.shards.formats.choices import Layout
+from postmill.shards.formats.export import export
 from postmill.shards.indicators import installed, lexica
 from postmill.shards.indicators.coverage import coverage
 from postmill.shards.indicators.indicator import Kind, Side, indicators_of
@@ -101,6 +105,19 @@ def test_the_same_bytes_with_any_number_of_threads(
     assert [(each.done, each.skipped) for each in again] == [(1, 2)] * 2 and contents() == before
     schemas = {embeddings.read(run, each.encoder, shard).scalars.schema for each in again for shard in range(3)}
     assert len(schemas) == 1, "a shard without texts has the same columns"
+
+
+def test_lists_of_words_are_exported_where_there_are_lists(make_posts: Callable[..., Run], tmp_path: Path) -> None:
+    run = make_posts(caption=CAPTIONS, comments=COMMENTS)
+    encode(run)
+    export(run, Layout.CSV, tmp_path / "csv")
+    header, *rows = csv.reader((tmp_path / "csv" / "posts.csv").read_text().splitlines())
+    assert "emotion_lexica_happiness" in header and not [name for name in header if name.endswith("happiness_words")]
+    assert float(rows[0][header.index("emotion_comments_lexica_happiness")]) == pytest.approx(3.877778, abs=1e-5)
+    export(run, Layout.HUGGING_FACE, tmp_path / "hf")
+    table = pq.read_table(next((tmp_path / "hf" / "data").iterdir()))
+    words = [None if text is None else len(text) for text in table["emotion_lexica_happiness_words"].to_pylist()]
+    assert words == [8, None, None, 9, 0, 7]
 
 
 def test_what_stands_in_and_under_which_licences_is_said(make_posts: Callable[..., Run]) -> None:
