@@ -55,7 +55,6 @@ def model_name(encoder: str, name: str) -> str:
 
 OF_TONE = (EncoderName.EMOTION, EncoderName.EMOTION_COMMENTS)
 """The encoders of tone. The study had none."""
-_BY_NAME = {EncoderName.SENTIMENT_MULTILINGUAL, EncoderName.IMAGE_EMOTION}  # run only where they are named
 
 _BY_NAME = {EncoderName.SENTIMENT_MULTILINGUAL, EncoderName.IMAGE_EMOTION}  # which have no packaged stand-in
 

@@ -26,7 +26,7 @@ from postmill.shards.indicators import installed, lexica
 from postmill.shards.indicators.coverage import coverage
 from postmill.shards.indicators.indicator import Kind, Side, indicators_of
 from postmill.shards.run.folder import Run
-from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.runtime.progress import Silent
 
 BEACH = "We love the beautiful sunshine at the beach"
@@ -146,12 +146,6 @@ def test_without_the_extra_it_is_left_out_or_refused(
     with pytest.raises(PostmillError, match="need emosent, which is not installed") as caught:
         encode(make_posts(caption=[BEACH]))
     assert "pip install 'postmill[emotion]'" in str(caught.value.hint)
-
-
-def test_the_study_had_none(make_posts: Callable[..., Run]) -> None:
-    with pytest.raises(UsageError, match="the study had no encoder of tone") as caught:
-        encode(make_posts(caption=[BEACH]), models="paper")
-    assert "--models light" in str(caught.value.hint)
 
 
 def test_asking_what_they_would_be_needs_no_device(tmp_path: Path) -> None:
