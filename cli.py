@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from postmill.console import checks, extras, lean, passes, results, slurm, sources, steps
+from postmill.console import checks, extras, insights, lean, passes, results, slurm, sources, steps
 from postmill.console.arguments import choosing, options, reporting, training
 from postmill.console.arguments.places import on_disk
 from postmill.console.display import answering, commands, completing, opening
@@ -125,6 +125,7 @@ def run_all(
         recipe = training.recipe_of(study)
         steps.train(run, shown, encoder_models=models, recipe=recipe, target=target, device=on)
         begin("report")
+        insights.where_told(run, shown)
         page = results.report(run, shown)
         steps.end(run, max_faults)
     if open_it:
@@ -297,6 +298,11 @@ def train(
                 task=share,
             )
         results.trained(run, done, as_json)
+
+
+app.command(rich_help_panel=STEP_BY_STEP, epilog="Example: `postmill insights run`, then `postmill report run`")(
+    insights.insights
+)
 
 
 @app.command(

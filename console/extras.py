@@ -12,7 +12,7 @@ _PACKAGES = {  # by extra, as they are imported; what an encoder or a model take
     "train": ("jinja2", "pydantic", "safetensors", "scipy", "threadpoolctl", "torch"),
 }
 _BROUGHT = {"huggingface_hub": "encode", "tokenizers": "encode"}  # by one of these
-_TRAINING = ("train", "predict", "report")
+_TRAINING = ("train", "insights", "predict", "report")
 
 
 def demand(*extras: str) -> None:

@@ -14,6 +14,7 @@ _OF_WORK = {
     "lean": "the {} in hand is dropped, what is done stays",
     "train": "of the {} in hand what was set aside is kept, what is done stays",
     "plan": "the plan is made anew by the next call",
+    "insights": "the tables are made anew by the next call",
     "report": "the page is made anew by the next call",
 }
 _ANY = "what is in hand is dropped, what is done stays"

@@ -19,7 +19,7 @@ ARROWS: dict[str, set[str]] = {
     "shards.run": {"shards.runtime"},
     "shards.formats": {"shards.run", "shards.runtime"},
     "shards.indicators": {"shards.formats", "shards.run", "shards.runtime"},
-    "shards.state": {"shards.formats", "shards.run", "shards.runtime"},
+    "shards.state": {"shards.formats", "shards.indicators", "shards.run", "shards.runtime"},
     "ingest.remote": {"shards.runtime"},
     "ingest.text": {"shards.runtime"},
     "ingest.zipformat": {"ingest.remote", "ingest.text", "shards.formats", "shards.runtime"},

@@ -189,6 +189,56 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What an indicator of tone could judge.
+
+    Attributes:
+        name: Encoder and column, as in `insights/indicators.parquet`.
+        label: As people read it.
+        side: `content` or `response`.
+        posts: Posts of the run.
+        texts: Those that have what the encoder reads.
+        judged: Those of these that it gives a number.
+    """
+
+    name: str
+    label: str
+    side: str
+    posts: int
+    texts: int
+    judged: int
+
+
+@dataclass(frozen=True)
+class PutTogether:
+    """Of `postmill insights`.
+
+    Attributes:
+        run: The run folder.
+        folder: Where the tables lie.
+        written: Whether they were written now; else they said so already.
+        indicators: What was measured.
+        shown: Numbers of groups that are told; none where all is of too few.
+        not_shown: Places where a number would be of too few, or others could be told from it.
+        effects: Effects within accounts that have a number.
+        claims: How many of these are claimed.
+        left_out: Encoders that have not done all posts, in words.
+        caveats: What is to be borne in mind, in words.
+    """
+
+    run: str
+    folder: str
+    written: bool
+    indicators: tuple[Judged, ...]
+    shown: int
+    not_shown: int
+    effects: int
+    claims: int
+    left_out: tuple[str, ...]
+    caveats: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Reported:
     """Of `postmill report`.
 

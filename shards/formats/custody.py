@@ -19,6 +19,9 @@ from postmill.shards.run.sealed import canonical_hash
 POSTS_INPUT, RECORDS_INPUT = "posts", "records"
 """Among the inputs: all files of the post shards, and their records alone."""
 
+INSIGHTS = "insights"
+"""The unit of the tables of tone, and its name among the inputs."""
+
 RECORDS = (".parquet",)
 """The files of a post shard that a model is made from."""
 
@@ -101,6 +104,9 @@ def now(run: Run, stated: Mapping[str, str], shards: Sequence[int]) -> Iterator[
         kind, _, folder = name.partition("/")
         if name in (POSTS_INPUT, RECORDS_INPUT):
             yield name, contents(run.posts, shards, RECORDS if name == RECORDS_INPUT else ())
+        elif name == INSIGHTS:
+            told = manifests.read(run.insights, INSIGHTS)
+            yield name, None if told is None else manifests.contents_hash(told)
         elif kind == "embeddings":
             units = (manifests.read(run.embeddings / folder, shard_name(shard)) for shard in shards)
             whole = all(unit is not None for unit in units)

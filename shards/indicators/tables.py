@@ -20,7 +20,7 @@ from postmill.shards.run import checked, manifests, parquet
 from postmill.shards.run.folder import Run
 from postmill.shards.run.publish import Unit
 
-UNIT = "insights"
+UNIT = custody.INSIGHTS
 STATEMENT_FILE = "README.md"
 MOST_ROWS = 100_000
 """Of a table that is read: those that are written have thousands at most."""

@@ -24,7 +24,7 @@ from postmill.shards.run.temporary import TEMPORARY
 from postmill.shards.runtime.errors import UsageError
 
 PLAN = "plan"
-_WORK = ("spool", "posts", "embeddings", "models", "report")
+_WORK = ("spool", "posts", "embeddings", "models", "insights", "report")
 _PINNED = "pinned"  # in the info of the plan's manifest
 
 

@@ -26,6 +26,7 @@ _WORDS = {
     SPOOL: "state of the spools",
     custody.POSTS_INPUT: "state of the posts",
     custody.RECORDS_INPUT: "state of the records",
+    custody.INSIGHTS: "state of the insights",
 }
 _IS = "was made from {}, which is to be made anew"
 
@@ -70,11 +71,11 @@ class Chain:
             there = None if source is None else manifests.contents_hash(source)
             yield from _compared(stated, [(embeddings.POSTS, there)])
             yield from self._of_stale([(run.posts, name)])
-        elif folder == run.report or name == models.MANIFEST:
+        elif folder in (run.report, run.insights) or name == models.MANIFEST:
             yield from self._of_shards(manifest)
 
     def _of_shards(self, manifest: Manifest) -> Iterator[str]:
-        """Say how a model, a page or a table of results is stale."""
+        """Say how a model, the tables of tone, a page or a table of results is stale."""
         run, stated = self.run, manifest.inputs
         shards = custody.shards_of(manifest.info, len(self.shards))
         needed = {custody.POSTS_INPUT, custody.RECORDS_INPUT}
@@ -88,6 +89,9 @@ class Chain:
         upstream: list[tuple[Path, str]] = []
         for input_name in stated:
             kind, _, folder = input_name.partition("/")
+            if input_name == custody.INSIGHTS:
+                upstream.append((run.insights, custody.INSIGHTS))
+                continue
             if kind == "models":
                 upstream.append((models.folder(run, folder), models.MANIFEST))
                 continue

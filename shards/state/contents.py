@@ -13,6 +13,7 @@ import pyarrow as pa
 from postmill.shards.formats import models, plan, shard_lists
 from postmill.shards.formats.encoders import ENCODER_FILE, command_of_folder
 from postmill.shards.formats.units import shard_name, spool_names
+from postmill.shards.indicators import tables
 from postmill.shards.run import manifests, regular
 from postmill.shards.run.folder import Run
 from postmill.shards.run.manifests import Manifest
@@ -64,7 +65,7 @@ class Folder:
     @property
     def alone(self) -> bool:
         """Whether it holds one unit, whose files are named otherwise than the unit."""
-        return self.expected in ((plan.NAME,), (models.MANIFEST,))
+        return self.expected in ((plan.NAME,), (models.MANIFEST,), (tables.UNIT,))
 
     def units(self) -> Iterator[str]:
         """Yield the names of the units of which there is a manifest, or something in its place.
@@ -132,6 +133,10 @@ def folders(run: Run, planned: PlannedUnits | None) -> Iterator[Folder]:
     for path in _subfolders(run.models):
         train = models.command(run, path.name)
         yield Folder(path, train, (models.MANIFEST,), True, (), partial(crosscheck_made.model, path), models.CHECKPOINT)
+    if regular.is_folder(run.insights):
+        check = partial(crosscheck_made.insights, run)
+        told = {tables.UNIT: (*(f"{name}.parquet" for name in tables.ROWS), tables.STATEMENT_FILE)}
+        yield Folder(run.insights, f"postmill insights {run.word}", (tables.UNIT,), True, (), check, files=told)
     if regular.is_folder(run.report):
         check = partial(crosscheck_made.report, run)
         yield Folder(run.report, f"postmill report {run.word}", _reports(run), True, (), check, files=REPORTS)

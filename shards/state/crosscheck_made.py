@@ -1,4 +1,4 @@
-"""What stands in the files that are made from post shards: of an encoder, of a model, and of the report.
+"""What stands in the files that are made from post shards: of an encoder, of a model, of tone, and of the report.
 
 Each check takes the name and the manifest of a unit whose files have the hashes that the manifest states.
 """
@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow.compute as pc
 
 from postmill.shards.formats import embeddings, faults, models, posts
-from postmill.shards.formats.counts import EmbeddingCounts, ModelCounts, encoder_of, settings_of
+from postmill.shards.formats.counts import EmbeddingCounts, InsightsCounts, ModelCounts, encoder_of, settings_of
 from postmill.shards.formats.embeddings import EmbeddingShard
 from postmill.shards.formats.encoders import ENCODER_FILE, Encoder, read_encoder
 from postmill.shards.formats.units import number_of
+from postmill.shards.indicators import tables
 from postmill.shards.run import parquet, sealed
 from postmill.shards.run.cards import DATA_CARD_FILE, DATA_CARD_UNIT
 from postmill.shards.run.folder import Run
@@ -127,6 +128,23 @@ def model(folder: Path, name: str, manifest: Manifest) -> Iterator[Difference]:
     metrics = json.loads((folder / models.METRICS_FILE).read_bytes())
     if not settings_of(manifest) == metrics["settings_fingerprint"] == sealed.canonical_hash(metrics["settings"]):
         yield folder / models.METRICS_FILE, "its settings are not those of the manifest"
+
+
+def insights(run: Run, name: str, manifest: Manifest) -> Iterator[Difference]:
+    """Yield how the tables of tone are not those that the manifest speaks of."""
+    files = [*(f"{table}.parquet" for table in tables.ROWS), tables.STATEMENT_FILE]
+    lacking = list(unstated(run.insights, name, manifest, files))
+    yield from lacking
+    found = None if lacking else tables.read(run)
+    if found is None:
+        return
+    counts = InsightsCounts.of(manifest)
+    claims = sum(row.claimed for row in found.effects)
+    if counts.indicators != len(found.indicators):
+        path = run.insights / "indicators.parquet"
+        yield path, f"{len(found.indicators)} rows, the manifest says {counts.indicators}"
+    if counts.claims != claims:
+        yield run.insights / "effects.parquet", f"{claims} claims, the manifest says {counts.claims}"
 
 
 def report(run: Run, name: str, manifest: Manifest) -> Iterator[Difference]:

@@ -61,7 +61,7 @@ def strays_above(run: Run, folder: Path) -> Iterator[Discrepancy]:
 
     Likewise a folder of these that cannot be listed.
     """
-    top = {run.plan, run.spool, run.posts, run.embeddings, run.models, run.report, run.secret, run.logs}
+    top = {run.plan, run.spool, run.posts, run.embeddings, run.models, run.insights, run.report, run.secret, run.logs}
     if folder != run.folder and not folder.is_dir():
         return  # a file in its place is named at the top
     try:

@@ -13,6 +13,7 @@ from postmill.shards.formats import models, plan
 from postmill.shards.formats.choices import Stage
 from postmill.shards.formats.counts import PlanCounts, ShardCounts
 from postmill.shards.formats.faults import count_encoders_reasons
+from postmill.shards.indicators.indicator import indicators_of
 from postmill.shards.run import manifests, regular
 from postmill.shards.run.folder import Run
 from postmill.shards.run.temporary import TEMPORARY
@@ -128,6 +129,7 @@ def _read(run: Run, now: float) -> Status:
         stages.append(_stage(f"encode {encoder.folder}", pieces, encoding, now))
     at_work = underway.read(run)
     stages.append(_train(run, _records_of(records, "train"), [work for work in at_work if work.stage == "train"], now))
+    stages += _insights(run, planned.shards, at_work)
     reports = list_units(run.report, run.fingerprint)
     size = sum(unit.bytes for unit in reports.done.values())
     writing = bool(reports.in_hand) or any(work.stage == "report" for work in at_work)
@@ -145,6 +147,16 @@ def _read(run: Run, now: float) -> Status:
         failed=tuple(_failed(run, record) for record in records if record.failed),
         invented=run.invented,
     )
+
+
+def _insights(run: Run, shards: int, at_work: Sequence[Underway]) -> list[StageStatus]:
+    """Return how far the tables of tone are; nothing where no encoder of tone was begun."""
+    told = list_units(run.insights, run.fingerprint)
+    if not told.done and not any(indicators_of(encoder) for encoder, _ in encoder_pieces(run, shards)):
+        return []
+    writing = bool(told.in_hand) or any(work.stage == "insights" for work in at_work)
+    size = sum(unit.bytes for unit in told.done.values())
+    return [_single("insights", bool(told.done) and not writing, writing, size)]
 
 
 def _single(stage: str, done: bool, in_hand: bool, size: int) -> StageStatus:

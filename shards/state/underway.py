@@ -35,7 +35,7 @@ class Underway:
     """What a process is at.
 
     Attributes:
-        stage: ``train`` or ``report``.
+        stage: ``train``, ``insights`` or ``report``.
         names: The units that it makes, in their order.
         done: How many of them it has made, or found made.
         seconds_left: For the others, at the rate so far; None where nothing was measured yet.
@@ -88,7 +88,7 @@ def underway(run: Run, stage: str, names: Sequence[str], each: int = 1) -> Itera
 
     Args:
         run: The run.
-        stage: ``train`` or ``report``.
+        stage: ``train``, ``insights`` or ``report``.
         names: The units that it makes, in their order.
         each: Parts of a unit.
     """

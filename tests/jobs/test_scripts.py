@@ -125,6 +125,16 @@ def test_training_is_followed_by_the_report_and_not_where_it_failed(node: Node) 
     assert node.calls("failing") == "train\n" and node.calls("scontrol") == ""
 
 
+def test_tone_is_put_together_before_the_report_where_it_was_encoded(node: Node) -> None:
+    described = node.folder / "work" / "R" / "embeddings" / "emotion.lists" / "encoder.json"
+    described.parent.mkdir(parents=True)
+    described.write_text('{"preprocessing": {"indicators": []}}')
+    # Of posts that are not all encoded nothing is put together, and the report is written all the same.
+    node.program("postmill", 'echo "$1" >> "$LOG/order"; if [[ $1 == insights ]]; then exit 2; fi')
+    assert node.start("train", "R").wait() == 0
+    assert node.calls("order") == "train\ninsights\nreport\n"
+
+
 # What a signal does is told by a postmill that takes a moment to put its work away, as the real one does.
 # A signal that comes before the script knows its child reaches it as SIGTERM.
 SLOW = """trap 'sleep 0.2; echo "$1" put away >> "$LOG/done"; exit 75' {signal} TERM

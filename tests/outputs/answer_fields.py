@@ -21,6 +21,7 @@ ANSWERS: dict[str, type[Any]] = {
     "Any command that failed": answers.Failure,
     "plan": answers.Planned,
     "train": answers.Trained,
+    "insights": answers.PutTogether,
     "report": answers.Reported,
     "predict": answers.Predicted,
     "export": answers.Exported,

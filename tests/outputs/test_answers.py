@@ -46,6 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("plan", folder / "data", folder / "run"),
         ("ingest", folder / "run"),
         ("encode", folder / "run", "--encoder", "metadata"),
+        ("encode", folder / "run", "--encoder", "emotion", "--models", "light"),
         ("train", folder / "run", "--model", "mean", "--model", "history", "--seeds", 2),
     ):
         done = asked(*words)

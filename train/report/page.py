@@ -134,6 +134,7 @@ def publish_page(
         unit.file(file).write(html.render(template, content, libraries).encode())
         ReportCounts(len(models), data.posts).put(unit)
         unit.inputs.update(results.inputs(run, models))
+        unit.inputs.update(current.inputs(run) if name == PAGE_UNIT else {})
         unit.inputs[custody.POSTS_INPUT] = custody.contents(run.posts, shards)
         custody.put_shards(unit, shards)
     return Report(run.report / file, unit.published, len(models))

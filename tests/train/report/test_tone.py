@@ -23,7 +23,7 @@ from postmill.train.report.html import render
 from postmill.train.report.page import write_report
 from postmill.train.report.tone import current, pictures, section
 from tests.train.report.parsed import HOSTILE, Page, is_harmless
-from tests.train.report.tone import CONTENT, encode_tone, invented, put, suppressed
+from tests.train.report.tone import CONTENT, RESPONSE, encode_tone, invented, put, suppressed
 
 MakeRun = Callable[..., Run]
 
@@ -65,12 +65,15 @@ def test_what_is_not_done_or_not_of_these_posts_is_told_with_its_command(planted
     assert current.read(run).command == "postmill insights run && postmill report run"
     put(run, invented())
     assert current.read(run).insights == invented()
-    made = next(of for of in encoders_of(run) if of.folder == CONTENT)
     keys = posts.read_records(run, 1, ["key"])["key"].to_pylist()
-    (run.embeddings / CONTENT / "posts-000001.json").unlink()
-    assert current.read(run).command.startswith("postmill encode run --encoder emotion")
-    again = {"happiness": [4.0] * len(keys), "joy": [0.0] * len(keys)}
-    embeddings.write(run, made, 1, keys, [None] * len(keys), None, {n: np.array(v) for n, v in again.items()})
+    both = [of for of in encoders_of(run) if of.folder in (CONTENT, RESPONSE)]
+    for of in both:
+        (run.embeddings / of.folder / "posts-000001.json").unlink()
+    encode = "postmill encode run --encoder emotion --encoder emotion-comments --models light"
+    assert current.read(run).command.startswith(encode)
+    for of in both:
+        again = {name: np.full(len(keys), 1.0) for name in of.scalars}
+        embeddings.write(run, of, 1, keys, [None] * len(keys), None, again)
     assert current.read(run).insights is None and "other posts or embeddings" in told(run)
     put(run, invented())
     path = run.insights / "tone.parquet"
@@ -90,8 +93,8 @@ def test_the_section_tells_groups_effects_and_bounds(run: Run) -> None:
     for sentence in (
         "Tone of content: happiness 5.50 (5.38 to 5.62) (mean, 1 to 9), 120 posts.",
         "Audience response: happiness 7.50 (7.38 to 7.62) (mean, 1 to 9), 120 posts.",
-        "Within accounts 2 of 3 indicators go with engagement or with the comments' tone.",
-        "Where a post has more happiness than others of its account, engagement is higher: 0.123 (0.080 to",
+        "Within accounts 2 of 3 slopes of engagement and of the comments' tone are told from 0.",
+        "Happiness: where a post has more than others of its account, engagement is higher: 0.123 (0.080 to",
         "80%",  # of the texts were judged
         "Stand-in: emotion.lists in place of a-model-of-emotion.",
         *("no clinical reference", "curated", "never a person", "never a predictor", "EmoLex (research only)"),

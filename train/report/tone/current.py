@@ -46,22 +46,29 @@ def read(run: Run) -> Tone:
         return Tone(
             None, "No encoder of tone has read these posts yet.", f"postmill encode {word} {ENCODERS} && {anew}"
         )
-    if not all(_done(run, encoder, shards) for encoder in encoders):
-        why = "An encoder of tone has not read all posts yet."
+    done = [encoder for encoder in encoders if all(embeddings.is_done(run, encoder, shard) for shard in shards)]
+    if not done:
+        why = "No encoder of tone has read all posts yet."
         return Tone(None, why, f"postmill encode {word} {_asked(encoders)} && {anew}")
     manifest = manifests.done(run.insights, tables.UNIT, run.fingerprint)
     if manifest is None:
         return Tone(None, "Tone has been told of every post, and not been put together yet.", anew)
-    folders = {custody.embeddings_input(encoder.folder) for encoder in encoders}
-    made_from = custody.shards_of(manifest.info, plan.counts(run).shards)
-    stale = made_from != shards or not folders <= manifest.inputs.keys()
-    if stale or any(manifest.inputs[name] != now for name, now in custody.now(run, manifest.inputs, shards)):
+    folders = {custody.embeddings_input(encoder.folder) for encoder in done}
+    whole = custody.shards_of(manifest.info, plan.counts(run).shards) == shards and folders <= manifest.inputs.keys()
+    insights = tables.read(run) if whole else None
+    if insights is None:
         return Tone(None, "The tables of tone were made from other posts or embeddings than are here now.", anew)
-    return Tone(tables.read(run))
+    return Tone(insights)
 
 
-def _done(run: Run, encoder: Encoder, shards: tuple[int, ...]) -> bool:
-    return all(embeddings.is_done(run, encoder, shard) for shard in shards)
+def inputs(run: Run) -> dict[str, str]:
+    """Return what is stated of the tables by what shows them; nothing where there are none to show.
+
+    Raises:
+        PostmillError: As of :func:`read`.
+    """
+    manifest = None if read(run).insights is None else manifests.read(run.insights, tables.UNIT)
+    return {} if manifest is None else {custody.INSIGHTS: manifests.contents_hash(manifest)}
 
 
 def _asked(encoders: list[Encoder]) -> str:

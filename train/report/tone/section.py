@@ -24,14 +24,18 @@ FEW = (
     f"Nothing may be told of the tone of so few: a number is of {MIN_ACCOUNTS} accounts and {MIN_POSTS} posts at the"
     " least, and there is none."
 )
-MOST_FINDINGS = 6
+MOST_FINDINGS = 3
+"""Of each outcome."""
+
 _LISTS = (
     "Word lists stand in for models: happiness is labMT (CC BY-NC-SA 4.0), valence, arousal and dominance are the norms"
     " of Warriner et al. (research that is not commercial), emotions are EmoLex (research only), emoji the ranks of"
     " Novak et al. (CC BY-SA 4.0). A list knows no negation and no irony."
 )
-_OUTCOMES = {"engagement": "engagement is", "comment tone": "the comments' tone is"}
-_UNITS = {"engagement": "in natural logarithms", "comment tone": "standard deviations of theirs"}
+_OUTCOMES = {  # in words, and in which unit
+    "engagement": ("engagement", "in natural logarithms"),
+    "comment tone": ("the tone of its comments", "of its own standard deviations"),
+}
 
 
 def section(run: Run, tone: Tone, figures: Sequence[FigureView]) -> Section:
@@ -73,8 +77,8 @@ def answer(insights: Insights) -> Finding:
     claimed = [row for row in known if row.claimed]
     if known:
         told.append(
-            f"Within accounts {len(claimed):,} of {len(known):,} indicators go with engagement or with the comments'"
-            " tone."
+            f"Within accounts {len(claimed):,} of {len(known):,} slopes of engagement and of the comments' tone are"
+            " told from 0."
         )
     return Finding(CLAIM if claimed else WEAK, " ".join(told))
 
@@ -94,17 +98,19 @@ def findings(insights: Insights) -> Iterator[Finding]:
     labels = words.labels(insights.indicators)
     claimed = [row for row in insights.effects if row.claimed and row.slope is not None]
     claimed.sort(key=lambda row: -abs(row.slope or 0.0))
-    for row in claimed[:MOST_FINDINGS]:
+    shown = [row for outcome in _OUTCOMES for row in [of for of in claimed if of.outcome == outcome][:MOST_FINDINGS]]
+    for row in shown:
+        label = labels.get(row.indicator, row.indicator)
         way = "higher" if (row.slope or 0.0) > 0 else "lower"
+        outcome, unit = _OUTCOMES[row.outcome]
         yield Finding(
             CLAIM,
-            f"Where a post has more {labels.get(row.indicator, row.indicator)} than others of its account,"
-            f" {_OUTCOMES.get(row.outcome, row.outcome)} {way}: {in_words(pictures.slope(row), 3)}"
-            f" {_UNITS.get(row.outcome, '')} per standard deviation, over {row.accounts:,} accounts.",
+            f"{label[:1].upper()}{label[1:]}: where a post has more than others of its account, {outcome} is {way}:"
+            f" {in_words(pictures.slope(row), 3)} {unit} per standard deviation, over {row.accounts:,} accounts.",
             Question.TONE,
         )
-    if len(claimed) > MOST_FINDINGS:
-        yield Finding(CLAIM, f"{len(claimed) - MOST_FINDINGS:,} more stand in the table.", Question.TONE)
+    if len(claimed) > len(shown):
+        yield Finding(CLAIM, f"{len(claimed) - len(shown):,} more stand in the table.", Question.TONE)
 
 
 def _bounds() -> Iterator[str]:
