@@ -97,7 +97,7 @@ class EffectRow:
     Attributes:
         outcome: ``engagement``, or ``comment tone``.
         indicator: Which.
-        posts, accounts: How many it rests on.
+        posts, accounts: How many it rests on; 0 where they are too few to be told of.
         slope: By how much the outcome is higher, per standard deviation of the indicator within accounts; of engagement
             in natural logarithms, of the comments' tone in its own standard deviations within accounts.
         low, high: Its 95 % interval over accounts.

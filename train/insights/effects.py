@@ -45,7 +45,8 @@ class WithinEffect:
 
     Attributes:
         name: Of the indicator.
-        posts, accounts: How many it rests on: judged posts with an outcome, of accounts with two of them at least.
+        posts, accounts: How many it rests on: judged posts with an outcome, of accounts with two of them at least; 0
+            where they are too few to be told of.
         slope: Of the outcome, per standard deviation of the indicator within accounts.
         interval: 95 %, over accounts.
         p: Two-sided.
@@ -119,7 +120,7 @@ def within_effect(
     people, account, posts = np.unique(accounts[rows], return_inverse=True, return_counts=True)
     effect = WithinEffect(name, len(rows), len(people))
     if len(rows) < cells.MIN_POSTS or len(people) < cells.MIN_ACCOUNTS:
-        return replace(effect, note=TOO_FEW)
+        return WithinEffect(name, 0, 0, note=TOO_FEW)
     columns = [values[rows], outcome[rows], *_controls(taken_at[rows])]
     departures = np.column_stack([_departures(column, account, posts) for column in columns])
     spread = departures[:, :2].std(axis=0)
