@@ -38,6 +38,8 @@ class Coverage:
 
     def told(self) -> str:
         """Return it as a sentence without a full stop."""
+        if not self.texts:
+            return "there is no text to judge"
         if not self.languages + self.others:
             return f"all of {self.texts:,} texts could be judged"
         whys = {"language": self.languages, "too few words that are known": self.others}
