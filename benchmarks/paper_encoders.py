@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from postmill.encode.encoders import text
-from postmill.encode.interface import blank
 from postmill.encode.options import EncoderName
 from postmill.encode.preparation.reader import read_pictures
 from postmill.shards.formats import posts
+from postmill.shards.formats.blank import is_blank
 from postmill.shards.run.folder import Run
 
 Work = Callable[[], object]
@@ -31,8 +31,8 @@ def texts_in(records: Any, name: EncoderName) -> list[str]:
     captions, comments = records["caption"].to_pylist(), records["comments"].to_pylist()
     if name == EncoderName.TEXT_WITH_COMMENTS:
         return [joined for pair in zip(captions, comments, strict=True) if (joined := text.with_comments(*pair))]
-    texts = captions if name == EncoderName.TEXT else captions + comments
-    return [words for words in texts if not blank(words)]
+    texts = captions if name in (EncoderName.TEXT, EncoderName.EMOTION) else captions + comments
+    return [words for words in texts if not is_blank(words)]
 
 
 def texts_of(run: Run, chosen: list[int], name: EncoderName) -> list[str]:
@@ -40,13 +40,16 @@ def texts_of(run: Run, chosen: list[int], name: EncoderName) -> list[str]:
     return [words for shard in chosen for words in texts_in(posts.read_records(run, shard), name)]
 
 
-def papers_sentiment(
+def papers_classification(
     run: Run, chosen: list[int], folder: Path, name: EncoderName, options: Any, _: Path
 ) -> tuple[int, Work]:
-    """Return how many texts there are, and the pipeline, one at a time."""
+    """Return how many texts there are, and the pipeline, one at a time: of emotions with every label."""
     import transformers
 
-    pipeline = transformers.pipeline("sentiment-analysis", model=str(folder), device=str(options.device))
+    every_label = {"top_k": None} if name == EncoderName.EMOTION else {}
+    pipeline = transformers.pipeline(
+        "text-classification", model=str(folder), device=str(options.device), **every_label
+    )
     texts = texts_of(run, chosen, name)
     for words in texts[:5]:
         pipeline(words, truncation=True)

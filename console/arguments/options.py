@@ -12,7 +12,7 @@ import typer
 from postmill.console.arguments.places import on_disk
 from postmill.console.display import completing
 from postmill.console.waiting import Evict
-from postmill.encode.options import EncoderName, ModelSet, Precision
+from postmill.encode.options import EMOTION_MODELS, EncoderName, ModelSet, Precision
 from postmill.ingest.sample.effect import Effect
 from postmill.shards.formats.choices import Stage
 from postmill.shards.run.chosen import TypedChosen
@@ -273,7 +273,12 @@ ModelsOption = Annotated[
 ]
 ModelOption = Annotated[
     list[str] | None,
-    typer.Option("--model", metavar="ENCODER=MODEL", help="Hub id or local folder for one encoder. Repeatable."),
+    typer.Option(
+        "--model",
+        metavar="ENCODER=MODEL",
+        help="Hub id or local folder for text, sentiment, sentiment-multilingual, image or emotion; for emotion also "
+        f"{', '.join(EMOTION_MODELS)}. Repeatable.",
+    ),
 ]
 DeviceOption = Annotated[Device, one_of(Device, "--device", "Where models run; auto: a GPU where there is one.")]
 PrecisionOption = Annotated[

@@ -21,16 +21,17 @@ from PIL import Image, ImageDraw
 from benchmarks.models import clip_folder, mpnet_folder
 from postmill.encode import models
 from postmill.encode.device import Compute, single_threaded
-from postmill.encode.encoders import clip, efficientnet, image, sentiment, text
+from postmill.encode.encoders import clip, efficientnet, emotion, image, sentiment, text
 from postmill.encode.encoders.image import unit_vectors
 from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings
-from postmill.encode.options import ModelSet, Precision
+from postmill.encode.options import EncoderName, ModelSet, Precision
 from postmill.ingest.archive.reader import Archive
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.progress import Silent
 from tests.datasets import SHARED
 from tests.encode.conftest import VOCABULARY
+from tests.encode.tone.classifiers import GO_EMOTIONS, by_pipeline, byte_tokenizer
 
 CAPTIONS = [
     "fresh bread this morning #bread",
@@ -144,6 +145,34 @@ def test_sentiment_equals_the_pipeline(make_posts: Callable[..., Run], distilber
     reference = both([result["label"] for result in expected], np.array([result["score"] for result in expected]))
     for precision, least in COSINE.items():
         assert cosines(both(*computed(precision)), reference).min() >= least
+
+
+@pytest.fixture(scope="module")
+def go_emotions(folder: Path) -> Path:
+    """The size of RoBERTa-base but for its vocabulary, which is one token a byte: the rest of it is a table of rows."""
+    torch.manual_seed(4)
+    config = transformers.RobertaConfig(
+        vocab_size=261, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5,
+        id2label=dict(enumerate(GO_EMOTIONS)), problem_type="multi_label_classification",
+    )  # fmt: skip
+    network = transformers.RobertaForSequenceClassification(config)
+    with torch.no_grad():  # so that the numbers are not all near a half
+        network.classifier.out_proj.weight *= 20
+    network.save_pretrained(folder / "go-emotions")
+    byte_tokenizer(512).save_pretrained(folder / "go-emotions")
+    return folder / "go-emotions"
+
+
+def test_every_label_of_emotions_equals_the_pipeline(make_posts: Callable[..., Run], go_emotions: Path) -> None:
+    run = make_posts(caption=CAPTIONS, comments=COMMENTS)
+    expected = np.array([[said[label] for label in GO_EMOTIONS] for said in by_pipeline(go_emotions, CAPTIONS)])
+    assert np.ptp(expected, axis=0).max() > 0.05  # the texts are told apart
+
+    def spec(settings: EncodeSettings) -> EncoderSpec:
+        return emotion.specs(settings, [EncoderName.EMOTION])[0]
+
+    columns = encoded(run, {"emotion": str(go_emotions)}, spec, Precision.FLOAT32).scalars
+    np.testing.assert_allclose(np.array([columns[label].to_pylist() for label in GO_EMOTIONS]).T, expected, atol=1e-5)
 
 
 def clip_reference(folder: Path, pictures: list[bytes]) -> npt.NDArray[Any]:
