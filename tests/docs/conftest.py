@@ -29,6 +29,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert postmill("encode", run, "--models", "light") == 0
     models = [word for name in MODELS for word in ("--model", name)]
     assert postmill("train", run, *models, "--split", "influencer") == 0
+    assert postmill("insights", run) == 0
     assert postmill("report", run) == 0
     return folder
 

@@ -244,6 +244,16 @@ MISTAKES = [
         2,
         ("--header-file nofile: cannot be read: No such file", "--header-file"),
     ),
+    M(
+        42,
+        "insights run",
+        2,
+        (
+            "run/embeddings: has no embeddings of an encoder of tone",
+            "postmill encode run --encoder emotion --encoder emotion-comments --models light",
+        ),
+        pasted=0,
+    ),
     M(42, "retry run", 2, ("run: was never submitted", "postmill submit run")),
     M(42, "status caf\udce9", 2, ("is not UTF-8: e9", "next:")),
 ]

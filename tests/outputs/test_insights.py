@@ -14,12 +14,16 @@ import pytest
 from postmill.console import insights as command
 from postmill.ingest.sample.write import write_sample
 from postmill.shards.formats.encoders import encoders_of
+from postmill.shards.indicators import tables
 from postmill.shards.run.folder import open_run
 from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.runtime.progress import Silent
 from postmill.shards.state import status, verify
 from tests.commands import paste, postmill, refused
+from tests.shards.document import columns
 from tests.shards.test_verify_chain import restate
+
+DOC = (Path(__file__).resolve().parents[2] / "docs" / "insights.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +127,10 @@ def test_what_is_made_from_other_embeddings_is_told_down_to_the_page(run: Path, 
     for remedy in wrong.values():
         assert paste(PostmillError("as verify says", hint=remedy), {}) == 0
     assert found(other) == {}
+
+
+@pytest.mark.parametrize("name", tables.ROWS)
+def test_the_document_lists_the_columns_of_the_tables(name: str) -> None:
+    after = DOC.partition(f"**{name}.parquet**")[2]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (yes|no) \| \S", after.partition("\n**")[0], re.MULTILINE)
+    assert [(column, kind, null == "yes") for column, kind, null in rows] == columns(tables.schema(tables.ROWS[name]))

@@ -69,7 +69,7 @@ def test_what_is_not_done_or_not_of_these_posts_is_told_with_its_command(planted
     both = [of for of in encoders_of(run) if of.folder in (CONTENT, RESPONSE)]
     for of in both:
         (run.embeddings / of.folder / "posts-000001.json").unlink()
-    encode = "postmill encode run --encoder emotion --encoder emotion-comments --models light"
+    encode = "postmill encode run --encoder emotion-comments --encoder emotion --models light"
     assert current.read(run).command.startswith(encode)
     for of in both:
         again = {name: np.full(len(keys), 1.0) for name in of.scalars}
