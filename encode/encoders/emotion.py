@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
 from postmill.encode.encoders import emotion_models
 from postmill.encode.encoders.emotion_models import Texts
 from postmill.encode.encoders.lexical import COLUMNS, LEAST_HITS, judge
-from postmill.encode.interface import MAX_CHARACTERS, Absence, EncodedShard, EncoderSpec, EncodeSettings
+from postmill.encode.interface import MAX_CHARACTERS, Absence, EncodedShard, EncoderSpec, EncodeSettings, ShardEncoder
 from postmill.encode.options import EMOTION_MODELS, EncoderName, ModelSet
 from postmill.shards.formats import posts
 from postmill.shards.formats.blank import is_blank
@@ -48,13 +48,18 @@ def specs(settings: EncodeSettings, names: Sequence[EncoderName]) -> list[Encode
     if not settings.packaged(EncoderName.EMOTION):
         return emotion_models.specs(settings, {name: _TEXTS[name] for name in names})
     found = lexica.load()
-    settings.progress.note(f"{', '.join(names)}: {LICENCES}")
-    if slower := detector.load().slower:
-        settings.progress.note(f"{', '.join(names)}: languages are told one text at a time, which is slower: {slower}")
-    return [_spec(name, found) for name in names]
+
+    @functools.cache
+    def say() -> None:  # when they are used, and not whenever it is asked what they are
+        settings.progress.note(f"{', '.join(names)}: {LICENCES}")
+        if slower := detector.load().slower:
+            what = "languages are told one text at a time, which is slower"
+            settings.progress.note(f"{', '.join(names)}: {what}: {slower}")
+
+    return [_spec(name, found, say) for name in names]
 
 
-def _spec(name: EncoderName, found: lexica.Lexica) -> EncoderSpec:
+def _spec(name: EncoderName, found: lexica.Lexica, say: Callable[[], None]) -> EncoderSpec:
     texts = _TEXTS[name]
     encoder = Encoder(
         encoder=str(name),
@@ -84,7 +89,11 @@ def _spec(name: EncoderName, found: lexica.Lexica) -> EncoderSpec:
     def encode(run: Run, shards: Iterable[int]) -> Iterator[EncodedShard]:
         return (encode_texts(run, shard, texts.field, texts.absence, found) for shard in shards)
 
-    return EncoderSpec(encoder, lambda: encode)
+    def load() -> ShardEncoder:
+        say()
+        return encode
+
+    return EncoderSpec(encoder, load)
 
 
 def indicators(side: Side) -> list[Indicator]:

@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from postmill.console import steps
 from postmill.encode.encoders.lexical import COLUMNS
 from postmill.encode.interface import EncodeSettings
-from postmill.encode.options import EncoderName, ModelSet, not_usual, usual
+from postmill.encode.options import EncoderName, ModelSet, Precision, not_usual, usual
 from postmill.encode.registry import encoder_specs
 from postmill.encode.stage import encode_run
 from postmill.shards.formats import embeddings
@@ -26,12 +27,24 @@ from postmill.shards.indicators import installed, lexica
 from postmill.shards.indicators.coverage import coverage
 from postmill.shards.indicators.indicator import Kind, Side, indicators_of
 from postmill.shards.run.folder import Run
+from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.runtime.progress import Silent
+from postmill.shards.state.tasks import WHOLE
 
 BEACH = "We love the beautiful sunshine at the beach"
 WAR = "Nothing but pain, hate and terrible war all day"
 TONE = ["emotion", "emotion-comments"]
+
+
+class Spoken(Silent):
+    """Progress that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
 
 def encode(run: Run, **options: Any) -> Any:
@@ -121,14 +134,10 @@ def test_lists_of_words_are_exported_where_there_are_lists(make_posts: Callable[
 
 
 def test_what_stands_in_and_under_which_licences_is_said(make_posts: Callable[..., Run]) -> None:
-    class Spoken(Silent):
-        def note(self, message: str) -> None:
-            notes.append(message)
-
-    notes: list[str] = []
-    encode(make_posts(caption=[BEACH]), progress=Spoken())
-    said = "\n".join(notes)
-    assert "emotion: lexica stands in for SamLowe/roberta-base-go_emotions" in notes
+    spoken = Spoken()
+    encode(make_posts(caption=[BEACH]), progress=spoken)
+    said = "\n".join(spoken.notes)
+    assert "emotion: lexica stands in for SamLowe/roberta-base-go_emotions" in spoken.notes
     assert all(licence in said for licence in ("CC BY-NC-SA 4.0", "for research alone", "CC BY-SA 4.0"))
 
 
@@ -146,6 +155,20 @@ def test_without_the_extra_it_is_left_out_or_refused(
     with pytest.raises(PostmillError, match="need emosent, which is not installed") as caught:
         encode(make_posts(caption=[BEACH]))
     assert "pip install 'postmill[emotion]'" in str(caught.value.hint)
+
+
+def test_a_command_that_names_none_says_what_it_leaves_out(
+    make_posts: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installed, "find_spec", lambda name: None if name == "nrclex" else find_spec(name))
+    monkeypatch.setattr(steps, "usual", lambda models, text_only: (EncoderName.METADATA,))  # the others take longer
+    spoken, run = Spoken(), make_posts(caption=[BEACH])
+    asked = ModelSet.LIGHT, {}, Device.CPU, Precision.AUTO, WHOLE, spoken
+    steps.encode(run, (), *asked)
+    said = not_usual(ModelSet.LIGHT)
+    assert "nrclex: pip install 'postmill[emotion]'" in said and said in spoken.notes
+    steps.encode(run, ("metadata",), *asked)
+    assert spoken.notes.count(said) == 1, "who names encoders is not told of others"
 
 
 def test_asking_what_they_would_be_needs_no_device(tmp_path: Path) -> None:
