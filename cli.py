@@ -110,7 +110,7 @@ def run_all(
         with shown.track("run: finding the models", None):
             from postmill.encode.request import find_models
 
-            names = usual(models, text_only=locations.text_only)
+            names = usual(models, named, text_only=locations.text_only)
             encoders = find_models(names, models, named, device, precision, shown)
         run = sources.plan(locations, folder, typed, shown, checksums, await_parts=follow, accounts=accounts)
         begin(work[1])

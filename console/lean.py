@@ -57,7 +57,7 @@ def pack_and_encode(
     from postmill.ingest.pack.workers import workforce
     from postmill.shards.runtime.pace import size
 
-    if without := not_usual(models):
+    if without := not_usual(models, overrides):
         shown.note(without)
     _foretell(run, encoders, workers)
     with workforce(workers, preload="postmill.ingest.pack.stages") as perform:
@@ -71,7 +71,7 @@ def pack_and_encode(
         within = Within(shown)
         encode = encoding(
             run,
-            encoders=usual(models, text_only=run.locations.text_only),
+            encoders=usual(models, overrides, text_only=run.locations.text_only),
             models=models,
             model_overrides=overrides,
             device=device,

@@ -40,7 +40,7 @@ def submit(
     from postmill.jobs import settings
 
     asked = settings.Settings(
-        encoders=options.listed(encoder) or tuple(map(str, usual(models, text_only=False))),
+        encoders=options.listed(encoder) or tuple(map(str, usual(models, options.overrides(model), text_only=False))),
         gpu_encoders=options.listed(gpu_encoder) or (EncoderName.IMAGE.value,),
         models=models,
         model_overrides=options.overrides(model),

@@ -74,11 +74,11 @@ def encode(
 
     if task == WHOLE:  # a task of an array may have nothing to do
         _refuse_nothing(run)
-    if not encoders and (without := not_usual(models)):
+    if not encoders and (without := not_usual(models, overrides)):
         shown.note(without)
     summary = encode_run(
         run,
-        encoders=encoders or usual(models, text_only=run.locations.text_only),
+        encoders=encoders or usual(models, overrides, text_only=run.locations.text_only),
         models=models,
         model_overrides=overrides,
         device=device,

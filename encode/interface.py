@@ -122,7 +122,7 @@ class EncodeSettings:
 
     Attributes:
         models: The set of models.
-        overrides: Folder or hub id by ``text``, ``sentiment`` or ``image``, instead of the set's own model.
+        overrides: Folder or hub id by the name of an encoder, instead of the set's own model.
         compute: Returns the device to compute on; asked only by the encoders that need one.
         per_image: Keep a vector for each picture beside that of the post.
         progress: Told what the user must not miss.

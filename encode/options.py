@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from postmill.shards.indicators import installed
@@ -59,22 +59,24 @@ OF_TONE = (EncoderName.EMOTION, EncoderName.EMOTION_COMMENTS)
 _BY_NAME = {EncoderName.SENTIMENT_MULTILINGUAL, EncoderName.IMAGE_EMOTION}  # which have no packaged stand-in
 
 
-def usual(models: ModelSet, *, text_only: bool) -> tuple[EncoderName, ...]:
+def usual(models: ModelSet, named: Collection[str] = (), *, text_only: bool) -> tuple[EncoderName, ...]:
     """Return the encoders that are run where none is named; some are run by their names alone.
 
     Args:
         models: The set of models: those of tone are in ``light`` alone, where their packages are installed.
+        named: The encoders for which the user named a model: who names one for tone wants it told.
         text_only: Whether no pictures were asked for, and so none are encoded.
     """
     out = _BY_NAME | ({EncoderName.IMAGE} if text_only else set())
     if models != ModelSet.LIGHT or installed.missing():
         out |= set(OF_TONE)
+    out -= {name for name in (*OF_TONE, EncoderName.SENTIMENT_MULTILINGUAL) if model_of(name) in named}
     return tuple(name for name in EncoderName if name not in out)
 
 
-def not_usual(models: ModelSet) -> str:
+def not_usual(models: ModelSet, named: Collection[str] = ()) -> str:
     """Return what is said of encoders that :func:`usual` leaves out for want of packages; empty where it does not."""
-    missing = installed.missing() if models == ModelSet.LIGHT else ()
+    missing = installed.missing() if models == ModelSet.LIGHT and EncoderName.EMOTION not in named else ()
     if not missing:
         return ""
     return f"{' and '.join(OF_TONE)} are left out, for they need {', '.join(missing)}: {installed.INSTALL}"

@@ -105,7 +105,7 @@ def encoding(
     """
     progress = progress or Silent()
     overrides = dict(model_overrides or {})
-    encoders = usual(models, text_only=False) if encoders is None else encoders
+    encoders = usual(models, overrides, text_only=False) if encoders is None else encoders
     check(encoders, models, overrides, device, precision)
     compute = functools.cache(functools.partial(choose_device, device, workers, progress, precision))
     settings = EncodeSettings(ModelSet(models), overrides, compute, per_image, progress)

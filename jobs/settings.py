@@ -65,7 +65,7 @@ class Settings:
 
 def for_text(settings: Settings) -> Settings:
     """Return ``settings`` with the encoders that are run where no pictures were asked for."""
-    names = tuple(map(str, usual(settings.models, text_only=True)))
+    names = tuple(map(str, usual(settings.models, settings.model_overrides, text_only=True)))
     on_gpu = tuple(name for name in settings.gpu_encoders if name in names)
     return dataclasses.replace(settings, encoders=names, gpu_encoders=on_gpu)
 

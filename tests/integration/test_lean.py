@@ -41,7 +41,7 @@ PROGRAM = """
 from postmill import cli
 from postmill.console import lean, results, start, steps
 from tests.integration.test_lean import QUICK
-lean.usual = cli.usual = lambda models, text_only: QUICK
+lean.usual = cli.usual = lambda *_, text_only: QUICK
 steps.train = results.report = lambda *words, **options: None  # which other tests kill
 start.main()
 """
@@ -50,7 +50,7 @@ start.main()
 def pack_and_encode(run: Path, encoders: Sequence[EncoderName], workers: int = 1, shown=None, **options) -> None:
     """The part of `run --lean` that is about the disk, with `encoders` alone."""
     usual = lean.usual
-    lean.usual = lambda models, text_only: encoders
+    lean.usual = lambda *_, text_only: encoders
     try:
         opened = runs.open_run(run)
         settings = ModelSet.LIGHT, {}, Device.CPU, Precision.AUTO

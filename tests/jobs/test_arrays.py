@@ -15,13 +15,14 @@ from postmill.jobs.settings import Settings
 from postmill.jobs.slurm import Job, JobMark
 from postmill.shards.formats import units
 from postmill.shards.formats.choices import Stage
+from postmill.shards.formats.encoders import pin_encoder
 from postmill.shards.run import manifests
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.shards.state import attempts, pieces
 from postmill.shards.state.tasks import Task
 from postmill.train.options import StudyName, TargetName
-from tests.jobs.conftest import finish
+from tests.jobs.conftest import METADATA, finish
 
 ONE = Settings(encoders=("metadata",))
 Make = Callable[..., Run]
@@ -109,6 +110,16 @@ def test_only_what_is_missing(planned: Make, ingested: Finish, encoded: Finish) 
         ("encode.metadata", 10, 0, "3,7-9", "aftercorr", 0),
         ("train", 1, 0, "", "afterok", 1, 2),
     ]
+
+
+@pytest.mark.parametrize("model", ["xlm-emo", "MilaNLProc/xlm-emo-t", "models/xlm-emo-t"])
+def test_what_a_model_has_done_is_known_by_any_name_of_it(planned: Make, ingested: Finish, model: str) -> None:
+    run = planned(0, list(range(3)), 0)
+    ingested(run, 0, 1, 2)
+    made = replace(METADATA, encoder="emotion-comments", models="override", model="MilaNLProc/xlm-emo-t")
+    finish(run, pin_encoder(run, made), "posts-000000", "posts-000002", encoder=made.fingerprint)
+    asked = replace(ONE, encoders=("emotion-comments",), model_overrides={"emotion": model})
+    assert plainly(missing_work(run, asked, [], 1001))[0] == ("encode.emotion-comments", 3, 0, "1", "")
 
 
 def test_a_finished_training_is_not_that_of_another_target_or_study(

@@ -13,7 +13,7 @@ import pytest
 from postmill.encode import models
 from postmill.encode.encoders.cards import card_languages
 from postmill.encode.encoders.emotion_models import _KNOWN
-from postmill.encode.options import EMOTION_MODELS, model_name, model_of
+from postmill.encode.options import EMOTION_MODELS, ModelSet, model_name, model_of, usual
 from postmill.encode.stage import encode_run
 from postmill.shards.formats import embeddings
 from postmill.shards.formats.encoders import encode_command
@@ -168,3 +168,12 @@ def test_without_a_detector_only_what_is_for_all_languages_is_judged(
 def test_languages_of_a_card(tmp_path: Path, card: str, expected: set[str] | None) -> None:
     (tmp_path / "README.md").write_text(card)
     assert card_languages(tmp_path) == expected
+
+
+def test_who_names_a_model_for_tone_wants_it_told() -> None:
+    usually = usual(ModelSet.PAPER, text_only=False)
+    assert not {"emotion", "emotion-comments", "sentiment-multilingual", "image-emotion"} & set(usually)
+    asked = set(usual(ModelSet.PAPER, {"emotion": "xlm-emo", "text": "x"}, text_only=False))
+    assert asked == {*usually, "emotion", "emotion-comments"}
+    assert set(usual(ModelSet.LIGHT, {"sentiment-multilingual": "x"}, text_only=True)) > {"sentiment-multilingual"}
+    assert "image-emotion" not in usual(ModelSet.PAPER, {"image": "x"}, text_only=False)
