@@ -109,7 +109,7 @@ class Desk:
 def light(desk: Desk, words: list[str]) -> None:
     """Have a command that names no encoders, models or splits take few of them; all else of it is as it is."""
     paper = "--study" in words
-    encoders = usual if paper or desk.models == MODELS else lambda models, *, text_only: ENCODERS
+    encoders = usual if paper or desk.models == MODELS else lambda *_, text_only: ENCODERS
 
     def few(run: Run, **asked: Any) -> TrainSummary:
         asked["names"] = asked["names"] or (OF_THE_STUDY if paper else desk.models)

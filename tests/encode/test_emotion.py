@@ -161,7 +161,7 @@ def test_a_command_that_names_none_says_what_it_leaves_out(
     make_posts: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(installed, "find_spec", lambda name: None if name == "nrclex" else find_spec(name))
-    monkeypatch.setattr(steps, "usual", lambda models, text_only: (EncoderName.METADATA,))  # the others take longer
+    monkeypatch.setattr(steps, "usual", lambda *_, text_only: (EncoderName.METADATA,))  # the others take longer
     spoken, run = Spoken(), make_posts(caption=[BEACH])
     asked = ModelSet.LIGHT, {}, Device.CPU, Precision.AUTO, WHOLE, spoken
     steps.encode(run, (), *asked)
