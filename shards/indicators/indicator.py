@@ -94,7 +94,7 @@ def indicators_of(encoder: Encoder) -> tuple[Indicator, ...]:
         unknown = {indicator.column for indicator in found} - set(encoder.scalars)
         if unknown:
             raise ValueError(f"no column {sorted(unknown)[0]}")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise PostmillError(
             f"describes indicators that are none ({error})",
             place=f"{encoder.folder}/{ENCODER_FILE}",
@@ -142,6 +142,8 @@ def _with_nan(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
 
 def _read(value: Mapping[str, Any]) -> Indicator:
     words = {"column", "label", "side", "kind"}
+    if not isinstance(value, dict):
+        raise TypeError("one is no object")
     if not all(isinstance(value.get(name), str) for name in words) or not isinstance(value["pleasantness"], bool):
         raise ValueError("a field is of another type")
     numbers = {

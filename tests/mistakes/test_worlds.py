@@ -31,6 +31,7 @@ COMMANDS = {
     "mend": "mend FOLDER/packed",
     "encode": f"encode FOLDER/packed {LIGHT}",
     "train": "train FOLDER/run --model mean --seeds 1 --split random",
+    "insights": "insights FOLDER/run",  # refused: no encoder of tone has read it
     "report": "report FOLDER/run",
     "predict": "predict FOLDER/run FOLDER/run --model followers",
     "export": "export FOLDER/run FOLDER/exported --to csv",
@@ -41,7 +42,7 @@ COMMANDS = {
     "submit": "submit FOLDER/run --dry-run",
     "retry": "retry FOLDER/run",  # refused: it was never submitted
 }
-REFUSED = ("run", "retry")  # with 2, wherever they are
+REFUSED = ("run", "insights", "retry")  # with 2, wherever they are
 NEVER_MIND = re.compile(r"^\d\d:\d\d:\d\d ", re.MULTILINE)  # a line of the log
 
 

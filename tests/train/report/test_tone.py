@@ -12,6 +12,7 @@ import pytest
 
 from postmill.shards.formats import embeddings, posts
 from postmill.shards.formats.encoders import encoders_of
+from postmill.shards.indicators.indicator import INDICATORS, indicators_of
 from postmill.shards.indicators.tables import Insights
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError
@@ -22,6 +23,7 @@ from postmill.train.report.figures.files import write_figures
 from postmill.train.report.html import render
 from postmill.train.report.page import write_report
 from postmill.train.report.tone import current, pictures, section
+from tests.train.conftest import encoder
 from tests.train.report.parsed import HOSTILE, Page, is_harmless
 from tests.train.report.tone import CONTENT, RESPONSE, encode_tone, invented, put, suppressed
 
@@ -136,3 +138,12 @@ def test_figures_for_a_paper_have_them_and_the_same_bytes(run: Run, tmp_path: Pa
     assert {"tone-words.svg", "tone-months-content.pdf", "tone-engagement.csv"} <= files.keys()
     for figure in figures(run, invented(HOSTILE)).values():
         assert files[f"{figure.name}.svg"] == drawing.paper_svg(figure).encode()
+
+
+@pytest.mark.parametrize(
+    "described", ["x", ["x"], [5], [None], {"a": 1}, [{}], [["a"]], [{"column": "a", "low": 10**400}]]
+)
+def test_what_an_encoder_describes_as_none_does_is_refused_with_its_place(described: object) -> None:
+    with pytest.raises(PostmillError, match="describes indicators that are none") as refused:
+        indicators_of(encoder("emotion", 0, preprocessing={INDICATORS: described}))
+    assert refused.value.place == "emotion.tiny-emotion/encoder.json"
