@@ -43,7 +43,7 @@ def runs(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_commands_options_and_closed_sets_are_offered(shell: str) -> None:
-    assert offered(shell, "postmill in") == ["ingest", "inspect"]
+    assert offered(shell, "postmill in") == ["ingest", "insights", "inspect"]
     assert offered(shell, "postmill encode run --mod") == ["--models", "--model"]
     assert offered(shell, "postmill encode run --models ") == ["paper", "light"]
     assert offered(shell, "postmill encode run --encoder te") == ["text", "text-with-comments"]
