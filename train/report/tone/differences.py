@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from postmill.shards.indicators.tables import HashtagRow, Insights, ShiftRow, WordRow
 from postmill.train.evaluation.results import Estimate
@@ -35,17 +35,18 @@ def _strongest(shift: ShiftRow, found: Sequence[WordRow]) -> list[WordRow]:
     return sorted(parts, key=lambda word: -abs(word.contribution))[:MOST_WORDS]
 
 
-def _title(of: ShiftRow) -> str:
-    return f"{of.division}: {of.high_group} over {of.low_group} ({of.language})"
+def _title(of: ShiftRow, sides: Mapping[str, str]) -> str:
+    side = sides.get(of.indicator, of.indicator)
+    return f"{side}, {of.division}: {of.high_group} over {of.low_group} ({of.language})"
 
 
-def _without(of: ShiftRow) -> str:
+def _without(of: ShiftRow, sides: Mapping[str, str]) -> str:
     rest = (
-        "too few words for more"
+        "and too few words to leave any out"
         if of.without_strongest is None
         else f"{number(of.without_strongest, 3)} without its three strongest words"
     )
-    return f"{_title(of)}: {in_words(_estimate(of), 3)}, {rest}"
+    return f"{_title(of, sides)}: {in_words(_estimate(of), 3)}, {rest}"
 
 
 def _estimate(of: ShiftRow) -> Estimate:
@@ -54,6 +55,7 @@ def _estimate(of: ShiftRow) -> Estimate:
 
 def _words(shifts: Sequence[tuple[ShiftRow, list[WordRow]]], insights: Insights, mind: str) -> Figure:
     labels = words.labels(insights.indicators)
+    sides = {row.name: row.side for row in insights.indicators}
     leading = shifts[0][0]
     chart = paper = None
     if drawing.available():
@@ -70,7 +72,7 @@ def _words(shifts: Sequence[tuple[ShiftRow, list[WordRow]]], insights: Insights,
             for word in found
         ]
         title = "what the word brings to the difference"
-        chart = shift.shift(parts, title, {str(of.shift): _title(of) for of, _ in shifts}, "Difference: ")
+        chart = shift.shift(parts, title, {str(of.shift): _title(of, sides) for of, _ in shifts}, "Difference: ")
         paper = shift.shift([part for part in parts if part.choice == str(leading.shift)], title)
     return Figure(
         name="tone-words",
@@ -80,11 +82,11 @@ def _words(shifts: Sequence[tuple[ShiftRow, list[WordRow]]], insights: Insights,
             f"Of {labels.get(leading.indicator, leading.indicator)}: what words of a published list bring to the"
             " difference of two groups, the strongest first (Dodds et al., 2011). A difference that hangs on"
             " three words tells of these words.",
-            "; ".join(_without(of) for of, _ in shifts[:4]) + ".",
+            "; ".join(_without(of, sides) for of, _ in shifts[:4]) + ".",
             "Intervals are 95 %, over accounts." if any(of.low is not None for of, _ in shifts) else "",
             mind,
         ),
-        label=f"Words behind {len(shifts):,} differences. {_without(leading)}; strongest:"
+        label=f"Words behind {len(shifts):,} differences. {_without(leading, sides)}; strongest:"
         f" {', '.join(word.word for word in shifts[0][1][:3])}.",
         columns=(
             *("difference", "language", "difference in tone", "95 % low", "95 % high", "without the three strongest"),
@@ -92,7 +94,7 @@ def _words(shifts: Sequence[tuple[ShiftRow, list[WordRow]]], insights: Insights,
         ),
         rows=[
             (
-                *(_title(of), of.language, rounded(of.difference, 4), rounded(of.low, 4), rounded(of.high, 4)),
+                *(_title(of, sides), of.language, rounded(of.difference, 4), rounded(of.low, 4), rounded(of.high, 4)),
                 *(rounded(of.without_strongest, 4), word.word, rounded(word.tone), rounded(word.contribution, 5)),
                 *(rounded(word.low_share, 6), rounded(word.high_share, 6)),
             )
