@@ -81,6 +81,11 @@ def test_it_says_how_much_is_told_and_that_it_is_done(run: Path, capsys: pytest.
         assert re.search(words, said), words
 
 
+def test_a_whole_job_does_it_where_tone_was_encoded(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.where_told(open_run(run), Silent())
+    assert "(nothing to do, it says so already)" in capsys.readouterr().out
+
+
 def test_a_program_is_told_the_same(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert postmill("insights", run, "--json") == 0
     told = json.loads(capsys.readouterr().out)

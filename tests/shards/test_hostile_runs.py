@@ -145,6 +145,7 @@ def commands(run: Path) -> Iterator[tuple[object, ...]]:
     yield "status", run
     yield "status", run, "--json"
     yield "faults", run
+    yield "insights", run
     yield "report", run
     yield "predict", run, run, "--model", "followers"
     yield "export", run, run.parent / "out", "--to", "csv"
