@@ -141,12 +141,8 @@ def sabotage(request: pytest.FixtureRequest) -> Sabotage:
 
 
 def commands(run: Path) -> Iterator[tuple[object, ...]]:
-    yield "verify", run
-    yield "status", run
+    yield from ((word, run) for word in ("verify", "status", "faults", "insights", "report"))
     yield "status", run, "--json"
-    yield "faults", run
-    yield "insights", run
-    yield "report", run
     yield "predict", run, run, "--model", "followers"
     yield "export", run, run.parent / "out", "--to", "csv"
     yield "ingest", run
