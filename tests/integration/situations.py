@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from blake3 import blake3
 
 from postmill.shards.formats import plan, posts, shard_lists
+from postmill.shards.formats.encoders import read_encoder
 from postmill.shards.run import folder as runs
 from postmill.shards.run import sealed
 from tests.shards.whole_runs import replace
@@ -124,6 +125,8 @@ def second_metadata(run: Path) -> None:
         value = sealed.unseal((folder / "encoder.json").read_bytes())
         value["model"] = model
         replace(folder / "encoder.json", sealed.json_bytes(sealed.seal(value)))
+        for manifest in folder.glob("posts-*.json"):
+            restated(manifest, lambda stated, of=folder: stated["info"].update(encoder=read_encoder(of).fingerprint))
     shutil.rmtree(run / "embeddings" / "metadata")
 
 
@@ -136,7 +139,7 @@ def pinned_otherwise(run: Path) -> None:
 
 MODEL, SHARD = "models/followers/manifest.json", "posts/posts-000000.json"
 PREDICT, TRAIN = "predict RUN RUN --model followers", "train RUN --model followers --seeds 2 --split influencer"
-EXPORT = "export RUN OUT --to csv"
+EXPORT, INSIGHTS = "export RUN OUT --to csv", "insights RUN"
 AFTER_PLAN = ("spool", "posts", "embeddings", "models", "report")
 
 S, DAMAGED = Situation, ("shards/run/checked.py:damaged",)
@@ -200,6 +203,21 @@ SITUATIONS: dict[str, Situation] = {
         ("shards/formats/export.py:_encoders",), lambda run: None, "export RUN OUT --to clip-retrieval", same=False
     ),
     "embeddings by two models": S(("train/data/features.py:choose_encoder",), second_metadata, TRAIN, same=False),
+    "no encoder of tone": S(
+        ("train/insights/columns.py:encoders_of_tone",),
+        without("embeddings/sentiment.vaderSentiment"),
+        INSIGHTS,
+        same=False,
+    ),
+    "tone half told": S(
+        ("train/insights/stage.py:_encoders",),
+        without("embeddings/sentiment.vaderSentiment/posts-000000.json"),
+        INSIGHTS,
+        same=False,
+    ),
+    "no shard to tell of": S(
+        ("train/insights/posts.py:load",), without("posts/posts-000000.json"), INSIGHTS, same=False
+    ),
     "no description of an encoder": S(
         ("shards/formats/encoders.py:read_encoder",), without("embeddings/metadata/encoder.json"), "verify"
     ),
@@ -257,6 +275,7 @@ ELSEWHERE = {
     "jobs/settings.py:load": "needs a scheduler: tests/jobs",
     "shards/formats/offsets.py:read_index": "read by verify alone, whose remedies are all done here",
     "shards/formats/models.py:_state": "between two steps of one command",
+    "train/insights/compute.py:_check_change": "tests/train/insights/test_insights.py: posts have to be added",
     "train/report/compare.py:_sides": "tests/train/report/test_compare.py: two runs, each trained",
     "shards/formats/encoders.py:pin_encoder": "test_an_encoder_that_is_pinned_otherwise",
     "shards/run/checked.py:unusable": "as damaged, of a file that goes between two steps",

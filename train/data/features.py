@@ -79,14 +79,14 @@ def _choice(run: Run, fitting: Sequence[Encoder]) -> str:
     """Say how to choose among encoders that have the same name: by their set, or by keeping the others elsewhere."""
     sets = [encoder.models for encoder in fitting]
     by_set = [f"--models {name}" for name in SETS if sets.count(name) == 1]
-    elsewhere = " or ".join(
-        f"on {chosen.model}: "
+    elsewhere = [
+        f"to train on {chosen.model}, keep the rest elsewhere: "
         + " && ".join(away(run, run.embeddings / other.folder) for other in fitting if other is not chosen)
         for chosen in fitting
         if sets.count(chosen.models) > 1 or chosen.models not in SETS
-    )
+    ]
     ways = ["say which to train on with " + " or ".join(by_set)] if by_set else []
-    return "; or ".join([*ways, *([f"keep elsewhere what you do not train on, {elsewhere}"] if elsewhere else [])])
+    return "; or ".join([*ways, *elsewhere])
 
 
 def missing_shard(run: Run, shards: Sequence[int], name: str, feature_set: str, models: str | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from postmill.shards.formats import counts, custody, plan
 from postmill.shards.formats.counts import InsightsCounts
-from postmill.shards.formats.encoders import Encoder
+from postmill.shards.formats.encoders import Encoder, encode_command
 from postmill.shards.indicators import tables
 from postmill.shards.indicators.tables import Insights
 from postmill.shards.run import manifests, publish, temporary
@@ -19,7 +19,7 @@ from postmill.train.data import algebra
 from postmill.train.evaluation import cells
 from postmill.train.insights import columns, compute, statement
 
-METHOD = "1"
+METHOD = "2"
 """Of all that is done here: another one, and the tables are made anew."""
 
 CAVEATS = b"caveats"
@@ -137,6 +137,6 @@ def _encoders(run: Run) -> tuple[list[Encoder], tuple[str, ...]]:
         raise UsageError(
             "; ".join(left_out),
             place=run.embeddings,
-            hint=f"encode the rest: postmill status {run.word} says what is missing",
+            hint=f"encode the rest: {encode_command(run, found[0])}",
         )
     return done, left_out

@@ -93,7 +93,7 @@ def test_among_several_models_each_way_that_is_named_works(planted_run: MakeRun)
     hint = str(caught.value.hint)
     assert "--models light" in hint
     assert check_encoders(run, ["sentiment"], "default", "light")["sentiment"].model == "tiny-sentiment"
-    command = hint.partition("on some-emotions: ")[2]
+    command = hint.partition("on some-emotions, keep the rest elsewhere: ")[2]
     assert command.startswith("mv -- ")
     subprocess.run(shlex.split(command), check=True)
     assert check_encoders(run, ["sentiment"], "default", None)["sentiment"].model == "some-emotions"

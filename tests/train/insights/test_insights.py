@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,7 @@ from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.train import insights
 from postmill.train.insights import hashtags, posts
 from postmill.train.insights.stage import InsightsSummary, write_insights
+from tests.commands import postmill
 from tests.train.conftest import record, write_posts
 
 HAPPY = ("so happy with this lovely sunny day and all my friends", "what a beautiful morning, laughing and smiling")
@@ -161,7 +165,9 @@ def test_few_posts_more_are_not_told_from_the_tables_before(run: Run, tmp_path: 
             shutil.copytree(told[1800].insights, other.insights)
     with pytest.raises(UsageError, match="30 posts more or fewer") as raised:
         write_insights(told[1830])
-    assert "rm -r" in (raised.value.hint or "")
+    removing, again = re.findall(r"(rm -r .*) && (postmill insights .*)", raised.value.hint or "")[0]
+    assert subprocess.run(shlex.split(removing), check=True) and not told[1830].insights.exists()
+    postmill(*shlex.split(again)[1:])
     before = {(r.indicator, r.division, r.group): r.posts for r in write_insights(told[1800]).insights.tone if r.group}
     after = {(r.indicator, r.division, r.group): r.posts for r in write_insights(told[2300]).insights.tone if r.group}
     both = before.keys() & after.keys()
