@@ -17,8 +17,9 @@ WHAT_THEY_ARE_NOT = (
     " most are marketing: how a caption sounds is not how its author is.",
     "Tone of content (captions, pictures) and audience response (comments) are two things. The emotion of a picture is"
     " the one that it may evoke in a viewer. No emotion is read from faces.",
-    f"No number is of fewer than {cells.MIN_ACCOUNTS} accounts or {cells.MIN_POSTS} posts, nor can one be computed from"
-    " the others. No number is of one account, no text is quoted, and nobody is ranked.",
+    f"No number is of fewer than {cells.MIN_ACCOUNTS} accounts or {cells.MIN_POSTS} posts, and groups that would tell"
+    " of fewer by sums and differences are not shown. No number is of one account, no text is quoted, and nobody is"
+    " ranked.",
     "Effects are within accounts: what goes with a happier post than the account's others. They are associations, not"
     " what a change of tone would bring. One is claimed where its p-value, adjusted for all indicators of the outcome"
     f" (Holm), is below {effects.ALPHA:g} and placebos dealt anew within accounts are seldom as far from 0.",

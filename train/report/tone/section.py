@@ -116,7 +116,7 @@ def findings(insights: Insights) -> Iterator[Finding]:
 def _bounds() -> Iterator[str]:
     yield "There is no clinical reference here: no number is a symptom, and nothing measures how anyone feels."
     yield "Posts of influencers are curated, mostly to sell something: this is the tone of what people choose to show."
-    yield "Groups alone, never a person: no account has a number, and no group from which one could be computed."
+    yield "Groups alone, never a person: no account has a number, and groups that would tell of few are not shown."
     yield (
         "Content and response are two things: a caption and a picture exist before publication, comments are an outcome"
         " and never a predictor."
