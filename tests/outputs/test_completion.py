@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,12 @@ def offered(shell: str, words: str, folder: Path | None = None) -> list[str]:
     if shell == "zsh":
         return [line.split('"')[1] for line in done.stdout.splitlines() if '"' in line]
     return [line.partition("\t")[0] for line in done.stdout.splitlines() if line]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_line_offers_an_option_whatever_its_help_says(shell: str) -> None:
+    for command in ("run", "plan", "encode", "train", "submit"):
+        assert all(re.fullmatch(r"-[a-z-]+", word) for word in offered(shell, f"postmill {command} a --")), command
 
 
 @pytest.fixture

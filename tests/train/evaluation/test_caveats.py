@@ -142,7 +142,7 @@ def test_real_data_are_not_called_invented(planted_run: Callable[..., Run]) -> N
 def test_every_output_of_invented_data_has_the_word(run: Run) -> None:
     texts = [path for path in (*run.models.rglob("*"), *run.report.rglob("*")) if path.suffix in (".md", ".html")]
     numbers = [*run.models.rglob("metrics.json"), run.report / "metrics.json", *run.models.rglob("*.parquet")]
-    assert len(texts) == 4 + 2 and len(numbers) == 2 * 4 + 1
+    assert len(texts) == 4 + 3 and len(numbers) == 2 * 4 + 1
     for path in [*texts, *numbers]:
         assert b"invented" in path.read_bytes(), path
 

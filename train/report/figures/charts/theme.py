@@ -91,8 +91,10 @@ def named(name: str = NUMBERS) -> alt.NamedData:
 def listed(choices: Mapping[str, str], asked: str) -> alt.Parameter:
     """Return a list from which one of ``choices`` is chosen, named by their values; ``asked`` stands before it.
 
-    A chart calls what is chosen ``choice``.
+    A chart calls what is chosen ``choice``. Of one there is nothing to choose, and no list.
     """
+    if len(choices) == 1:
+        return alt.param(name="choice", value=next(iter(choices)))
     bound = alt.binding_select(options=list(choices), labels=list(choices.values()), name=asked)
     return alt.param(name="choice", value=next(iter(choices)), bind=bound)
 
