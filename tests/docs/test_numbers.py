@@ -60,7 +60,7 @@ def test_hours_of_ingest_are_those_of_the_rates() -> None:
 @pytest.mark.parametrize(
     ("pattern", "number"),
     [
-        (r"installing, (?:on )?2 (?:quiet )?cores", r"3 min 43 s"),
+        (r"installing, (?:on )?2 (?:quiet )?cores", r"3 min 27 s"),
         (r"GB of (split zips|archives)", r"229 GB"),
         (r"million small files|million\*\* files|unpacking the dataset makes", r"22.7 million"),
     ],

@@ -51,7 +51,7 @@ def insights(run: Run, encoders: Sequence[Encoder], progress: Progress, earlier:
         of_run = posts.load(run)
     if earlier is not None:
         _check_change(run, of_run, earlier)
-    with progress.track("insights", len(encoders) + 1, "encoders") as advance:
+    with progress.track("insights", len(encoders) + 1, "steps") as advance:
         response = _comment_tone(run, encoders, of_run)
         languages = _languages(run, encoders, of_run)
         divisions = (*of_run.divisions, *languages)
