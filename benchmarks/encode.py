@@ -179,10 +179,11 @@ def headspace(
         for shard in chosen:
             times = Counter(texts_in(posts.read_records(run, shard), name))
             texts = sorted(times)
-            longest_first = sorted(zip(text_model.lengths(texts), texts, strict=True), reverse=True)
-            for span in by_budget([length for length, _ in longest_first], TOKENS * compute.batch_scale):
-                batch = [longest_first[n][1] for n in span]
-                batches.append((sum(times[words] for words in batch), text_model.tokenize(batch)))
+            tokenized = text_model.tokenize(texts)
+            order = sorted(range(len(texts)), key=lambda row: (tokenized.lengths[row], row), reverse=True)
+            for span in by_budget([tokenized.lengths[row] for row in order], TOKENS * compute.batch_scale):
+                rows = order[span.start : span.stop]
+                batches.append((sum(times[texts[row]] for row in rows), tokenized.batch(rows)))
 
     def run_batch(item: tuple[int, Any]) -> tuple[int, Any]:
         return item[0], forward(copied(item[1]))

@@ -14,7 +14,8 @@ from postmill.encode.device import Compute, prepare_for_inference
 from postmill.encode.encoders.labels import Activation, Labels
 from postmill.encode.interface import MAX_CHARACTERS
 from postmill.encode.model_files import SENTENCEPIECE_FILES, ModelFiles, check_tokenizer, loading
-from postmill.encode.preparation.batches import TOKENS, TextModel, Tokens, over_texts
+from postmill.encode.preparation.batches import TOKENS, TextModel, over_texts
+from postmill.encode.preparation.tokens import Tokens, tokenizing
 from postmill.encode.speed.quicken import quicken_distilbert
 from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.runtime.progress import Progress
@@ -98,10 +99,7 @@ def load_text_model(model: ModelFiles, compute: Compute, labels: Labels, progres
         quicken_distilbert(network.distilbert, progress)
     longest = _longest(model, tokenizer, network, progress)
 
-    def lengths(batch: list[str]) -> list[int]:
-        return [len(ids) for ids in tokenizer(batch, truncation=True, max_length=longest).input_ids]
-
-    def tokenize(batch: list[str]) -> Tokens:
+    def reference(batch: list[str]) -> Tokens:
         return tokenizer(batch, truncation=True, max_length=longest, padding=True, return_tensors="pt")
 
     @torch.inference_mode()
@@ -115,7 +113,7 @@ def load_text_model(model: ModelFiles, compute: Compute, labels: Labels, progres
             case Activation.NONE:
                 return logits
 
-    return TextModel(lengths, tokenize, forward, len(labels.stated))
+    return TextModel(tokenizing(tokenizer, longest, reference, progress), forward, len(labels.stated))
 
 
 def _check_packages(model: ModelFiles) -> None:

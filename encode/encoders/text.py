@@ -22,7 +22,8 @@ from postmill.encode.interface import (
 )
 from postmill.encode.model_files import ModelFiles, loading, read_json, reading_configuration
 from postmill.encode.options import EncoderName
-from postmill.encode.preparation.batches import TOKENS, TextModel, Tokens, over_texts
+from postmill.encode.preparation.batches import TOKENS, TextModel, over_texts
+from postmill.encode.preparation.tokens import Tokens, tokenizing
 from postmill.encode.speed.quicken import quicken_mpnet
 from postmill.shards.formats import posts
 from postmill.shards.formats.blank import is_blank
@@ -131,25 +132,22 @@ def load_text_model(model: ModelFiles, compute: Compute, progress: Progress) -> 
     for module in network.modules():
         if isinstance(module, MPNetModel):
             quicken_mpnet(module, progress)
-    return text_model(network, compute)
+    return text_model(network, compute, progress)
 
 
-def text_model(network: Any, compute: Compute) -> TextModel:
+def text_model(network: Any, compute: Compute, progress: Progress) -> TextModel:
     """Return what :func:`.batches.over_texts` needs to give what ``SentenceTransformer.encode`` gives.
 
     Args:
         network: A ``SentenceTransformer`` in evaluation mode.
         compute: Where it lies.
+        progress: Told where each text is tokenized twice.
     """
     import torch
 
     prompt = network.prompts[network.default_prompt_name] if network.default_prompt_name else None
-    options = {"truncation": True, "max_length": network.max_seq_length}
 
-    def lengths(batch: list[str]) -> list[int]:
-        return [len(ids) for ids in network.tokenizer(batch, **options).input_ids]
-
-    def tokenize(batch: list[str]) -> Tokens:
+    def reference(batch: list[str]) -> Tokens:
         return network.preprocess(batch, prompt=prompt)
 
     @torch.inference_mode()
@@ -160,7 +158,8 @@ def text_model(network: Any, compute: Compute) -> TextModel:
         }
         return network(moved)["sentence_embedding"]
 
-    return TextModel(lengths, tokenize, forward, int(network.get_embedding_dimension()))
+    tokenize = tokenizing(network.tokenizer, network.max_seq_length, reference, progress)
+    return TextModel(tokenize, forward, int(network.get_embedding_dimension()))
 
 
 def text_dimensions(folder: Path) -> int:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from postmill.encode.device import Compute, to_host
 from postmill.encode.interface import MAX_CHARACTERS
 from postmill.encode.preparation.stream import stream
+from postmill.encode.preparation.tokens import Tokenize, Tokens
 
 T = TypeVar("T")
-Tokens = Any  # what a tokenizer makes of a batch: a mapping from names to tensors
 TOKENS = 1024  # of a batch on one core, padding included: its activations stay in the core's cache
 
 
@@ -23,14 +23,12 @@ class TextModel:
     """A loaded model of texts.
 
     Attributes:
-        lengths: Returns the number of tokens of each text.
-        tokenize: Makes the model's input from a batch of texts. Called from one thread: fast tokenizers keep state.
+        tokenize: Tokenizes texts. Called from one thread: fast tokenizers keep state.
         forward: Returns a tensor of shape (batch, ``width``) for a batch; safe to call from several threads.
         width: Numbers it makes of a text.
     """
 
-    lengths: Callable[[list[str]], Sequence[int]]
-    tokenize: Callable[[list[str]], Tokens]
+    tokenize: Tokenize
     forward: Callable[[Tokens], Any]
     width: int
 
@@ -89,13 +87,12 @@ def over_texts(
         for context, texts in shards:
             cut = [text[:MAX_CHARACTERS] for text in texts]
             distinct = sorted(set(cut))
-            longest_first = (
-                sorted(zip(model.lengths(distinct), distinct, strict=True), reverse=True) if distinct else []
-            )
-            ordered = [text for _, text in longest_first]
-            for span in by_budget([length for length, _ in longest_first], TOKENS * compute.batch_scale):
-                yield model.tokenize(ordered[span.start : span.stop])
-            row_of = {text: row for row, text in enumerate(ordered)}
+            tokenized = model.tokenize(distinct)
+            # Texts ascend, so by length and then by number is by length and then by text.
+            order = sorted(range(len(distinct)), key=lambda row: (tokenized.lengths[row], row), reverse=True)
+            for span in by_budget([tokenized.lengths[row] for row in order], TOKENS * compute.batch_scale):
+                yield tokenized.batch(order[span.start : span.stop])
+            row_of = {distinct[row]: place for place, row in enumerate(order)}
             yield _EndOfTexts(context, np.array([row_of[text] for text in cut], dtype=np.int64))
 
     def forward(batch: Tokens | _EndOfTexts) -> Any:

@@ -54,7 +54,7 @@ def of_distilbert(folder: Path, progress: Progress) -> npt.NDArray[Any]:
 
 def of_mpnet(folder: Path, progress: Progress) -> npt.NDArray[Any]:
     model = text.load_text_model(models.transformers_model("text", str(folder)), CPU, progress)
-    return np.asarray(model.forward(model.tokenize(TEXTS)))
+    return np.asarray(model.forward(model.tokenize(TEXTS).batch(range(len(TEXTS)))))
 
 
 @pytest.mark.parametrize(
