@@ -3,6 +3,7 @@
     python benchmarks/encode.py                                       # CPU: an invented dataset, made on the fly
     python benchmarks/encode.py --source DIR --limit 98               # a dataset in the real layout
     python benchmarks/encode.py --device cuda --posts 10000 --limit 10000 --reference-limit 1000 --passes 2
+    python benchmarks/encode.py --model none --posts 4000 --limit 4000  # what comes before the model, alone
 
 The paper's way: the sentiment pipeline of transformers one text at a time, SentenceTransformer.encode over the table in
 order, CLIPProcessor in a DataLoader that reads extracted files. "headspace" is the model on one cached batch, replayed
@@ -34,6 +35,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import preparation  # noqa: E402
 from benchmarks.models import clip_folder, distilbert_folder, emotions_folder, mpnet_folder  # noqa: E402
 from benchmarks.paper_encoders import items_of, papers_classification, papers_image, papers_text, texts_in  # noqa: E402
 from postmill.encode.device import Compute, choose_device, single_threaded  # noqa: E402
@@ -68,6 +70,7 @@ def main() -> None:
     parser.add_argument("--encoders", default="text,text-with-comments,sentiment,image", help="comma-separated")
     parser.add_argument("--loader-workers", type=int, default=None, help="of the DataLoader; default: the cores")
     parser.add_argument("--headspace", type=float, default=8.0, help="seconds of each timing of the model alone")
+    parser.add_argument("--model", choices=("random", "none"), default="random", help="none: preparation alone")
     parser.add_argument("--work", type=Path, help="keep models and shards here for the next call")
     options = parser.parse_args()
     usual = (Precision.FLOAT32,) if options.device == Device.CPU else (Precision.FLOAT16, Precision.BFLOAT16)
@@ -76,6 +79,11 @@ def main() -> None:
         work: Path = options.work or Path(scratch)
         run = shards(work, options.source, options.posts)
         print(hardware(options.device), flush=True)
+        if options.model == "none":
+            print(preparation.HEADER)
+            for name in options.encoders.split(","):
+                print(prepared(EncoderName(name), run, work, options), flush=True)
+            return
         print("| encoder | items | precision | paper's way /s | postmill /s | ratio | headspace /s | of headspace |")
         print("|---|---|---|---|---|---|---|---|")
         for name in options.encoders.split(","):
@@ -119,6 +127,31 @@ def bench(
                 f"| {name} | {count} | {precision} | {cells[0]} | {cells[1]} | {ratio} | {cells[2]} | {share} |",
                 flush=True,
             )
+
+
+def prepared(name: EncoderName, run: Run, work: Path, options: argparse.Namespace) -> str:
+    """Return the row of one encoder whose model makes zeros."""
+    make_model, kind = {
+        EncoderName.SENTIMENT: (distilbert_folder, EncoderName.SENTIMENT),
+        EncoderName.EMOTION: (emotions_folder, EncoderName.EMOTION),
+        EncoderName.IMAGE: (clip_folder, EncoderName.IMAGE),
+    }.get(name, (mpnet_folder, EncoderName.TEXT))
+    folder = make_model(work / "models")
+    compute = choose_device(options.device, None, Silent(), Precision.AUTO)
+    (spec,) = encoder_specs([name], EncodeSettings(ModelSet.PAPER, {kind: str(folder)}, lambda: compute))
+    chosen = chosen_shards(run, name, options.limit)
+    items = sum(items_of(run, shard, name) for shard in chosen)
+    with single_threaded(compute):
+        if spec.load_image_model is not None:
+            both, scale = preparation.pictures(spec, compute, run), compute.workers
+        else:
+            module = text if name in (EncoderName.TEXT, EncoderName.TEXT_WITH_COMMENTS) else classification
+            model = text_model_of(name, spec)
+            both, scale = (
+                preparation.texts(spec, module, run, model, lambda of: texts_in(posts.read_records(run, of), name)),
+                1,
+            )
+        return preparation.row(name, items, compute, both, chosen, scale)
 
 
 def spread(values: list[float], digits: int = 2) -> str:

@@ -1,0 +1,116 @@
+"""What comes before a model, alone: pictures decoded and resized, texts tokenized, with a model that makes zeros.
+
+It is what ``benchmarks/encode.py --model none`` prints. The bare rate beside it is what the preparation cannot beat: of
+pictures, decoding and resizing in one thread, times the cores; of texts, one call of the tokenizer's library over the
+distinct texts of a shard, on as many cores.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from postmill.encode.device import Compute
+from postmill.encode.encoders import image
+from postmill.encode.interface import EncoderSpec, ImageModel
+from postmill.encode.preparation.batches import TextModel
+from postmill.encode.preparation.picture import NotAPicture, open_picture
+from postmill.encode.preparation.reader import read_pictures
+from postmill.shards.formats import posts
+from postmill.shards.run.folder import Run
+
+HEADER = "| encoder | items | threads | prepared /s | bare /s | of bare |\n|---|---|---|---|---|---|"
+_ROUNDS = 3
+
+Encode = Callable[[list[int]], None]
+
+
+def pictures(spec: EncoderSpec, compute: Compute, run: Run) -> tuple[Encode, Encode]:
+    """Return what prepares pictures of shards for a model that makes zeros, and what does it bare, in one thread."""
+    assert spec.load_image_model is not None
+    model = spec.load_image_model()
+    nothing = replace(model, forward=lambda batch: np.ones((len(batch), model.dimensions), np.float32))
+
+    def prepared(chosen: list[int]) -> None:
+        for _ in image.encode_pictures([nothing], compute, run, [(shard, [0]) for shard in chosen]):
+            pass
+
+    return prepared, lambda chosen: _bare_pictures(model, run, chosen)
+
+
+def _bare_pictures(model: ImageModel, run: Run, chosen: list[int]) -> None:
+    for shard in chosen:
+        keys = posts.read_records(run, shard, ["key"])["key"].to_pylist()
+        for picture in [*read_pictures(run, shard, keys)]:
+            try:
+                model.prepare(open_picture(picture.data))
+            except NotAPicture:
+                continue
+
+
+def texts(
+    spec: EncoderSpec, module: ModuleType, run: Run, model: TextModel, texts_of: Callable[[int], list[str]]
+) -> tuple[Encode, Encode]:
+    """Return what prepares the texts of shards for a model that makes zeros, and what tokenizes them bare."""
+    assert spec.load is not None
+    encode = spec.load()
+
+    def prepared(chosen: list[int]) -> None:
+        with _zeros(module):
+            for _ in encode(run, chosen):
+                pass
+
+    def bare(chosen: list[int]) -> None:
+        for shard in chosen:
+            model.tokenize(sorted(set(texts_of(shard))))
+
+    return prepared, bare
+
+
+@contextmanager
+def _zeros(module: ModuleType) -> Iterator[None]:
+    """Have the encoders of ``module`` compute zeros in place of what their models make."""
+    real = module.over_texts
+
+    def over_texts(compute: Compute, model: TextModel, shards: Any) -> Any:
+        def zeros(tokens: Any) -> Any:
+            return np.zeros((len(tokens["input_ids"]), model.width), np.float32)
+
+        return real(compute, replace(model, forward=zeros), shards)
+
+    module.over_texts = over_texts  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module.over_texts = real  # type: ignore[attr-defined]
+
+
+def row(name: str, items: int, compute: Compute, both: tuple[Encode, Encode], chosen: list[int], scale: int) -> str:
+    """Return a row: the best of some rounds each, for preparation has no luck, and other work beside it has.
+
+    Args:
+        name: Of the encoder.
+        items: Pictures or texts of the shards.
+        compute: How many threads there are.
+        both: As :func:`pictures` and :func:`texts` return.
+        chosen: The shards.
+        scale: By how much the bare rate is multiplied: the cores where it was that of one thread.
+    """
+    rates = []
+    for work in both:
+        work(chosen[:1])
+        rates.append(items / min(_timed(work, chosen) for _ in range(_ROUNDS)))
+    ours, bare = rates[0], rates[1] * scale
+    return f"| {name} | {items:,} | {compute.workers} | {ours:,.0f} | {bare:,.0f} | {ours / bare:.2f} |"
+
+
+def _timed(work: Encode, chosen: list[int]) -> float:
+    started = time.perf_counter()
+    work(chosen)
+    return time.perf_counter() - started
