@@ -11,6 +11,7 @@ from postmill.console.arguments import options
 from postmill.console.display import answering, commands
 from postmill.console.display.answers import Judged, PutTogether
 from postmill.console.output import out, progress
+from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.progress import Progress
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def insights(folder: options.RunArgument, as_json: commands.JsonOption = False) 
 
 
 def where_told(run: Run, shown: Progress) -> None:
-    """Do the same where an encoder of tone has done all post shards, and nothing where none has."""
+    """Do the same where an encoder of tone has done all post shards, and nothing where none has.
+
+    Where the tables may not be made, that is said with what helps, and the rest of a job goes on.
+    """
     from postmill.shards.formats import plan
     from postmill.shards.formats.encoders import encoders_of
     from postmill.shards.indicators.indicator import indicators_of
@@ -39,7 +43,12 @@ def where_told(run: Run, shown: Progress) -> None:
 
     shards = range(plan.counts(run).shards)
     if any(indicators_of(of) and not columns.missing(run, of, shards) for of in encoders_of(run)):
-        _say(run, _made(run, shown))
+        try:
+            done = _made(run, shown)
+        except UsageError as error:
+            shown.note(f"insights: {error.place}: {error.cause}; {error.hint}")
+        else:
+            _say(run, done)
 
 
 def _made(run: Run, shown: Progress) -> InsightsSummary:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from postmill.console.insights import where_told
 from postmill.encode.options import ModelSet
 from postmill.encode.stage import encode_run
 from postmill.shards.formats import embeddings
@@ -27,7 +28,7 @@ from postmill.train import insights
 from postmill.train.insights import hashtags, posts
 from postmill.train.insights.stage import InsightsSummary, write_insights
 from tests.commands import postmill
-from tests.train.conftest import record, write_posts
+from tests.train.conftest import Notes, record, write_posts
 
 HAPPY = ("so happy with this lovely sunny day and all my friends", "what a beautiful morning, laughing and smiling")
 SAD = ("such a sad and terrible day, crying alone at home", "tired and hurt again, everything went wrong and failed")
@@ -165,6 +166,9 @@ def test_few_posts_more_are_not_told_from_the_tables_before(run: Run, tmp_path: 
             shutil.copytree(told[1800].insights, other.insights)
     with pytest.raises(UsageError, match="30 posts more or fewer") as raised:
         write_insights(told[1830])
+    notes = Notes()
+    where_told(told[1830], notes)  # as within a whole job, which goes on to its report
+    assert len(notes.lines) == 1 and "30 posts more or fewer" in notes.lines[0] and "rm -r" in notes.lines[0]
     removing, again = re.findall(r"(rm -r .*) && (postmill insights .*)", raised.value.hint or "")[0]
     assert subprocess.run(shlex.split(removing), check=True) and not told[1830].insights.exists()
     postmill(*shlex.split(again)[1:])
