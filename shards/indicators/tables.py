@@ -22,6 +22,9 @@ from postmill.shards.run.publish import Unit
 
 UNIT = custody.INSIGHTS
 STATEMENT_FILE = "README.md"
+ALL = "all"
+"""The division of all posts together, and its one group."""
+
 MOST_ROWS = 100_000
 """Of a table that is read: those that are written have thousands at most."""
 

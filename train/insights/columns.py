@@ -20,6 +20,9 @@ from postmill.train.data.arrays import Floats, Mask
 from postmill.train.data.dataset import Finished
 from postmill.train.insights.guard import Codes
 
+USUAL_ENCODERS = "--encoder emotion --encoder emotion-comments --models light"
+"""What is asked of ``postmill encode`` where there is no encoder of tone yet."""
+
 LANGUAGE, WORDS = "language", "happiness_words"
 """Columns that are no indicators: the language of a text, and which words of a list it has."""
 
@@ -69,7 +72,7 @@ def encoders_of_tone(run: Run) -> list[Encoder]:
         raise UsageError(
             "has no embeddings of an encoder of tone",
             place=run.embeddings,
-            hint=f"make them: postmill encode {run.word} --encoder emotion --encoder emotion-comments --models light",
+            hint=f"make them: postmill encode {run.word} {USUAL_ENCODERS}",
         )
     return found
 

@@ -11,20 +11,24 @@ from postmill.train.evaluation import cells
 from postmill.train.evaluation.caveats import invented
 from postmill.train.insights import effects
 
-WHAT_THEY_ARE_NOT = (
-    "These are indicators of the tone of what is published and of what is answered, for groups of accounts. They are no"
-    " measure of anybody's health or feelings: there is no clinical reference behind them. The posts are curated, and"
-    " most are marketing: how a caption sounds is not how its author is.",
-    "Tone of content (captions, pictures) and audience response (comments) are two things. The emotion of a picture is"
-    " the one that it may evoke in a viewer. No emotion is read from faces.",
-    f"No number is of fewer than {cells.MIN_ACCOUNTS} accounts or {cells.MIN_POSTS} posts, and groups that would tell"
-    " of fewer by sums and differences are not shown. No number is of one account, no text is quoted, and nobody is"
-    " ranked.",
+BOUNDS = (
+    "There is no clinical reference here: no number is a symptom, and nothing measures how anyone feels.",
+    "Posts of influencers are curated, mostly to sell something: this is the tone of what people choose to show.",
+    "Groups alone, never a person: no account has a number, and groups that would tell of few are not shown.",
+    "Content and response are two things: a caption and a picture exist before publication, comments are an outcome and"
+    " never a predictor.",
+)
+"""What every rendering says of all numbers, in this order."""
+
+EVOKED = "Of pictures it is the emotion that they may evoke in a viewer; no face is read."
+
+_TABLES = (
+    f"No number is of fewer than {cells.MIN_ACCOUNTS} accounts or {cells.MIN_POSTS} posts, no text is quoted, and"
+    " nobody is ranked.",
     "Effects are within accounts: what goes with a happier post than the account's others. They are associations, not"
     " what a change of tone would bring. One is claimed where its p-value, adjusted for all indicators of the outcome"
     f" (Holm), is below {effects.ALPHA:g} and placebos dealt anew within accounts are seldom as far from 0.",
 )
-"""In this order."""
 
 
 def caveats(run: Run, encoders: Sequence[Encoder]) -> Iterator[str]:
@@ -41,9 +45,8 @@ def readme(run: Run, encoders: Sequence[Encoder], insights: Insights) -> str:
     lines = ["# Tone of content and audience response", ""]
     lines += [f"- {text}" for text in caveats(run, encoders)]
     lines += ["", "## What these are, and what they are not", ""]
-    for paragraph in WHAT_THEY_ARE_NOT:
-        lines += [paragraph, ""]
-    lines += ["## What was judged", "", "| indicator | side | posts with a text | judged |", "|---|---|---|---|"]
+    lines += [f"- {text}" for text in (*BOUNDS, EVOKED, *_TABLES)]
+    lines += ["", "## What was judged", "", "| indicator | side | posts with a text | judged |", "|---|---|---|---|"]
     for row in insights.indicators:
         lines.append(f"| {row.name} | {row.side} | {row.texts:,} of {row.posts:,} | {share(row.judged, row.texts)} |")
     lines += ["", "The columns of the tables stand in postmill's docs/insights.md.", ""]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from postmill.shards.indicators.tables import ToneRow
+from postmill.shards.indicators.tables import ALL, ToneRow
 from postmill.train.data.arrays import Floats, Rows
 from postmill.train.evaluation import cells, intervals
 from postmill.train.evaluation.intervals import Inference
@@ -14,7 +14,6 @@ from postmill.train.evaluation.measures import Measure
 from postmill.train.insights import guard
 from postmill.train.insights.guard import Codes, Division
 
-ALL = "all"
 NOT_SHOWN = "not shown: too few accounts or posts, or others could be told from them"
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from shlex import quote
 
-from postmill.shards.formats import custody, embeddings, plan, posts
+from postmill.shards.formats import custody, plan, posts
 from postmill.shards.formats.encoders import Encoder, encoders_of
 from postmill.shards.indicators import tables
 from postmill.shards.indicators.indicator import indicators_of
 from postmill.shards.indicators.tables import Insights
 from postmill.shards.run import manifests
 from postmill.shards.run.folder import Run
-
-ENCODERS = "--encoder emotion --encoder emotion-comments --models light"
-"""What is asked of ``postmill encode`` where there is no encoder of tone yet."""
+from postmill.train.insights import columns
 
 
 @dataclass(frozen=True)
@@ -43,10 +41,9 @@ def read(run: Run) -> Tone:
     shards = tuple(posts.done_shards(run, plan.counts(run).shards))
     encoders = [encoder for encoder in encoders_of(run) if indicators_of(encoder)]
     if not encoders:
-        return Tone(
-            None, "No encoder of tone has read these posts yet.", f"postmill encode {word} {ENCODERS} && {anew}"
-        )
-    done = [encoder for encoder in encoders if all(embeddings.is_done(run, encoder, shard) for shard in shards)]
+        command = f"postmill encode {word} {columns.USUAL_ENCODERS} && {anew}"
+        return Tone(None, "No encoder of tone has read these posts yet.", command)
+    done = [encoder for encoder in encoders if not columns.missing(run, encoder, shards)]
     if not done:
         why = "No encoder of tone has read all posts yet."
         return Tone(None, why, f"postmill encode {word} {_asked(encoders)} && {anew}")

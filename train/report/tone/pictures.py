@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from postmill.shards.indicators.indicator import Side
-from postmill.shards.indicators.tables import EffectRow, IndicatorRow, Insights, ToneRow
+from postmill.shards.indicators.tables import ALL, EffectRow, IndicatorRow, Insights, ToneRow
 from postmill.shards.run.folder import Run
 from postmill.train.evaluation.caveats import Kind
 from postmill.train.evaluation.cells import MIN_ACCOUNTS, MIN_POSTS
@@ -14,7 +14,7 @@ from postmill.train.report.figures import drawing
 from postmill.train.report.figures.figure import Figure, Question
 from postmill.train.report.figures.said import borne_in_mind, captioned, ends, in_words, interval_words, rounded
 from postmill.train.report.tone import differences, words
-from postmill.train.report.tone.words import EVERYTHING, SIDES, estimate, unit
+from postmill.train.report.tone.words import SIDES, estimate, unit
 
 _MONTH = "month"
 _COLOURS: Mapping[str, str] = {Side.CONTENT: "accent", Side.RESPONSE: "other"}
@@ -37,7 +37,7 @@ def figures(run: Run, insights: Insights) -> Iterator[Figure]:
         if chosen := _shown(insights, side, lambda row: row.division == _MONTH):
             yield _by_month(side, chosen, insights, mind)
     for side in (Side.CONTENT, Side.RESPONSE):
-        if chosen := _shown(insights, side, lambda row: row.division not in (_MONTH, EVERYTHING)):
+        if chosen := _shown(insights, side, lambda row: row.division not in (_MONTH, ALL)):
             yield _by_group(side, chosen, insights, mind)
     for outcome in _OUTCOMES:
         effects = [row for row in insights.effects if row.outcome == outcome and row.slope is not None]
@@ -134,7 +134,7 @@ def _by_group(side: str, chosen: _Rows, insights: Insights, mind: str) -> Figure
         shown = [mark for mark in marks if mark.choice == leading.name]
         chart = forest.forest(marks, forest.Axis("mean, or share of posts", {}), choices, "Indicator: ")
         paper = forest.forest(shown, forest.Axis(choices[leading.name], {}))
-    hidden = sum(row.value is None and row.division not in (_MONTH, EVERYTHING) for row in insights.tone)
+    hidden = sum(row.value is None and row.division not in (_MONTH, ALL) for row in insights.tone)
     low, high = (choose(groups, key=lambda row: row.value or 0.0) for choose in (min, max))
     return Figure(
         name=f"tone-groups-{side}",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from postmill.shards.indicators.indicator import Side
-from postmill.shards.indicators.tables import IndicatorRow, Insights
+from postmill.shards.indicators.tables import ALL, IndicatorRow, Insights
 from postmill.shards.run.folder import Run
 from postmill.train.evaluation.cells import MIN_ACCOUNTS, MIN_POSTS
+from postmill.train.insights import statement
 from postmill.train.report.figure_view import FigureView
 from postmill.train.report.figures.figure import Question
 from postmill.train.report.figures.said import in_words
@@ -17,7 +18,7 @@ from postmill.train.report.html import Cell, Measured, Table, TableColumn, numbe
 from postmill.train.report.section import Command, Note, Section
 from postmill.train.report.tone import pictures, words
 from postmill.train.report.tone.current import Tone
-from postmill.train.report.tone.words import EVERYTHING, SIDES
+from postmill.train.report.tone.words import SIDES
 
 HEADING = "Tone of content and audience response"
 FEW = (
@@ -49,18 +50,18 @@ def section(run: Run, tone: Tone, figures: Sequence[FigureView]) -> Section:
     if tone.insights is None:
         commands = [Command("Have tone told of every post, put it together, and show it here", tone.command)]
         return Section(
-            Question.TONE, HEADING, Finding(NONE, tone.why), commands=commands, notes=[Note("", list(_bounds()))]
+            Question.TONE, HEADING, Finding(NONE, tone.why), commands=commands, notes=[Note("", statement.BOUNDS)]
         )
     insights = tone.insights
     if not may_show(insights):
-        return Section(Question.TONE, HEADING, Finding(NONE, FEW), notes=[Note("", list(_bounds()))])
+        return Section(Question.TONE, HEADING, Finding(NONE, FEW), notes=[Note("", statement.BOUNDS)])
     return Section(
         Question.TONE,
         HEADING,
         answer(insights),
         findings=list(findings(insights)),
         figures=figures,
-        notes=[Note("What this is, and what it is not", [*_bounds(), *_of_indicators(insights)])],
+        notes=[Note("What this is, and what it is not", [*statement.BOUNDS, *_of_indicators(insights)])],
         tables=list(tables(insights)),
     )
 
@@ -86,7 +87,7 @@ def answer(insights: Insights) -> Finding:
 def _whole(insights: Insights, side: str) -> str:
     for of in words.first(insights.indicators, side):
         for row in insights.tone:
-            if (row.indicator, row.division) == (of.name, EVERYTHING) and row.value is not None:
+            if (row.indicator, row.division) == (of.name, ALL) and row.value is not None:
                 label = words.labels(insights.indicators)[of.name]
                 told = words.with_interval(row, of)
                 return f"{SIDES[side]}: {label} {told} ({words.unit(of)}), {row.posts:,} posts."
@@ -113,20 +114,10 @@ def findings(insights: Insights) -> Iterator[Finding]:
         yield Finding(CLAIM, f"{len(claimed) - len(shown):,} more stand in the table.", Question.TONE)
 
 
-def _bounds() -> Iterator[str]:
-    yield "There is no clinical reference here: no number is a symptom, and nothing measures how anyone feels."
-    yield "Posts of influencers are curated, mostly to sell something: this is the tone of what people choose to show."
-    yield "Groups alone, never a person: no account has a number, and groups that would tell of few are not shown."
-    yield (
-        "Content and response are two things: a caption and a picture exist before publication, comments are an outcome"
-        " and never a predictor."
-    )
-
-
 def _of_indicators(insights: Insights) -> Iterator[str]:
     encoders = {of.encoder: of for of in insights.indicators}
     if any(name.startswith("image") for name in encoders):
-        yield "Of pictures it is the emotion that they may evoke in a viewer; no face is read."
+        yield statement.EVOKED
     if any(name.startswith("emotion") and of.stand_in_for for name, of in encoders.items()):
         yield _LISTS
     for name, of in encoders.items():
@@ -144,7 +135,7 @@ def tables(insights: Insights) -> Iterator[Table]:
 
 def _indicators(insights: Insights) -> Table:
     labels = words.labels(insights.indicators)
-    whole = {row.indicator: row for row in insights.tone if row.division == EVERYTHING and row.value is not None}
+    whole = {row.indicator: row for row in insights.tone if row.division == ALL and row.value is not None}
     rows: list[list[Cell]] = []
     for of in (row for side in (Side.CONTENT, Side.RESPONSE) for row in words.first(insights.indicators, side)):
         row = whole.get(of.name)

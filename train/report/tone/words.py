@@ -16,9 +16,6 @@ SIDES: Mapping[str, str] = {Side.CONTENT: "Tone of content", Side.RESPONSE: "Aud
 
 OF_SIDE: Mapping[str, str] = {Side.CONTENT: "what was published", Side.RESPONSE: "the comments"}
 
-EVERYTHING = "all"
-"""The division of all posts together."""
-
 
 def labels(indicators: Sequence[IndicatorRow]) -> dict[str, str]:
     """Return what people read of each indicator, by its name: of two that are called alike, the encoder as well."""
