@@ -33,24 +33,20 @@ class Cell:
         return self.posts >= MIN_POSTS and len(self.accounts) >= MIN_ACCOUNTS
 
 
-def shown(cells: Sequence[Cell], hidden: Set[int] = frozenset()) -> tuple[bool, ...]:
+def shown(cells: Sequence[Cell]) -> tuple[bool, ...]:
     """Return which of the cells that a table divides its posts into are shown; one without posts is not.
 
     Of cells of one size the later goes first.
-
-    Args:
-        cells: All cells of the table.
-        hidden: The numbers of those that are not shown in any case.
     """
-    showing = [cell.large_enough and number not in hidden for number, cell in enumerate(cells)]
-    kept_back = joined([cell for cell, shows in zip(cells, showing, strict=True) if not shows])
+    showing = [cell.large_enough for cell in cells]
+    hidden = joined([cell for cell, shows in zip(cells, showing, strict=True) if not shows])
     number = sum(cell.posts > 0 and not shows for cell, shows in zip(cells, showing, strict=True))
     by_size = sorted((n for n, shows in enumerate(showing) if shows), key=lambda n: (cells[n].posts, -n))
     for smallest in by_size:
-        if number == 0 or kept_back.large_enough:
+        if number == 0 or hidden.large_enough:
             break
         showing[smallest] = False
-        kept_back = joined([kept_back, cells[smallest]])
+        hidden = joined([hidden, cells[smallest]])
         number += 1
     return tuple(showing)
 

@@ -24,6 +24,7 @@ from postmill.train.data.arrays import Floats, Rows, Times
 from postmill.train.evaluation import cells, intervals
 from postmill.train.evaluation.intervals import Interval
 from postmill.train.evaluation.measures import Measure
+from postmill.train.insights import guard
 from postmill.train.insights.guard import Codes
 
 ALPHA = 0.05
@@ -34,7 +35,10 @@ PLACEBO_POSTS = 50_000
 """Placebos are dealt of at most about so many posts, those of whole accounts."""
 
 NO_SPREAD = "undefined: the indicator or the outcome does not vary within accounts"
-TOO_FEW = f"not shown: fewer than {cells.MIN_POSTS} posts or {cells.MIN_ACCOUNTS} accounts with two of them"
+TOO_FEW = (
+    f"not shown: fewer than {cells.MIN_POSTS} posts or {cells.MIN_ACCOUNTS} accounts with two of them, or one account"
+    " has most"
+)
 _YEAR_S, _DAY_S = 365.25 * 86_400, 86_400.0
 _LEAST_SPREAD = 1e-9  # of a variance, beside its mean's square: below it, departures are rounding
 
@@ -119,7 +123,7 @@ def within_effect(
     rows = rows[counts[accounts[rows]] > 1]
     people, account, posts = np.unique(accounts[rows], return_inverse=True, return_counts=True)
     effect = WithinEffect(name, len(rows), len(people))
-    if len(rows) < cells.MIN_POSTS or len(people) < cells.MIN_ACCOUNTS:
+    if not guard.may_show(accounts[rows]):
         return WithinEffect(name, 0, 0, note=TOO_FEW)
     columns = [values[rows], outcome[rows], *_controls(taken_at[rows])]
     departures = np.column_stack([_departures(column, account, posts) for column in columns])

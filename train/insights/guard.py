@@ -22,9 +22,12 @@ import numpy.typing as npt
 
 from postmill.train.data.arrays import Floats, Mask, Rows
 from postmill.train.evaluation import cells
-from postmill.train.evaluation.cells import Cell
 
 Codes = npt.NDArray[np.int32]
+MOST_SHARE = 0.5
+"""No account has more of the posts that a number is of: it would be that account's number (the dominance rule of
+statistical disclosure control, with one contributor)."""
+
 _IN_SPAN = 1e-7  # of a set's length: what rounding leaves of it outside the span of groups that make it up
 _SUMS = 1 << 30  # numbers that are added up to find sets that a few groups give
 _UNIONS = 1 << 22  # combinations times unions of groups that are looked at
@@ -59,8 +62,7 @@ def shown(
             joined or left since is hidden, lest these be told from the two numbers.
     """
     patterns = _Patterns.of(divisions, accounts, rows)
-    total = patterns.cell(np.ones(len(patterns.posts), dtype=bool))
-    if not total.large_enough:
+    if not len(rows) or patterns.is_small(np.ones(len(patterns.posts), dtype=bool)):
         return {division.name: (False,) * len(division.groups) for division in divisions}
     forced = [_hardly_changed(division, rows, earlier or {}) for division in divisions]
     while True:
@@ -83,7 +85,14 @@ def _hardly_changed(division: Division, rows: Rows, earlier: Mapping[tuple[str, 
 
 def may_show(accounts: Codes) -> bool:
     """Say whether a number of posts by these accounts, shape (N,), may be shown by itself."""
-    return len(accounts) >= cells.MIN_POSTS and len(np.unique(accounts)) >= cells.MIN_ACCOUNTS
+    return _enough(np.unique(accounts, return_counts=True)[1])
+
+
+def _enough(posts: Floats | Rows) -> bool:
+    """Say whether a number may be of so many posts of each account: of enough of both, and of no account above all."""
+    total = posts.sum()
+    enough = total >= cells.MIN_POSTS and len(posts) >= cells.MIN_ACCOUNTS
+    return bool(enough and posts.max() <= MOST_SHARE * total)
 
 
 @dataclass(frozen=True)
@@ -93,12 +102,12 @@ class _Patterns:
     Attributes:
         codes: Shape (divisions, P), the group of each, -1 for none.
         posts: Shape (P,), how many posts have it.
-        accounts: Their accounts.
+        members: Of each its accounts, ascending, and how many of its posts each has.
     """
 
     codes: Rows
     posts: Rows
-    accounts: tuple[frozenset[int], ...]
+    members: tuple[tuple[Rows, Rows], ...]
 
     @classmethod
     def of(cls, divisions: Sequence[Division], accounts: Codes, rows: Rows) -> _Patterns:
@@ -113,39 +122,35 @@ class _Patterns:
             rest, code = np.divmod(rest, len(divisions[index].groups) + 1)
             codes[index] = code - 1
         people = int(accounts.max(initial=0)) + 1
-        pairs = np.unique(pattern * people + accounts[rows])
+        pairs, counts = np.unique(pattern * people + accounts[rows], return_counts=True)
         ends = np.searchsorted(pairs // people, np.arange(len(distinct) + 1))
-        members = tuple(frozenset((pairs[start:end] % people).tolist()) for start, end in pairwise(ends))
+        members = tuple((pairs[start:end] % people, counts[start:end]) for start, end in pairwise(ends))
         return cls(codes, np.bincount(pattern, minlength=len(distinct)), members)
 
-    def cell(self, kept: Mask) -> Cell:
-        """Return the cell of the posts of some of the combinations, shape (P,)."""
-        members = [self.accounts[n] for n in np.flatnonzero(kept)]
-        return Cell(int(self.posts[kept].sum()), frozenset().union(*members))
-
     def is_small(self, kept: Mask) -> bool:
-        """Say whether these combinations have posts, and are of fewer posts or accounts than a number may be of."""
+        """Say whether these combinations have posts, and are such that no number may be of them."""
         posts = int(self.posts[kept].sum())
         if posts < cells.MIN_POSTS:
             return posts > 0
-        members: set[int] = set()
-        for number in np.flatnonzero(kept):
-            members |= self.accounts[number]
-            if len(members) >= cells.MIN_ACCOUNTS:
-                return False
-        return True
+        parts = [self.members[n] for n in np.flatnonzero(kept)]
+        account = np.unique(np.concatenate([of for of, _ in parts]), return_inverse=True)[1]
+        return not _enough(np.bincount(account, np.concatenate([counts for _, counts in parts])))
 
 
 def _within(patterns: _Patterns, number: int, division: Division, forced: set[int]) -> list[bool]:
-    """Return which groups of one division are shown by itself, none of those that are forced to be hidden."""
-    of_groups = [patterns.cell(patterns.codes[number] == group) for group in range(len(division.groups))]
-    hidden = [patterns.cell(patterns.codes[number] == -1), *(of_groups[group] for group in sorted(forced))]
-    kept = [group for group in range(len(division.groups)) if group not in forced]
-    # What is hidden anyway is one cell among the others: small, so that enough goes with it, or large enough already.
-    known = cells.shown([*(of_groups[group] for group in kept), cells.joined(hidden)], hidden={len(kept)})
-    showing = [False] * len(division.groups)
-    for group, shows in zip(kept, known, strict=False):
-        showing[group] = shows
+    """Return which groups of one division are shown by itself, none of those that are forced to be hidden.
+
+    What is hidden could be had together as the total less the others, so the smallest of these go with it until it is
+    no small set any more.
+    """
+    codes = patterns.codes[number]
+    posts = np.array([patterns.posts[codes == group].sum() for group in range(len(division.groups))])
+    showing = [
+        group not in forced and posts[group] > 0 and not patterns.is_small(codes == group)
+        for group in range(len(division.groups))
+    ]
+    while any(showing) and patterns.is_small(~np.isin(codes, np.flatnonzero(showing))):
+        showing[min(np.flatnonzero(showing).tolist(), key=lambda group: (posts[group], -group))] = False
     return showing
 
 
@@ -157,8 +162,7 @@ def _disclosed(patterns: _Patterns, showing: Sequence[Sequence[bool]]) -> tuple[
     shown_groups = [(patterns.codes[d] == g).astype(np.float64) for d, g in columns]
     groups = np.column_stack([np.ones(len(patterns.posts)), *shown_groups])
     basis = _orthonormal(groups)
-    people = np.array([len(members) for members in patterns.accounts])
-    large = (patterns.posts >= cells.MIN_POSTS) & (people >= cells.MIN_ACCOUNTS)
+    large = np.array([_enough(counts) for _, counts in patterns.members])
     if np.linalg.matrix_rank(groups[large]) == basis.shape[1]:
         return None
     for small in _small_sets(patterns, showing, basis):

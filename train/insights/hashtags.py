@@ -19,6 +19,7 @@ from postmill.shards.run.folder import Run
 from postmill.train.data.arrays import Rows
 from postmill.train.evaluation import cells, intervals
 from postmill.train.evaluation.measures import Measure
+from postmill.train.insights.guard import MOST_SHARE
 from postmill.train.insights.posts import Posts
 
 MOST = 15
@@ -100,6 +101,7 @@ def _may_be_named(per_account: Rows, sizes: Rows) -> bool:
     return bool(
         (counts >= cells.MIN_POSTS).all()
         and (people >= cells.MIN_ACCOUNTS).all()
+        and (per_account.max(axis=1) <= MOST_SHARE * counts).all()
         and ((without == 0) | (without >= cells.MIN_POSTS)).all()
     )
 

@@ -26,7 +26,7 @@ from postmill.train.data.arrays import Floats, Mask, Rows
 from postmill.train.evaluation import cells, intervals
 from postmill.train.evaluation.measures import Measure
 from postmill.train.insights import columns
-from postmill.train.insights.guard import Codes, Division
+from postmill.train.insights.guard import MOST_SHARE, Codes, Division
 from postmill.train.insights.posts import Posts
 
 STRONGEST = 3
@@ -220,16 +220,16 @@ def _named(
     place = np.full(len(known.words), -1, dtype=np.int64)
     place[order] = np.arange(len(order))
     people = int(accounts.max(initial=0)) + 1
-    has = np.zeros((2, len(order), people), dtype=bool)
-    posts_with = np.zeros((2, len(order)), dtype=np.int64)
+    has = np.zeros((2, len(order), people), dtype=np.int32)  # how many posts of each account
     for post, word in batches():
         inside = (side[post] >= 0) & (place[word] >= 0)
         pairs = np.unique(np.column_stack([post[inside], place[word[inside]]]), axis=0)
         sides = side[pairs[:, 0]]
-        has[sides, pairs[:, 1], accounts[pairs[:, 0]]] = True
-        np.add.at(posts_with, (sides, pairs[:, 1]), 1)
+        np.add.at(has, (sides, pairs[:, 1], accounts[pairs[:, 0]]), 1)
+    posts_with = has.sum(axis=2)
     posts_of = np.array([(side == 0).sum(), (side == 1).sum()])[:, None]
-    enough = (posts_with >= cells.MIN_POSTS) & (has.sum(axis=2) >= cells.MIN_ACCOUNTS)
+    enough = (posts_with >= cells.MIN_POSTS) & ((has > 0).sum(axis=2) >= cells.MIN_ACCOUNTS)
+    enough &= has.max(axis=2, initial=0) <= MOST_SHARE * posts_with
     without = posts_of - posts_with
     others = (without == 0) | (without >= cells.MIN_POSTS)
     shows = (enough & others).all(axis=0)

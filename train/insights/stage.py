@@ -17,7 +17,7 @@ from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.shards.runtime.progress import Progress, Silent
 from postmill.train.data import algebra
 from postmill.train.evaluation import cells
-from postmill.train.insights import columns, compute, statement
+from postmill.train.insights import columns, compute, guard, statement
 
 METHOD = "1"
 """Of all that is done here: another one, and the tables are made anew."""
@@ -79,7 +79,9 @@ def write_insights(run: Run, progress: Progress | None = None) -> InsightsSummar
             for encoder in encoders
         },
     }
-    settings = canonical_hash({"method": METHOD, "least": [cells.MIN_ACCOUNTS, cells.MIN_POSTS]})
+    settings = canonical_hash(
+        {"method": METHOD, "least": [cells.MIN_ACCOUNTS, cells.MIN_POSTS], "most": guard.MOST_SHARE}
+    )
     said = tuple(statement.caveats(run, encoders))
     if run.insights.is_dir():
         temporary.sweep(run.insights)

@@ -23,8 +23,8 @@ BOUNDS = (
 EVOKED = "Of pictures it is the emotion that they may evoke in a viewer; no face is read."
 
 _TABLES = (
-    f"No number is of fewer than {cells.MIN_ACCOUNTS} accounts or {cells.MIN_POSTS} posts, no text is quoted, and"
-    " nobody is ranked.",
+    f"No number is of fewer than {cells.MIN_ACCOUNTS} accounts or {cells.MIN_POSTS} posts, or of posts of which one"
+    " account has more than half; no text is quoted, and nobody is ranked.",
     "Effects are within accounts: what goes with a happier post than the account's others. They are associations, not"
     " what a change of tone would bring. One is claimed where its p-value, adjusted for all indicators of the outcome"
     f" (Holm), is below {effects.ALPHA:g} and placebos dealt anew within accounts are seldom as far from 0.",

@@ -14,7 +14,7 @@ from postmill.train.evaluation.measures import Measure
 from postmill.train.insights import guard
 from postmill.train.insights.guard import Codes, Division
 
-NOT_SHOWN = "not shown: too few accounts or posts, or others could be told from them"
+NOT_SHOWN = "not shown: too few accounts or posts, one account has most, or such could be told from them"
 
 
 class Suppression:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postmill.train.evaluation.cells import MIN_ACCOUNTS, MIN_POSTS
-from postmill.train.insights.guard import Division, shown
+from postmill.train.insights.guard import MOST_SHARE, Division, may_show, shown
 
 
 def division(name: str, codes: np.ndarray) -> Division:
@@ -22,6 +22,7 @@ def populations(draw: st.DrawFn) -> tuple[list[Division], np.ndarray]:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     posts = draw(st.integers(150, 4000))
     accounts = rng.integers(0, draw(st.integers(15, 90)), posts).astype(np.int32)
+    accounts[rng.random(posts) < draw(st.sampled_from([0.0, 0.0, 0.3, 0.45]))] = 0  # who posts more than others
     divisions: list[Division] = []
     for n in range(draw(st.integers(1, 3))):
         how = draw(st.sampled_from(["uneven", "of accounts", "nested", "like the last"]))
@@ -68,4 +69,15 @@ def test_no_small_set_is_a_sum_or_difference_of_what_is_shown(population: tuple[
     first = np.unique(key, return_index=True)[1]
     for of in combined([each[first] for each in sets]):
         mask = of[key] == 1
-        assert mask.sum() >= MIN_POSTS and len(np.unique(accounts[mask])) >= MIN_ACCOUNTS
+        counts = np.unique(accounts[mask], return_counts=True)[1]
+        assert mask.sum() >= MIN_POSTS and len(counts) >= MIN_ACCOUNTS and counts.max() <= MOST_SHARE * mask.sum()
+
+
+def test_of_an_account_that_has_most_posts_nothing_is_told() -> None:
+    accounts = np.concatenate([np.zeros(600), np.arange(1, 501) % 60 + 1]).astype(np.int32)
+    half = division("half", np.arange(len(accounts)) % 2)
+    assert not may_show(accounts) and may_show(accounts[150:])
+    assert not any(shown([half], accounts, np.arange(len(accounts)))["half"])
+    where = division("where", (accounts == 0) & (np.arange(len(accounts)) % 3 > 0))
+    rows = np.arange(150, len(accounts))
+    assert not any(shown([where], accounts, rows)["where"]), "nor as the total less the rest"
