@@ -52,6 +52,7 @@ from postmill.ingest.source.layout import discover  # noqa: E402
 from postmill.shards.formats import plan, posts  # noqa: E402
 from postmill.shards.run.folder import Run  # noqa: E402
 from postmill.shards.run.options import Options  # noqa: E402
+from postmill.shards.runtime.cores import cores  # noqa: E402
 from postmill.shards.runtime.devices import Device  # noqa: E402
 from postmill.shards.runtime.progress import Silent  # noqa: E402
 
@@ -81,8 +82,9 @@ def main() -> None:
         print(hardware(options.device), flush=True)
         if options.model == "none":
             print(preparation.HEADER)
-            for name in options.encoders.split(","):
-                print(prepared(EncoderName(name), run, work, options), flush=True)
+            for name in map(EncoderName, options.encoders.split(",")):
+                for workers in (1, cores()) if name == EncoderName.IMAGE else (cores(),):
+                    print(prepared(name, run, work, options, workers), flush=True)
             return
         print("| encoder | items | precision | paper's way /s | postmill /s | ratio | headspace /s | of headspace |")
         print("|---|---|---|---|---|---|---|---|")
@@ -129,15 +131,15 @@ def bench(
             )
 
 
-def prepared(name: EncoderName, run: Run, work: Path, options: argparse.Namespace) -> str:
-    """Return the row of one encoder whose model makes zeros."""
+def prepared(name: EncoderName, run: Run, work: Path, options: argparse.Namespace, workers: int) -> str:
+    """Return the row of one encoder whose model makes zeros, prepared for by ``workers`` processes or threads."""
     make_model, kind = {
         EncoderName.SENTIMENT: (distilbert_folder, EncoderName.SENTIMENT),
         EncoderName.EMOTION: (emotions_folder, EncoderName.EMOTION),
         EncoderName.IMAGE: (clip_folder, EncoderName.IMAGE),
     }.get(name, (mpnet_folder, EncoderName.TEXT))
     folder = make_model(work / "models")
-    compute = choose_device(options.device, None, Silent(), Precision.AUTO)
+    compute = choose_device(options.device, workers, Silent(), Precision.AUTO)
     (spec,) = encoder_specs([name], EncodeSettings(ModelSet.PAPER, {kind: str(folder)}, lambda: compute))
     chosen = chosen_shards(run, name, options.limit)
     items = sum(items_of(run, shard, name) for shard in chosen)

@@ -1,12 +1,14 @@
 """What comes before a model, alone: pictures decoded and resized, texts tokenized, with a model that makes zeros.
 
 It is what ``benchmarks/encode.py --model none`` prints. The bare rate beside it is what the preparation cannot beat: of
-pictures, decoding and resizing in one thread, times the cores; of texts, one call of the tokenizer's library over the
-distinct texts of a shard, on as many cores.
+pictures, decoding and resizing in one thread what is in memory already, times the processes; of texts, one call of the
+tokenizer's library over the distinct texts of a shard, on as many cores.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,14 +20,14 @@ import numpy as np
 
 from postmill.encode.device import Compute
 from postmill.encode.encoders import image
-from postmill.encode.interface import EncoderSpec, ImageModel
+from postmill.encode.interface import EncoderSpec
 from postmill.encode.preparation.batches import TextModel
 from postmill.encode.preparation.picture import NotAPicture, open_picture
 from postmill.encode.preparation.reader import read_pictures
 from postmill.shards.formats import posts
 from postmill.shards.run.folder import Run
 
-HEADER = "| encoder | items | threads | prepared /s | bare /s | of bare |\n|---|---|---|---|---|---|"
+HEADER = "| encoder | items | processes or threads | prepared /s | bare /s | of bare |\n|---|---|---|---|---|---|"
 _ROUNDS = 3
 
 Encode = Callable[[list[int]], None]
@@ -41,17 +43,19 @@ def pictures(spec: EncoderSpec, compute: Compute, run: Run) -> tuple[Encode, Enc
         for _ in image.encode_pictures([nothing], compute, run, [(shard, [0]) for shard in chosen]):
             pass
 
-    return prepared, lambda chosen: _bare_pictures(model, run, chosen)
-
-
-def _bare_pictures(model: ImageModel, run: Run, chosen: list[int]) -> None:
-    for shard in chosen:
+    @functools.cache
+    def contents(shard: int) -> list[bytes]:  # read in the first round, of which none is the best
         keys = posts.read_records(run, shard, ["key"])["key"].to_pylist()
-        for picture in [*read_pictures(run, shard, keys)]:
+        return [picture.data for picture in read_pictures(run, shard, keys)]
+
+    def bare(chosen: list[int]) -> None:
+        for content in itertools.chain.from_iterable(map(contents, chosen)):
             try:
-                model.prepare(open_picture(picture.data))
+                model.prepare(open_picture(content))
             except NotAPicture:
                 continue
+
+    return prepared, bare
 
 
 def texts(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -17,36 +16,10 @@ from postmill.encode.options import ModelSet
 from postmill.shards.formats.embeddings import PictureRows
 from postmill.shards.formats.encoders import Encoder
 from postmill.shards.formats.faults import Fault
-from postmill.shards.formats.reasons import MEANING, Reason
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.progress import Progress, Silent
 
 MAX_CHARACTERS = 100_000  # of one text; every model here stops reading long before
-
-
-class Absence(StrEnum):
-    """Why a row, or one picture of it, could not be encoded: the closed list of the column ``reason``."""
-
-    NO_CAPTION = "no_caption"
-    NO_COMMENTS = "no_comments"
-    NO_TEXT = "no_text"
-    NO_IMAGE = "no_image"
-    IMAGE_EMPTY = Reason.IMAGE_EMPTY  # what is wrong with a picture is a fault of the run too
-    IMAGE_UNREADABLE = Reason.IMAGE_UNREADABLE
-    IMAGE_TOO_LARGE = Reason.IMAGE_TOO_LARGE
-    IMAGE_DAMAGED = Reason.IMAGE_DAMAGED
-
-
-ABSENCE_MEANING = {
-    Absence.NO_CAPTION: "the post has no caption, or none with a visible character",
-    Absence.NO_COMMENTS: "the post has no comment with a visible character",
-    Absence.NO_TEXT: "the post has neither a caption nor a comment with a visible character",
-    Absence.NO_IMAGE: "the post shard has no picture of the post",
-    Absence.IMAGE_EMPTY: MEANING[Reason.IMAGE_EMPTY],
-    Absence.IMAGE_UNREADABLE: MEANING[Reason.IMAGE_UNREADABLE],
-    Absence.IMAGE_TOO_LARGE: MEANING[Reason.IMAGE_TOO_LARGE],
-    Absence.IMAGE_DAMAGED: MEANING[Reason.IMAGE_DAMAGED],
-}
 
 
 @dataclass(frozen=True)
@@ -55,7 +28,7 @@ class EncodedShard:
 
     Attributes:
         keys: N keys in the order of the post shard.
-        reasons: N times None where the row is present, else one of :class:`Absence`.
+        reasons: N times None where the row is present, else one of :class:`.absence.Absence`.
         vectors: Shape (N, dimensions), float32; None where the encoder has scalars alone.
         scalars: N values for each scalar column.
         pictures: A row for each picture, where all are kept.

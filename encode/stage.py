@@ -229,7 +229,7 @@ def _encoded_shards(
         ]
     compute = next(spec.compute for spec in group if spec.compute is not None)
     per_image = any(spec.encoder.preprocessing.get("per_image") for spec in group)
-    return encode_pictures(loaded, compute, run, todo, per_image)
+    return encode_pictures(loaded, compute, run, todo, per_image, progress)
 
 
 def _write(

@@ -42,6 +42,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "ingest.sample": {"ingest.source", "ingest.zipformat", "shards.run", "shards.runtime"},
     "encode.options": {"shards.indicators"},
+    "encode.absence": {"shards.formats"},
     "encode.speed": {"shards.runtime"},
     "encode.precisions": {"encode.options", "shards.runtime"},
     "encode.device": {"encode.options", "encode.precisions", "shards.runtime"},
@@ -50,11 +51,18 @@ ARROWS: dict[str, set[str]] = {
     "encode.model_files": {"shards.formats", "shards.run", "shards.runtime"},
     "encode.models": {"encode.hub", "encode.model_files", "encode.options", "shards.runtime"},
     "encode.preparation": {
-        *("encode.device", "encode.interface"),
+        *("encode.absence", "encode.device", "encode.interface"),
         *("shards.formats", "shards.run", "shards.runtime"),
     },
     "encode.encoders": {
-        *("encode.device", "encode.interface", "encode.model_files", "encode.models", "encode.options"),
+        *(
+            "encode.absence",
+            "encode.device",
+            "encode.interface",
+            "encode.model_files",
+            "encode.models",
+            "encode.options",
+        ),
         *("encode.preparation", "encode.speed"),
         *("shards.formats", "shards.indicators", "shards.run", "shards.runtime"),
     },

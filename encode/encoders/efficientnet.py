@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from postmill.encode.device import Compute, to_device
 from postmill.encode.interface import ImageModel
 from postmill.encode.model_files import ModelFiles, loading
 from postmill.encode.models import import_light, packaged_model
 from postmill.encode.options import EncoderName
+from postmill.encode.preparation.pixels import MiddleSquare
 
 DIMENSIONS = 1280
 SIZE = 224
@@ -20,6 +20,7 @@ CROP = 224 / (224 + 32)
 # As the model was trained, not the ImageNet mean and standard deviation of the other EfficientNets:
 # https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/lite/efficientnet_lite_builder.py
 PIXEL_MEAN, PIXEL_STD = 127.0, 128.0
+prepare = MiddleSquare(SIZE, CROP)
 PREPROCESSING = {
     "crop": f"the middle square, {CROP} of the short side",
     "resize": f"bicubic to {SIZE} x {SIZE}",
@@ -66,14 +67,6 @@ def load_image_model(model: ModelFiles, compute: Compute) -> ImageModel:
         return network.extract_features(pixels.to(compute.dtype)).float().mean(dim=(2, 3))
 
     return ImageModel(prepare, forward, DIMENSIONS)
-
-
-def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """Return the middle square of ``image`` at the model's size: shape (224, 224, 3)."""
-    side = CROP * min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    box = (left, top, left + side, top + side)
-    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=box))
 
 
 def _fuse(network: Any) -> None:

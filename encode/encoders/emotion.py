@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
+from postmill.encode.absence import Absence
 from postmill.encode.encoders import emotion_models
 from postmill.encode.encoders.emotion_models import Texts
 from postmill.encode.encoders.lexical import COLUMNS, LEAST_HITS, judge
-from postmill.encode.interface import MAX_CHARACTERS, Absence, EncodedShard, EncoderSpec, EncodeSettings, ShardEncoder
+from postmill.encode.interface import MAX_CHARACTERS, EncodedShard, EncoderSpec, EncodeSettings, ShardEncoder
 from postmill.encode.options import EMOTION_MODELS, EncoderName, ModelSet
 from postmill.shards.formats import posts
 from postmill.shards.formats.blank import is_blank

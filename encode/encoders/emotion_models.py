@@ -11,12 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from postmill.encode import models
+from postmill.encode.absence import Absence
 from postmill.encode.device import Compute
 from postmill.encode.encoders import classification
 from postmill.encode.encoders.cards import CARD, card_languages
 from postmill.encode.encoders.classification import Probabilities
 from postmill.encode.encoders.labels import Activation, Labels, read_labels
-from postmill.encode.interface import Absence, EncodedShard, EncoderSpec, EncodeSettings, ShardEncoder
+from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, ShardEncoder
 from postmill.encode.model_files import ModelFiles
 from postmill.encode.options import EMOTION_MODELS, EncoderName
 from postmill.shards.formats import posts

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from postmill.encode import models
 from postmill.encode.device import Compute, to_host
 from postmill.encode.encoders import clip, efficientnet, image_emotion
-from postmill.encode.interface import Absence, EncodedShard, EncoderSpec, EncodeSettings, ImageModel
+from postmill.encode.encoders.picture_rows import SCALARS as SCALARS
+from postmill.encode.encoders.picture_rows import Outcome, ShardResults, rows
+from postmill.encode.encoders.picture_rows import unit_vectors as unit_vectors
+from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, ImageModel
 from postmill.encode.model_files import ModelFiles
 from postmill.encode.options import EncoderName
 from postmill.encode.preparation.batches import in_batches
-from postmill.encode.preparation.picture import FORMATS, MAX_PIXELS, NotAPicture, open_picture
+from postmill.encode.preparation.picture import FORMATS, MAX_PIXELS
+from postmill.encode.preparation.preparers import preparing
 from postmill.encode.preparation.reader import Picture, read_pictures
 from postmill.encode.preparation.stream import stream
 from postmill.shards.formats import posts
-from postmill.shards.formats.embeddings import PictureRows
-from postmill.shards.formats.faults import Fault
-from postmill.shards.formats.plan import ARCHIVES, IMAGES
 from postmill.shards.run.folder import Run
+from postmill.shards.runtime.progress import Progress, Silent
 
 BATCH = 8  # on one core as fast as any, and larger ones fall out of its cache
-SCALARS = ("images_encoded", "images_left_out", "left_out_reason")
 _COLUMNS = ("key", "influencer", "post_id", "images")  # of the records
 
 
@@ -112,22 +110,13 @@ class _Batch:
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    """A picture without its bytes: its post's row, its position in the post, and the reason where it is left out."""
-
-    row: int
-    position: int
-    reason: Absence | None
-
-
-@dataclass(frozen=True)
 class _Results:
     """A batch under way: ``values`` holds, by model, inputs, then features, then unit vectors.
 
     The values are those of the pictures that are not left out, in their order.
     """
 
-    outcomes: Sequence[_Outcome]
+    outcomes: Sequence[Outcome]
     values: Mapping[int, Any]
 
 
@@ -139,26 +128,13 @@ class _EndOfPictures:
     models: Sequence[int]
 
 
-@dataclass
-class _ShardResults:
-    """The results of a shard so far, in the order of the tar."""
-
-    outcomes: list[_Outcome] = field(default_factory=list)
-    vectors: dict[int, list[npt.NDArray[np.float32]]] = field(default_factory=dict)  # by model, a batch each
-
-    def add(self, results: _Results) -> None:
-        """Append those of a batch."""
-        self.outcomes.extend(results.outcomes)
-        for n, vectors in results.values.items():
-            self.vectors.setdefault(n, []).append(vectors)
-
-
 def encode_pictures(
     loaded: Sequence[ImageModel | None],
     compute: Compute,
     run: Run,
     todo: Iterable[tuple[int, Sequence[int]]],
     per_image: bool = False,
+    progress: Progress | None = None,
 ) -> Generator[dict[int, EncodedShard], None, None]:
     """Encode the pictures of post shards with one or several models, of which each picture is decoded once.
 
@@ -168,6 +144,7 @@ def encode_pictures(
         run: The run.
         todo: Numbers of post shards, each with the numbers in ``loaded`` of the models that are to encode it.
         per_image: Keep a row for each picture too.
+        progress: Told where pictures are prepared in a slower way.
 
     Yields:
         For each shard, by number in ``loaded``, one row a post: the mean of the unit vectors of its pictures, scaled
@@ -185,9 +162,6 @@ def encode_pictures(
                 yield _Batch(batch, networks)
             yield _EndOfPictures(records, numbers)
 
-    def prepare(item: _Batch | _EndOfPictures) -> _Results | _EndOfPictures:
-        return item if isinstance(item, _EndOfPictures) else _prepare(loaded, item)
-
     def forward(item: _Results | _EndOfPictures) -> _Results | _EndOfPictures:
         if isinstance(item, _EndOfPictures):
             return item
@@ -199,95 +173,30 @@ def encode_pictures(
         vectors = {n: unit_vectors(to_host(compute, features)) for n, features in item.values.items()}
         return _Results(item.outcomes, vectors)
 
-    results = _ShardResults()
-    for item in stream(compute, items(), prepare, forward, collect):
-        if isinstance(item, _EndOfPictures):
-            yield {n: _encoded(item.records, results, same[n], _model(loaded, n), per_image) for n in item.models}
-            results = _ShardResults()
-        else:
-            results.add(item)
+    ways = {n: _model(loaded, n).prepare for n in dict.fromkeys(same) if loaded[n] is not None}
+    results = ShardResults()
+    with preparing(compute.workers, size, ways, progress or Silent()) as prepare_pictures:
+
+        def prepare(item: _Batch | _EndOfPictures) -> _Results | _EndOfPictures:
+            if isinstance(item, _EndOfPictures):
+                return item
+            reasons, pixels = prepare_pictures([picture.data for picture in item.pictures], item.models)
+            pairs = zip(item.pictures, reasons, strict=True)
+            return _Results([Outcome(picture.row, picture.position, reason) for picture, reason in pairs], pixels)
+
+        with closing(stream(compute, items(), prepare, forward, collect)) as stepped:
+            for item in stepped:
+                if isinstance(item, _EndOfPictures):
+                    yield {n: rows(item.records, results, same[n], _model(loaded, n), per_image) for n in item.models}
+                    results = ShardResults()
+                else:
+                    results.add(item.outcomes, item.values)
 
 
 def _same(loaded: Sequence[ImageModel | None]) -> list[int]:
     """Return for each model the number of the first that prepares and encodes pictures as it does."""
     networks = [None if model is None else (model.prepare, model.forward) for model in loaded]
     return [networks.index(network) for network in networks]
-
-
-def unit_vectors(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the rows of ``vectors``, shape (N, D), scaled to length 1; a zero row stays zero."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: npt.NDArray[np.float32] = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return scaled
-
-
-def _prepare(loaded: Sequence[ImageModel | None], batch: _Batch) -> _Results:
-    outcomes: list[_Outcome] = []
-    inputs: dict[int, list[npt.NDArray[Any]]] = {n: [] for n in batch.models}
-    for picture in batch.pictures:
-        try:
-            image = open_picture(picture.data)
-        except NotAPicture as error:
-            outcomes.append(_Outcome(picture.row, picture.position, error.reason))
-            continue
-        outcomes.append(_Outcome(picture.row, picture.position, None))
-        for n in batch.models:
-            inputs[n].append(_model(loaded, n).prepare(image))
-    return _Results(outcomes, {n: np.stack(arrays) for n, arrays in inputs.items() if arrays})
-
-
-def _encoded(
-    records: Sequence[Mapping[str, Any]], results: _ShardResults, network: int, model: ImageModel, per_image: bool
-) -> EncodedShard:
-    keys = [record["key"] for record in records]
-    vectors = np.concatenate([np.empty((0, model.dimensions), np.float32), *results.vectors.get(network, [])])
-    names, told = ((), vectors) if model.scores is None else (model.scores[0], model.scores[1](vectors))
-    sums = np.zeros((len(keys), told.shape[1]), dtype=np.float32)
-    encoded = np.zeros(len(keys), dtype=np.int32)
-    left_out = np.zeros(len(keys), dtype=np.int32)
-    reasons: list[str | None] = [None] * len(keys)
-    # One after the other, in the order of the tar: sums do not depend on how pictures fell into batches.
-    remaining = iter(told)
-    for outcome in results.outcomes:
-        if outcome.reason is None:
-            sums[outcome.row] += next(remaining)
-            encoded[outcome.row] += 1
-        else:
-            left_out[outcome.row] += 1
-            reasons[outcome.row] = reasons[outcome.row] or outcome.reason
-    absent = [
-        None if count else (reason or Absence.NO_IMAGE) for count, reason in zip(encoded.tolist(), reasons, strict=True)
-    ]
-    scalars = dict(zip(SCALARS, (pa.array(encoded), pa.array(left_out), pa.array(reasons, pa.string())), strict=True))
-    faults = [_fault(records[outcome.row], outcome) for outcome in results.outcomes if outcome.reason is not None]
-    if model.scores is not None:
-        means = sums / np.maximum(encoded, 1)[:, None]
-        told_of = {name: pa.array(means[:, n], mask=encoded == 0) for n, name in enumerate(names)}
-        return EncodedShard(keys, absent, None, {**told_of, **scalars}, None, faults)
-    rows = _picture_rows(results.outcomes, vectors) if per_image else None
-    return EncodedShard(keys, absent, unit_vectors(sums), scalars, rows, faults)
-
-
-def _fault(record: Mapping[str, Any], left_out: _Outcome) -> Fault:
-    return Fault(
-        str(left_out.reason),
-        influencer=record["influencer"],
-        post_id=record["post_id"],
-        archive=ARCHIVES[IMAGES],
-        detail=f"{record['images'][left_out.position]} of the mapping, {record['key']}.{left_out.position}.jpg",
-    )
-
-
-def _picture_rows(outcomes: Sequence[_Outcome], vectors: npt.NDArray[np.float32]) -> PictureRows:
-    reasons = [outcome.reason for outcome in outcomes]
-    all_vectors = np.zeros((len(outcomes), vectors.shape[1]), dtype=np.float32)
-    all_vectors[[reason is None for reason in reasons]] = vectors
-    return PictureRows(
-        rows=np.array([outcome.row for outcome in outcomes], np.int32),
-        images=np.array([outcome.position for outcome in outcomes], np.int32),
-        reasons=reasons,
-        vectors=all_vectors,
-    )
 
 
 def _model(loaded: Sequence[ImageModel | None], n: int) -> ImageModel:

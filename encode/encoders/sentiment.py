@@ -13,11 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from postmill.encode import models
+from postmill.encode.absence import Absence
 from postmill.encode.device import Compute
 from postmill.encode.encoders import classification
 from postmill.encode.encoders.classification import Placeholders, ShardTexts
 from postmill.encode.encoders.labels import THRESHOLD, Activation, Labels, read_labels
-from postmill.encode.interface import Absence, EncodedShard, EncoderSpec, EncodeSettings, ShardEncoder
+from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, ShardEncoder
 from postmill.encode.model_files import ModelFiles
 from postmill.encode.options import EncoderName
 from postmill.shards.formats import posts

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from postmill.encode import models
+from postmill.encode.absence import Absence
 from postmill.encode.device import Compute, prepare_for_inference
 from postmill.encode.interface import (
     MAX_CHARACTERS,
-    Absence,
     EncodedShard,
     EncoderSpec,
     EncodeSettings,

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
-import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from postmill.shards.formats import posts
+from postmill.shards.formats import offsets, posts
 from postmill.shards.formats.units import shard_name
 from postmill.shards.run import checked, regular
 from postmill.shards.run.folder import Run
-from postmill.shards.run.manifests import FileState
 from postmill.shards.runtime.errors import PostmillError
 
-_PICTURE = re.compile(r"(\d+)\.jpg")
-_UNREAD = (".raw.json.gz",)
+_PICTURE = re.compile(r"([0-9]{1,9})\.jpg")
+_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -38,31 +36,30 @@ class Picture:
 def read_pictures(run: Run, shard: int, keys: Sequence[str]) -> Iterator[Picture]:
     """Yield the pictures of post shard ``shard`` by row, then position.
 
+    Where they lie is read from the index beside the tar, and the tar front to back, so that all of it is checked and a
+    disk far away is asked for large pieces in order.
+
     Args:
         run: The run.
         shard: Number of the post shard.
         keys: The keys that its Parquet file has, in order.
 
     Raises:
-        PostmillError: The tar cannot be read, or its posts are not those of the Parquet file in the same order; or,
-            after the last picture, its bytes were not those of the manifest, and nothing may be made of them.
+        PostmillError: The tar or its index cannot be read, or its posts are not those of the Parquet file in the same
+            order; or, after the last picture, its bytes were not those of the manifest, and nothing may be made of
+            them.
     """
     path, state = run.posts / f"{shard_name(shard)}.tar", posts.tar_state(run, shard)
     if state.dropped:
         raise dropped(run, [shard])
-    row = -1
-    for row, sample in enumerate(_samples(run, path, state)):
-        key = sample["__key__"]
-        if row >= len(keys) or key != keys[row]:
-            expected = f"{keys[row]!r}" if row < len(keys) else "no more"
-            raise _damaged(run, path, f"post {row} of the tar is {key!r} where the Parquet beside it has {expected}")
-        members = sorted(
-            (int(match[1]), name) for name in sample if (match := _PICTURE.fullmatch(name)) and match[1].isascii()
-        )
-        for position, name in members:
-            yield Picture(row, position, sample[name])
-    if row + 1 != len(keys):
-        raise _damaged(run, path, f"the tar has {row + 1} posts where the Parquet beside it has {len(keys)}")
+    try:
+        with regular.opened(path) as file:
+            hashed = checked.HashedStream(file)
+            yield from _pictures(run, path, io.BufferedReader(hashed, _READ_BYTES), _samples(run, shard, path, keys))
+            if hashed.finish() != (state.bytes, state.blake3):
+                raise _damaged(run, path, "its bytes are not those that the manifest states")
+    except OSError as error:
+        raise checked.unusable(path, error, _command(run)) from error
 
 
 def dropped(run: Run, shards: Sequence[int]) -> PostmillError:
@@ -75,23 +72,45 @@ def dropped(run: Run, shards: Sequence[int]) -> PostmillError:
     )
 
 
-def _samples(run: Run, path: Path, state: FileState) -> Iterator[dict[str, Any]]:
-    from webdataset import tariterators
+def _pictures(
+    run: Run, path: Path, tar: io.BufferedReader, samples: Iterable[Sequence[offsets.Member]]
+) -> Iterator[Picture]:
+    position = 0
+    for row, members in enumerate(samples):
+        contents: dict[int, bytes] = {}
+        for member in sorted(members, key=lambda member: member.offset):
+            match = _PICTURE.fullmatch(member.name.partition(".")[2])
+            if match is None:
+                continue
+            if member.offset < position or member.size < 0 or int(match[1]) in contents:
+                raise _damaged(run, path, f"its index has {member.name!r} twice, or out of its place")
+            tar.read(member.offset - position)
+            contents[int(match[1])] = content = tar.read(member.size)
+            if len(content) != member.size:
+                raise _damaged(run, path, f"it ends before {member.name!r} does")
+            position = member.offset + member.size
+        for number in sorted(contents):
+            yield Picture(row, number, contents[number])
 
+
+def _samples(run: Run, shard: int, path: Path, keys: Sequence[str]) -> Iterator[list[offsets.Member]]:
+    """Yield the members of each post, of which ``keys`` are to be the keys."""
+    index = path.with_suffix(offsets.SUFFIX)
+    content = checked.read(index, posts.index_state(run, shard), _command(run))
+    row = -1
     try:
-        with regular.opened(path) as file:
-            stream = checked.HashedStream(file)
-            # The stream is opened here because webdataset takes a path for a URL and expands braces in it.
-            members = tariterators.tar_file_expander(
-                [{"url": path.name, "stream": stream}], select_files=lambda name: not name.endswith(_UNREAD)
-            )
-            yield from tariterators.group_by_keys(members)
-            if stream.finish() != (state.bytes, state.blake3):
-                raise _damaged(run, path, "its bytes are not those that the manifest states")
-    except (EOFError, tarfile.TarError, ValueError) as error:
-        raise _damaged(run, path, f"not to be read as a tar ({error.args[0] if error.args else error})") from error
-    except OSError as error:
-        raise checked.unusable(path, error, _command(run)) from error
+        for row, members in enumerate(offsets.parse_index(content.decode("ascii").splitlines())):
+            key = members[0].key
+            if row >= len(keys) or key != keys[row]:
+                expected = f"{keys[row]!r}" if row < len(keys) else "no more"
+                raise _damaged(
+                    run, path, f"post {row} of the tar is {key!r} where the Parquet beside it has {expected}"
+                )
+            yield members
+    except ValueError as error:
+        raise _damaged(run, index, f"not to be read as an index of a tar ({error})") from error
+    if row + 1 != len(keys):
+        raise _damaged(run, path, f"the tar has {row + 1} posts where the Parquet beside it has {len(keys)}")
 
 
 def _damaged(run: Run, path: Path, what: str) -> PostmillError:

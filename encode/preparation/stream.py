@@ -31,7 +31,7 @@ def stream(
     collect: Callable[[C], D],
     *,
     prepare_while_drawing: bool = False,
-) -> Iterator[D]:
+) -> Generator[D, None, None]:
     """Yield ``collect(forward(prepare(item)))`` for each of ``items``, in order, several at a time.
 
     ``items`` is drawn in a thread of its own. On the CPU all three run in the pool. On CUDA ``forward`` and

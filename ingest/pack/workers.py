@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from postmill.shards.runtime import children
 from postmill.shards.runtime.cores import cores
 from postmill.shards.runtime.errors import EXIT_INTERRUPTED, Interrupted, PostmillError
 from postmill.shards.runtime.interrupt import held, interruptible
@@ -29,12 +30,6 @@ WorkItem = Callable[[], None]
 Outcome = PostmillError | MemoryError | None
 Perform = Callable[[Sequence[WorkItem]], Iterator[int]]
 """Does pieces of work, and yields the place among them of each as it ends."""
-_FROM_TERMINALS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)  # which, and some schedulers, send them to all
-_PROGRAM = """import sys
-sys.path[:] = sys.argv[3:]
-from postmill.ingest.pack.workers import serve
-serve(int(sys.argv[1]), sys.argv[2])
-"""
 
 
 class _Worker(NamedTuple):
@@ -144,15 +139,10 @@ def _start_worker(preload: str) -> _Worker:
     """
     orders, give = os.pipe()
     take, outcomes = os.pipe()
-    # Born with these signals blocked: it ignores them when it can, and until then they must not end it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FROM_TERMINALS)
+    # Else each starts a thread a core, which spin at first.
+    few_threads = {"OPENBLAS_NUM_THREADS": "1"}
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(outcomes), preload, *sys.path],
-            stdin=orders,
-            pass_fds=[outcomes],
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # else each starts a thread a core, which spin at first
-        )
+        process = children.start(__name__, f"{outcomes} {preload}", [outcomes], stdin=orders, env=few_threads)
     except OSError as error:
         os.close(give)
         os.close(take)
@@ -162,28 +152,26 @@ def _start_worker(preload: str) -> _Worker:
             hint="run the same command again with fewer workers",
         ) from error
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(orders)
         os.close(outcomes)
     return _Worker(process, Connection(give, readable=False), Connection(take, writable=False))
 
 
-def serve(outcomes: int, preload: str) -> None:
+def serve(word: str) -> None:
     """Do the work that comes in from standard input until that ends: what a worker process runs.
 
     Args:
-        outcomes: The file descriptor to which to write how each piece ended.
-        preload: The module to load while there is no work yet; '' for none.
+        word: The file descriptor to which to write how each piece ended, a blank, and the module to load while there is
+            no work yet, or nothing.
     """
-    for number in _FROM_TERMINALS:  # only its parent decides when it ends
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FROM_TERMINALS)
+    outcomes, _, preload = word.partition(" ")
+    children.ignore()
     orders: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     if preload:
         with suppress(MemoryError, ImportError):  # which the first order meets again, and sends home
             importlib.import_module(preload)
-    with Connection(outcomes, readable=False) as replies:
+    with Connection(int(outcomes), readable=False) as replies:
         while True:
             replies.send(_carry_out(orders.get()))
 

@@ -53,21 +53,31 @@ def read_index(path: Path) -> Iterator[list[Member]]:
     """
     try:
         with path.open(encoding="ascii", newline="\n") as lines:
-            version, count = next(lines, "").split()
-            if version != VERSION:
-                raise ValueError(f"version {version}")
-            samples = 0
-            for line in lines:
-                yield list(_members(line.split()))
-                samples += 1
-            if samples != int(count):
-                raise ValueError(f"{samples} samples, its first line says {count}")
+            yield from parse_index(lines)
     except (OSError, ValueError) as error:
         raise PostmillError(
             f"cannot be read as an index of a tar ({error})",
             place=path,
             hint=anew(path, f"postmill ingest {quote(str(path.parents[1]))}"),
         ) from error
+
+
+def parse_index(lines: Iterable[str]) -> Iterator[list[Member]]:
+    """Yield the members of each sample of an index, in the order of the tar.
+
+    Raises:
+        ValueError: It is not such an index.
+    """
+    following = iter(lines)
+    version, count = next(following, "").split()
+    if version != VERSION:
+        raise ValueError(f"version {version}")
+    samples = 0
+    for line in following:
+        yield list(_members(line.split()))
+        samples += 1
+    if samples != int(count):
+        raise ValueError(f"{samples} samples, its first line says {count}")
 
 
 def _members(words: Sequence[str]) -> Iterable[Member]:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from postmill.shards.formats import offsets
 from postmill.shards.formats.counts import ShardCounts
 from postmill.shards.formats.units import shard_name
 from postmill.shards.run import checked, manifests, parquet, publish
@@ -110,10 +111,15 @@ def read_records(run: Run, shard: int, columns: Sequence[str] | None = None, exp
 
 
 def _records_state(run: Run, shard: int) -> FileState:
-    done, file = manifest(run, shard), f"{shard_name(shard)}.parquet"
+    return _state(run, shard, ".parquet", "records")
+
+
+def _state(run: Run, shard: int, suffix: str, what: str) -> FileState:
+    done, file = manifest(run, shard), f"{shard_name(shard)}{suffix}"
     if file not in done.files:
-        what = "its manifest names no records"
-        raise checked.damaged(run.posts / f"{shard_name(shard)}.json", what, f"postmill ingest {run.word}")
+        raise checked.damaged(
+            run.posts / f"{shard_name(shard)}.json", f"its manifest names no {what}", f"postmill ingest {run.word}"
+        )
     return done.files[file]
 
 
@@ -144,11 +150,12 @@ def tar_state(run: Run, shard: int) -> FileState:
     Raises:
         PostmillError: The shard is not there yet, cannot be read, or names no tar.
     """
-    done, file = manifest(run, shard), f"{shard_name(shard)}.tar"
-    if file not in done.files:
-        what = "its manifest names no tar"
-        raise checked.damaged(run.posts / f"{shard_name(shard)}.json", what, f"postmill ingest {run.word}")
-    return done.files[file]
+    return _state(run, shard, ".tar", "tar")
+
+
+def index_state(run: Run, shard: int) -> FileState:
+    """Return what the manifest of post shard ``shard`` states of its tar's index; errors are those of a tar's state."""
+    return _state(run, shard, offsets.SUFFIX, "index")
 
 
 def with_tar(run: Run, shards: Iterable[int]) -> list[int]:

@@ -10,15 +10,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from postmill.encode.encoders import image
+from postmill.encode.preparation import preparers
 from postmill.encode.request import check
 from postmill.encode.stage import encode_run
 from postmill.shards.formats import embeddings
 from postmill.shards.run import parquet
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import PostmillError, UsageError
+from postmill.shards.runtime.progress import Silent
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "encoders.md"
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def install(folder: Path, points: str) -> None:
@@ -45,9 +54,11 @@ def test_the_example_is_short_and_works(
     assert len((tmp_path / "colours.py").read_text().strip().splitlines()) <= 30
     monkeypatch.syspath_prepend(str(tmp_path))
     opened: list[bytes] = []
-    real = image.open_picture
-    monkeypatch.setattr(image, "open_picture", lambda data: opened.append(data) or real(data))
-    done = encode_run(run, encoders=["image", "colours"], models="light", device="cpu")
+    real = preparers.open_picture
+    monkeypatch.setattr(preparers, "open_picture", lambda data: opened.append(data) or real(data))
+    told = Notes()
+    done = encode_run(run, encoders=["image", "colours"], models="light", device="cpu", progress=told)
+    assert any("threads of one process, which is slower" in note for note in told.notes)
     assert [summary.encoder.folder for summary in done.encoders] == ["image.EfficientNet-Lite0", "colours.mean-rgb"]
     assert len(opened) == 4  # once for both encoders
     shard = embeddings.read(run, done.encoders[1].encoder, 0)

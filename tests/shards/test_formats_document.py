@@ -9,7 +9,7 @@ import re
 import pyarrow as pa
 import pytest
 
-from postmill.encode.interface import Absence
+from postmill.encode.absence import Absence
 from postmill.shards.formats import (
     faults,
     models,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from postmill.encode.interface import ABSENCE_MEANING, Absence
+from postmill.encode.absence import ABSENCE_MEANING, Absence
 from postmill.encode.preparation.picture import MAX_PIXELS, NotAPicture, open_picture
 
 

@@ -1,0 +1,135 @@
+"""What a process does that prepares pictures: it decodes and resizes what comes by a socket, into shared memory.
+
+Spoken is JSON, after its length in four bytes. An order names how many bytes each picture has and which preparations
+are wanted, and the bytes of the pictures follow; the answer says of each picture why it is left out, and the pixels of
+the others lie one after the other where the memory of their preparation begins.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import signal
+import socket
+import struct
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from io import BufferedReader
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from postmill.encode.absence import Absence
+from postmill.encode.preparation.picture import NotAPicture, open_picture
+from postmill.encode.preparation.pixels import Preparation, from_json
+from postmill.shards.runtime import children
+from postmill.shards.runtime.errors import PostmillError
+
+_LENGTH = struct.Struct("!I")
+
+
+def send(connection: socket.socket, message: Mapping[str, Any], content: Sequence[bytes] = ()) -> None:
+    """Send a message, and bytes after it.
+
+    Raises:
+        OSError: Nobody is there any more.
+    """
+    head = json.dumps(message).encode()
+    connection.sendall(b"".join((_LENGTH.pack(len(head)), head, *content)))
+
+
+def receive(stream: BufferedReader) -> dict[str, Any] | None:
+    """Return the next message; None where the other side has ended."""
+    length = stream.read(_LENGTH.size)
+    if len(length) < _LENGTH.size:
+        return None
+    head = stream.read(_LENGTH.unpack(length)[0])
+    try:
+        message: dict[str, Any] = json.loads(head)
+    except ValueError:  # cut short by its end
+        return None
+    return message
+
+
+def regions(memory: mmap.mmap, capacity: int, preparations: Sequence[Preparation]) -> list[npt.NDArray[np.uint8]]:
+    """Return the shared memory as an array for each preparation, shape (``capacity``, *its own shape)."""
+    arrays, start = [], 0
+    for preparation in preparations:
+        array = np.frombuffer(memory, np.uint8, capacity * int(np.prod(preparation.shape)), start)
+        arrays.append(array.reshape(capacity, *preparation.shape))
+        start += array.size
+    return arrays
+
+
+def serve(word: str) -> None:
+    """Prepare pictures in as many processes as there are sockets, until their other ends are closed.
+
+    They are forked from this one when it has imported all that they need: once, however many they are.
+
+    Args:
+        word: JSON: the file descriptors ``sockets`` and ``memories``, one each for a process, the ``capacity`` of a
+            memory in pictures, and the ``preparations``.
+    """
+    children.ignore(signal.SIGTERM)  # they end when nobody speaks to them any more
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # they do not say of which picture
+    told = json.loads(word)
+    preparations = [from_json(value) for value in told["preparations"]]
+    for preparation in preparations:
+        preparation.load()
+    pairs: list[tuple[int, int]] = list(zip(told["sockets"], told["memories"], strict=True))
+    for mine in pairs:
+        if os.fork() == 0:
+            _close(pair for pair in pairs if pair != mine)  # else the end of one would not be seen by the others
+            _work(*mine, told["capacity"], preparations)
+            return
+    _close(pairs)
+    for _ in pairs:
+        os.wait()
+
+
+def _close(pairs: Any) -> None:
+    for pair in pairs:
+        for fd in pair:
+            os.close(fd)
+
+
+def _work(fd: int, memory_fd: int, capacity: int, preparations: Sequence[Preparation]) -> None:
+    arrays = regions(mmap.mmap(memory_fd, 0), capacity, preparations)
+    with socket.socket(fileno=fd) as connection, connection.makefile("rb") as orders:
+        while (order := receive(orders)) is not None:
+            contents = [orders.read(size) for size in order["sizes"]]
+            try:
+                wanted = [(preparations[n], arrays[n]) for n in order["preparations"]]
+                answer: dict[str, Any] = {"reasons": prepare(contents, wanted)}
+            except PostmillError as error:
+                answer = {"error": [error.cause, error.place, error.hint]}
+            except MemoryError:
+                answer = {"out_of_memory": True}
+            with suppress(OSError):  # which the end of the orders tells too
+                send(connection, answer)
+
+
+def prepare(contents: Sequence[bytes], wanted: Sequence[tuple[Any, npt.NDArray[np.uint8]]]) -> list[Absence | None]:
+    """Decode pictures, and write what each preparation makes of them into its array, one after the other.
+
+    Returns:
+        Why each picture is left out; None of one that is not.
+
+    Raises:
+        PostmillError: A preparation makes pixels of another size than it should.
+    """
+    reasons: list[Absence | None] = []
+    for content in contents:
+        try:
+            image = open_picture(content)
+        except NotAPicture as error:
+            reasons.append(error.reason)
+            continue
+        place = reasons.count(None)
+        for preparation, array in wanted:
+            array[place] = preparation(image)
+        reasons.append(None)
+    return reasons
