@@ -148,11 +148,8 @@ def prepared(name: EncoderName, run: Run, work: Path, options: argparse.Namespac
             both, scale = preparation.pictures(spec, compute, run), compute.workers
         else:
             module = text if name in (EncoderName.TEXT, EncoderName.TEXT_WITH_COMMENTS) else classification
-            model = text_model_of(name, spec)
-            both, scale = (
-                preparation.texts(spec, module, run, model, lambda of: texts_in(posts.read_records(run, of), name)),
-                1,
-            )
+            both = preparation.texts(spec, module, run, folder, lambda of: texts_in(posts.read_records(run, of), name))
+            scale = 1
         return preparation.row(name, items, compute, both, chosen, scale)
 
 
