@@ -73,9 +73,13 @@ ARROWS: dict[str, set[str]] = {
         *("shards.formats", "shards.runtime"),
     },
     "encode.summary": {"shards.formats", "shards.indicators", "shards.run"},
+    "encode.trial": {
+        *("encode.device", "encode.interface", "encode.options", "encode.precisions"),
+        *("shards.formats", "shards.run", "shards.runtime"),
+    },
     "encode.stage": {
         *("encode.device", "encode.encoders", "encode.interface", "encode.models", "encode.options"),
-        *("encode.preparation", "encode.registry", "encode.request", "encode.summary"),
+        *("encode.preparation", "encode.registry", "encode.request", "encode.summary", "encode.trial"),
         *("shards.formats", "shards.run", "shards.runtime", "shards.state"),
     },
     "train.options": set(),
