@@ -49,7 +49,8 @@ def encode_run(
     """Encode what ingest has finished and no earlier call has encoded.
 
     A call that is killed leaves only complete embedding shards, and the next one carries on. The bytes depend on the
-    post shards, the models and the kind of processor, not on the number of threads or on how often it was killed.
+    post shards, the models, the precision and the kind of processor, not on the number of threads or on how often it
+    was killed.
 
     Args:
         run: The run.

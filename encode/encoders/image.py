@@ -48,12 +48,12 @@ def specs(settings: EncodeSettings, names: Sequence[EncoderName]) -> list[Encode
     model = models.transformers_model(EncoderName.IMAGE, settings.overrides.get(EncoderName.IMAGE))
     dimensions = clip.clip_dimensions(model.folder)
 
-    load_all: Callable[..., Sequence[ImageModel]] = (
-        image_emotion.load if EncoderName.IMAGE_EMOTION in names else lambda *of: (clip.load_image_model(*of),)
-    )
-
     def make(compute: Compute) -> list[EncoderSpec]:
-        load = functools.cache(functools.partial(load_all, model, compute, settings.progress))
+        @functools.cache
+        def load() -> Sequence[ImageModel]:
+            of = model, compute, settings.progress
+            return image_emotion.load(*of) if EncoderName.IMAGE_EMOTION in names else [clip.load_image_model(*of)]
+
         shared = clip.preprocessing(compute)
         known = {**shared, **common_preprocessing(settings)}
         made = {
