@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import preparation  # noqa: E402
 from benchmarks.models import clip_folder, distilbert_folder, emotions_folder, mpnet_folder  # noqa: E402
 from benchmarks.paper_encoders import items_of, papers_classification, papers_image, papers_text, texts_in  # noqa: E402
-from postmill.encode.device import Compute, choose_device, single_threaded  # noqa: E402
+from postmill.encode.device import Compute, choose_device, single_threaded, worth_a_trial  # noqa: E402
 from postmill.encode.encoders import classification, image, text  # noqa: E402
 from postmill.encode.interface import EncoderSpec, EncodeSettings  # noqa: E402
 from postmill.encode.options import EncoderName, ModelSet, Precision  # noqa: E402
@@ -74,7 +74,8 @@ def main() -> None:
     parser.add_argument("--model", choices=("random", "none"), default="random", help="none: preparation alone")
     parser.add_argument("--work", type=Path, help="keep models and shards here for the next call")
     options = parser.parse_args()
-    usual = (Precision.FLOAT32,) if options.device == Device.CPU else (Precision.FLOAT16, Precision.BFLOAT16)
+    on_cpu = (Precision.FLOAT32, *worth_a_trial())
+    usual = on_cpu if options.device == Device.CPU else (Precision.FLOAT16, Precision.BFLOAT16)
     precisions = [Precision(name) for name in options.precisions.split(",")] if options.precisions else usual
     with tempfile.TemporaryDirectory() as scratch:
         work: Path = options.work or Path(scratch)

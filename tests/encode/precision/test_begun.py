@@ -137,19 +137,23 @@ def test_a_precision_that_cannot_be_gone_on_with_here_is_said(encode: Encode, mo
         encode("text")
 
 
-def overtaken(monkeypatch: pytest.MonkeyPatch, run: Run, **fields: Any) -> None:
-    """Have another task pin its encoder of texts, which differs in ``fields``, while this one loads its model."""
+def overtaken(monkeypatch: pytest.MonkeyPatch, run: Run, **fields: Any) -> list[str]:
+    """Have another task pin its encoder of texts, which differs in ``fields``, while this one loads its model.
+
+    Returns the precisions in which it loads it.
+    """
     real: Callable[..., Any] = stage._encoded_shards
-    pinned: list[str] = []
+    loads: list[str] = []
 
     def load(run: Run, group: Any, *rest: Any) -> Any:
-        if not pinned:
-            pinned.append(group[0].encoder.precision)
+        loads.append(group[0].encoder.precision)
+        if len(loads) == 1:
             assert not list(run.embeddings.glob("*"))  # nothing is pinned by a choice alone
             pin_encoder(run, replace(group[0].encoder, **fields))
         return real(run, group, *rest)
 
     monkeypatch.setattr(stage, "_encoded_shards", load)
+    return loads
 
 
 @pytest.mark.parametrize(("flags", "theirs"), [(ZEN_4, FLOAT32), (ZEN_3, BFLOAT16), (SAPPHIRE_RAPIDS, MKL)])
@@ -175,9 +179,10 @@ def test_what_was_named_or_differs_in_more_is_not_given_up(
     cpu: Any, encode: Encode, run: Run, monkeypatch: pytest.MonkeyPatch, precision: Precision, fields: dict[str, str]
 ) -> None:
     cpu(ZEN_3)
-    overtaken(monkeypatch, run, **fields)
+    loads = overtaken(monkeypatch, run, **fields)
     with pytest.raises(UsageError, match=f"made with another {next(iter(fields))}"):
         encode("text", precision=precision)
+    assert loads == ["float32"]  # and it is not tried again
 
 
 def test_one_trial_is_held_for_all_calls_of_a_lean_run(
@@ -192,6 +197,23 @@ def test_one_trial_is_held_for_all_calls_of_a_lean_run(
     assert [encode(shards)[0].done for shards in ([], [0], [0], [])] == [0, 1, 0, 0]
     assert trials == [1]
     assert [encoder.precision for encoder in encoders_of(run)] == ["bfloat16"]
+
+
+def test_a_description_that_came_between_look_and_write_stays(
+    encode: Encode, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = encode("text", precision=FLOAT32)[2].encoders[0].encoder
+    path = run.embeddings / TEXT / ENCODER_FILE
+    before, real, looks = path.read_bytes(), Path.exists, []
+
+    def exists(self: Path) -> bool:
+        looks.append(self)
+        return real(self) and len(looks) > 1
+
+    monkeypatch.setattr(Path, "exists", exists)
+    with pytest.raises(UsageError, match="another precision"):
+        pin_encoder(run, replace(encoder, precision="bfloat16"))
+    assert looks[0] == path and path.read_bytes() == before
 
 
 def test_of_two_that_pin_at_once_the_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
