@@ -15,12 +15,15 @@ from typing import Any
 import pytest
 
 from postmill.encode import stage, trial
+from postmill.encode.device import Compute
+from postmill.encode.interface import EncoderSpec, with_variants
 from postmill.encode.options import Precision
 from postmill.encode.speed import mkl
 from postmill.encode.stage import encoding
 from postmill.shards.formats.encoders import ENCODER_FILE, encoders_of, pin_encoder
 from postmill.shards.run import publish, sealed
 from postmill.shards.run.folder import Run
+from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from tests.encode.precision.conftest import QUICK, SAPPHIRE_RAPIDS, ZEN_3, ZEN_4, Encode
 
@@ -190,13 +193,23 @@ def test_one_trial_is_held_for_all_calls_of_a_lean_run(
 ) -> None:
     trials: list[int] = []
     real = trial._trial
-    monkeypatch.setattr(trial, "_trial", lambda *made: trials.append(1) or real(*made))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(trial, "_trial", lambda *made: trials.append(1) or real(*made))
     cpu(ZEN_4)
     timed(QUICK)
     encode = encoding(run, encoders=["text"], model_overrides={"text": str(mpnet_folder)}, device="cpu", workers=1)
     assert [encode(shards)[0].done for shards in ([], [0], [0], [])] == [0, 1, 0, 0]
     assert trials == [1]
     assert [encoder.precision for encoder in encoders_of(run)] == ["bfloat16"]
+
+
+def test_what_is_made_for_another_precision_is_loaded_once(encode: Encode) -> None:
+    encoder, loads = encode("metadata")[2].encoders[0].encoder, []
+    spec = EncoderSpec(encoder, lambda: loads.append("load"), None, lambda: loads.append("pictures"))
+    (made,) = with_variants(lambda _: [spec], Compute(Device.CPU, 1))
+    for _ in range(2):
+        made.load()
+        made.load_image_model()
+    assert loads == ["load", "pictures"]
 
 
 def test_a_description_that_came_between_look_and_write_stays(
