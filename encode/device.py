@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from postmill.encode.gpu import visible
 from postmill.encode.options import Precision
 from postmill.encode.precisions import AUTOMATIC, NUMBER_FORMATS
 from postmill.shards.runtime.cores import cores
@@ -77,7 +78,7 @@ def choose_device(
     chosen = Device.CUDA if has_cuda and device != Device.CPU else Device.CPU
     threads = workers or cores()
     if device == Device.AUTO:
-        name = torch.cuda.get_device_name() if has_cuda else f"the CPU, {threads} threads; CUDA was not found"
+        name = visible.told() if has_cuda else f"the CPU, {threads} threads; CUDA was not found"
         progress.note(f"device: {name}")
     check_device(chosen, precision)
     compute = Compute(chosen, threads, AUTOMATIC[chosen] if precision == Precision.AUTO else Precision(precision))

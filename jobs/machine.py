@@ -77,13 +77,12 @@ def _gpu(device: Device | None, precision: Precision) -> str:
     if device is None:
         return "no GPU needed"
     from postmill.encode.device import choose_device
+    from postmill.encode.gpu import visible
 
     compute = choose_device(device, None, Silent(), precision)
     if compute.device == "cpu":
         return f"no GPU, {compute.precision}"
-    import torch
-
-    return f"GPU {torch.cuda.get_device_name()}, {compute.precision}"
+    return f"{visible.told()}, {compute.precision}"
 
 
 def _log() -> str:
