@@ -199,6 +199,8 @@ def _encode(
             for compute in {spec.compute for spec in group if spec.compute is not None}:
                 stack.enter_context(single_threaded(compute))
             encoded_shards = stack.enter_context(closing(_encoded_shards(run, group, todo, progress)))
+            for card in {spec.compute.card for spec in group if spec.compute is not None}:
+                stack.enter_context(card.busy.told(passing(group), progress))
             for n in {n for _, numbers in todo for n in numbers}:
                 temporary.sweep(pin_encoder(run, group[n].encoder))
             held = {shard: 0 if (of := posts.counts(run, shard)) is None else of.posts for shard, _ in todo}

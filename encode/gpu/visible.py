@@ -69,6 +69,12 @@ def told() -> str:
     return f"GPU {cards.names[0] if cards.narrowed else torch.cuda.get_device_name()}"
 
 
+def name(environment: Mapping[str, str] = os.environ) -> str:
+    """Return what the GPU is called that this process computes on: which of several, where it sees one alone."""
+    stated = environment.get(VARIABLE, "")
+    return f"GPU {stated}" if stated and "," not in stated else "the GPU"
+
+
 def _bound(environment: Mapping[str, str], seen: int) -> bool:
     """Say whether Slurm has given each process of the step GPUs that no other sees."""
     on_node = environment.get("SLURM_GPUS_ON_NODE", "")
