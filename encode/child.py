@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from postmill.encode.spread import FROM_TERMINALS
+from postmill.shards.runtime import children
 from postmill.shards.runtime.course import Begin
 from postmill.shards.runtime.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Interrupted, PostmillError
 from postmill.shards.runtime.interrupt import interruptible
@@ -72,16 +72,18 @@ class _Log(logging.Handler):
         self._reports.note(record.getMessage())
 
 
-def serve(reports: int) -> None:
+def serve(reports: str) -> None:
     """Do what standard input asks for, one object of JSON on a line, and end the process.
 
     Args:
         reports: The file descriptor that progress is told to, and at last ``result`` or ``error``.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, FROM_TERMINALS)  # as it was born: only its parent decides when it ends
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, children.FROM_TERMINALS
+    )  # as it was born: only its parent decides when it ends
     request = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with os.fdopen(reports, "wb") as to:
+    with os.fdopen(int(reports), "wb") as to:
         told = Reports(to)
         log.setLevel(logging.INFO)
         log.addHandler(_Log(told))

@@ -12,7 +12,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -21,6 +20,7 @@ from typing import Any
 
 from postmill.encode.gpu import visible
 from postmill.encode.options import EncoderName
+from postmill.shards.runtime import children
 from postmill.shards.runtime.cores import cores
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import EXIT_INTERRUPTED, EXIT_USAGE, Interrupted, PostmillError, UsageError
@@ -28,12 +28,7 @@ from postmill.shards.runtime.interrupt import held
 from postmill.shards.runtime.pace import Contents
 from postmill.shards.runtime.progress import Progress
 
-FROM_TERMINALS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)  # which, and some schedulers, send them to all
-_PROGRAM = """import sys
-sys.path[:] = sys.argv[2:]
-from postmill.encode.child import serve
-serve(int(sys.argv[1]))
-"""
+_CHILD = "postmill.encode.child"
 _THREADS = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")
 _CARRIES_ON = "what was finished is kept: the same command carries on"
 
@@ -114,29 +109,29 @@ def encode_on(
     """
     progress.note(f"encode: {len(cards)} GPUs ({', '.join(cards)}), a process for each")
     threads = max(1, (workers or cores()) // len(cards))
-    children: list[_Child] = []
+    started: list[_Child] = []
     complete = False
     try:
         for number, card in enumerate(cards):
             asked = {**request, "shards": list(shards[number :: len(cards)]), "workers": threads}
             with held():
-                children.append(_start(card, asked, threads))
-        _follow(children, progress)
+                started.append(_start(card, asked, threads))
+        _follow(started, progress)
         complete = True
     finally:
         with held():
-            for child in children:
+            for child in started:
                 if not complete:  # its input stays open until it has cleaned up, for the end of that ends it at once
                     child.process.terminate()
-            for child in children:
+            for child in started:
                 child.process.wait()
                 assert child.process.stdin is not None
                 child.process.stdin.close()
                 os.close(child.reports)
     done: Counter[str] = Counter()
-    for child in children:
+    for child in started:
         done.update(child.result)
-    return {folder: done[folder] for folder in children[0].result or ()}
+    return {folder: done[folder] for folder in started[0].result or ()}
 
 
 def _start(card: str, request: Mapping[str, Any], threads: int) -> _Child:
@@ -146,16 +141,10 @@ def _start(card: str, request: Mapping[str, Any], threads: int) -> _Child:
         PostmillError: The system has no memory or no process left for it.
     """
     take, reports = os.pipe()
-    # Born with these signals blocked: they are for this process to answer.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, FROM_TERMINALS)
+    # Its share of the cores, for what starts a thread a core by itself.
+    environment = {visible.VARIABLE: card, **dict.fromkeys(_THREADS, str(threads))}
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(reports), *sys.path],
-            stdin=subprocess.PIPE,
-            pass_fds=[reports],
-            # Its share of the cores, for what starts a thread a core by itself.
-            env={**os.environ, visible.VARIABLE: card, **dict.fromkeys(_THREADS, str(threads))},
-        )
+        process = children.start(_CHILD, str(reports), [reports], stdin=subprocess.PIPE, env=environment)
     except OSError as error:
         os.close(take)
         raise PostmillError(
@@ -164,7 +153,6 @@ def _start(card: str, request: Mapping[str, Any], threads: int) -> _Child:
             hint=f"free some memory; {_CARRIES_ON}",
         ) from error
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reports)
     child = _Child(card, process, take)
     try:
@@ -176,28 +164,28 @@ def _start(card: str, request: Mapping[str, Any], threads: int) -> _Child:
     return child
 
 
-def _follow(children: Sequence[_Child], progress: Progress) -> None:
+def _follow(started: Sequence[_Child], progress: Progress) -> None:
     """Tell what the processes tell, pass by pass, until all have ended."""
     said: set[str] = set()
-    with _told(children, said, progress) as more:
-        with progress.track(f"encode: loading on {len(children)} GPUs", None):
-            while not all(child.labels or child.result is not None for child in children):
+    with _told(started, said, progress) as more:
+        with progress.track(f"encode: loading on {len(started)} GPUs", None):
+            while not all(child.labels or child.result is not None for child in started):
                 more()
-        labels = children[0].labels
+        labels = started[0].labels
         with progress.steps(labels) as begin:
             for label in labels:
                 begin(label)
-                _follow_pass(children, label, progress, more)
-        while any(child.result is None for child in children):
+                _follow_pass(started, label, progress, more)
+        while any(child.result is None for child in started):
             more()
 
 
-def _follow_pass(children: Sequence[_Child], label: str, progress: Progress, more: Callable[[], None]) -> None:
+def _follow_pass(started: Sequence[_Child], label: str, progress: Progress, more: Callable[[], None]) -> None:
     """Tell of one pass: what it is to do is known when all have begun it, or have nothing to do in it."""
-    with progress.track(f"{label}: loading on {len(children)} GPUs", None):
-        while not all(label in child.passes or child.past(label) for child in children):
+    with progress.track(f"{label}: loading on {len(started)} GPUs", None):
+        while not all(label in child.passes or child.past(label) for child in started):
             more()
-    passes = [child.passes[label] for child in children if label in child.passes]
+    passes = [child.passes[label] for child in started if label in child.passes]
     contents = Contents(sum(each.held for each in passes), "posts")
     total, done, done_held = sum(each.total for each in passes), 0, 0
     with progress.track(label, total, "shards", 0, contents) if total else nullcontext() as advance:
@@ -206,16 +194,16 @@ def _follow_pass(children: Sequence[_Child], label: str, progress: Progress, mor
             if advance is not None and now > done:
                 advance(now - done, now_held - done_held)
                 done, done_held = now, now_held
-            if all(child.past(label) for child in children):
+            if all(child.past(label) for child in started):
                 return
             more()
 
 
 @contextmanager
-def _told(children: Sequence[_Child], said: set[str], progress: Progress) -> Iterator[Callable[[], None]]:
+def _told(started: Sequence[_Child], said: set[str], progress: Progress) -> Iterator[Callable[[], None]]:
     """Provide a function that waits until some processes have told more, and takes it in."""
     with selectors.DefaultSelector() as selector:
-        for child in children:
+        for child in started:
             selector.register(child.reports, selectors.EVENT_READ, child)
 
         def more() -> None:

@@ -75,7 +75,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "encode.summary": {"shards.formats", "shards.indicators", "shards.run"},
     "encode.spread": {"encode.gpu", "encode.options", "shards.runtime"},
-    "encode.child": {"encode.spread", "encode.stage", "shards.run", "shards.runtime"},
+    "encode.child": {"encode.stage", "shards.run", "shards.runtime"},
     "encode.stage": {
         *("encode.device", "encode.encoders", "encode.interface", "encode.models", "encode.options"),
         *("encode.preparation", "encode.registry", "encode.request", "encode.spread", "encode.summary"),

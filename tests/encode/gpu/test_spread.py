@@ -24,11 +24,14 @@ import pytest
 from postmill.encode import spread
 from postmill.encode.gpu import visible
 from postmill.encode.stage import encode_run
+from postmill.shards.formats import embeddings
+from postmill.shards.formats.encoders import encoders_of
 from postmill.shards.run import temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.errors import EXIT_INTERRUPTED, Interrupted, PostmillError, UsageError
 from postmill.shards.runtime.pace import Contents
 from postmill.shards.runtime.progress import Advance, Silent
+from tests.encode.gpu import dying
 
 ROOT = Path(__file__).parents[3]
 NONE = ("none-a", "none-b")  # which CUDA has not, so that it shows no GPU at all
@@ -174,7 +177,7 @@ def test_a_failure_is_one_message_and_the_others_end(run: Run) -> None:
     assert children() == []
     assert not list(run.embeddings.rglob(f"{temporary.TEMPORARY}*"))
     tar.write_bytes(intact)
-    assert encode_run(run, encoders=["image"], models="light").encoders[0].posts == 20
+    assert encode_run(run, encoders=["image"], models="light", device="cpu").encoders[0].posts == 20
 
 
 @pytest.mark.usefixtures("two_cards")
@@ -185,27 +188,38 @@ def test_a_mistake_of_who_typed_is_one_here_too(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("two_cards")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_process_that_is_killed_is_told_of_and_the_same_call_carries_on(run: Run, number: signal.Signals) -> None:
+def test_a_process_that_is_killed_is_told_of_and_the_same_call_carries_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "_CHILD", dying.__name__)
+    before = set(children())
+    with pytest.raises(PostmillError, match="its process was killed by signal 9") as caught:
+        encode_run(run, encoders=["image"], models="light")
+    assert caught.value.place == "GPU none-b" and "the same command carries on" in str(caught.value.hint)
+    assert set(children()) <= before
+    (encoder,) = encoders_of(run)
+    done = [embeddings.is_done(run, encoder, shard) for shard in range(5)]
+    assert done[1] and not done[3]
+    (again,) = encode_run(run, encoders=["image"], models="light", device="cpu").encoders
+    assert (again.done, again.skipped, again.posts) == (done.count(False), done.count(True), 20)
+    assert not list(run.embeddings.rglob(f"{temporary.TEMPORARY}*"))
+
+
+@pytest.mark.usefixtures("two_cards")
+def test_a_process_that_is_told_to_stop_stops_all(run: Run) -> None:
     before = set(children())
 
-    def kill() -> None:
+    def stop() -> None:
         while len(born := set(children()) - before) < 2:
             time.sleep(0.01)
-        os.kill(max(born), number)
+        os.kill(max(born), signal.SIGTERM)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    expected = Interrupted if number == signal.SIGTERM else PostmillError
-    with pytest.raises(expected) as caught:
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    with pytest.raises(Interrupted, match="stopped by a signal to the process of GPU none-b"):
         encode_run(run, encoders=["image"], models="light")
-    killer.join()
+    stopper.join()
     assert set(children()) <= before
-    error: Any = caught.value
-    if number == signal.SIGKILL:
-        assert "was killed by signal 9" in error.cause and error.place == "GPU none-b"
-    assert "the same command carries on" in error.hint
-    assert encode_run(run, encoders=["image"], models="light").encoders[0].posts == 20
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -223,7 +237,7 @@ def test_a_signal_to_the_command_ends_all_of_it(run: Run, number: signal.Signals
 
 def test_a_process_ends_with_the_one_that_started_it() -> None:
     program = "import time; from postmill.encode import child; child._encode = lambda *_: time.sleep(10**6); "
-    process = subprocess.Popen([sys.executable, "-c", f"{program}child.serve(1)"], cwd=ROOT, stdin=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", f"{program}child.serve('1')"], cwd=ROOT, stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(b"{}\n")
     process.stdin.flush()
@@ -235,7 +249,7 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
 
 def test_a_signal_of_the_terminal_is_for_the_parent_to_answer() -> None:
     program = "import time; from postmill.encode import child; "
-    program += "child._encode = lambda r, told: (told.note('here'), time.sleep(10**6)); child.serve(1)"
+    program += "child._encode = lambda r, told: (told.note('here'), time.sleep(10**6)); child.serve('1')"
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(b"{}\n")
