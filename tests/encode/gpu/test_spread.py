@@ -35,7 +35,7 @@ from tests.encode.gpu import dying
 
 ROOT = Path(__file__).parents[3]
 NONE = ("none-a", "none-b")  # which CUDA has not, so that it shows no GPU at all
-ENCODERS = ["text", "image", "metadata"]
+ENCODERS = ["sentiment", "image", "metadata"]
 COMMAND = f"""
 import sys
 from pathlib import Path
@@ -139,14 +139,14 @@ def test_shards_are_dealt_evenly_and_what_is_done_is_not_done_again(run: Run, mo
         return start(card, request, threads)
 
     monkeypatch.setattr(spread, "_start", watched)
-    first = encode_run(run, encoders=["text"], models="light").encoders
+    first = encode_run(run, encoders=["sentiment"], models="light").encoders
     assert asked == [("none-a", [0, 2, 4]), ("none-b", [1, 3])]
     before = contents(run)
-    (run.embeddings / "text.all-MiniLM-L6-v2" / "posts-000003.json").unlink()
+    (run.embeddings / "sentiment.vaderSentiment" / "posts-000003.json").unlink()
     told = Told()
-    again = encode_run(run, encoders=["text"], models="light", progress=told).encoders
+    again = encode_run(run, encoders=["sentiment"], models="light", progress=told).encoders
     assert [(s.done, s.skipped, s.posts) for s in (*first, *again)] == [(5, 0, 20), (1, 4, 20)]
-    assert told.bars == [("encode text", 1, 4)]
+    assert told.bars == [("encode sentiment", 1, 4)]
     assert contents(run) == before
 
 
