@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import preparation  # noqa: E402
 from benchmarks.models import clip_folder, distilbert_folder, emotions_folder, mpnet_folder  # noqa: E402
 from benchmarks.paper_encoders import items_of, papers_classification, papers_image, papers_text, texts_in  # noqa: E402
-from postmill.encode.device import Compute, choose_device, leaving, single_threaded, to_host  # noqa: E402
+from postmill.encode.device import Compute, choose_device, leaving, single_threaded, to_host, worth_a_trial  # noqa: E402
 from postmill.encode.encoders import classification, image, text  # noqa: E402
 from postmill.encode.interface import EncoderSpec, EncodeSettings  # noqa: E402
 from postmill.encode.options import EncoderName, ModelSet, Precision  # noqa: E402
@@ -74,7 +74,8 @@ def main() -> None:
     parser.add_argument("--model", choices=("random", "none"), default="random", help="none: preparation alone")
     parser.add_argument("--work", type=Path, help="keep models and shards here for the next call")
     options = parser.parse_args()
-    usual = (Precision.FLOAT32,) if options.device == Device.CPU else (Precision.FLOAT16, Precision.BFLOAT16)
+    on_cpu = (Precision.FLOAT32, *worth_a_trial())
+    usual = on_cpu if options.device == Device.CPU else (Precision.FLOAT16, Precision.BFLOAT16)
     precisions = [Precision(name) for name in options.precisions.split(",")] if options.precisions else usual
     with tempfile.TemporaryDirectory() as scratch:
         work: Path = options.work or Path(scratch)
@@ -161,11 +162,8 @@ def prepared(name: EncoderName, run: Run, work: Path, options: argparse.Namespac
             both, scale = preparation.pictures(spec, compute, run), compute.workers
         else:
             module = text if name in (EncoderName.TEXT, EncoderName.TEXT_WITH_COMMENTS) else classification
-            model = text_model_of(name, spec)
-            both, scale = (
-                preparation.texts(spec, module, run, model, lambda of: texts_in(posts.read_records(run, of), name)),
-                1,
-            )
+            both = preparation.texts(spec, module, run, folder, lambda of: texts_in(posts.read_records(run, of), name))
+            scale = 1
         return preparation.row(name, items, compute, both, chosen, scale)
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from postmill.encode.device import Compute
 from postmill.encode.encoders import image
@@ -59,20 +62,30 @@ def pictures(spec: EncoderSpec, compute: Compute, run: Run) -> tuple[Encode, Enc
 
 
 def texts(
-    spec: EncoderSpec, module: ModuleType, run: Run, model: TextModel, texts_of: Callable[[int], list[str]]
+    spec: EncoderSpec, module: ModuleType, run: Run, folder: Path, texts_of: Callable[[int], list[str]]
 ) -> tuple[Encode, Encode]:
-    """Return what prepares the texts of shards for a model that makes zeros, and what tokenizes them bare."""
+    """Return what prepares the texts of shards for a model that makes zeros, and what tokenizes them bare.
+
+    The latter is one call of the library for the distinct texts of a shard, in memory already.
+    """
     assert spec.load is not None
     encode = spec.load()
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    library = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    library.enable_truncation(settings.get("max_length") or settings["model_max_length"])
 
     def prepared(chosen: list[int]) -> None:
         with _zeros(module):
             for _ in encode(run, chosen):
                 pass
 
+    @functools.cache
+    def distinct(shard: int) -> list[str]:  # read in the first round, of which none is the best
+        return sorted(set(texts_of(shard)))
+
     def bare(chosen: list[int]) -> None:
         for shard in chosen:
-            model.tokenize(sorted(set(texts_of(shard))))
+            library.encode_batch_fast(distinct(shard))
 
     return prepared, bare
 

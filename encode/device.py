@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from postmill.encode.gpu import visible
 from postmill.encode.gpu.card import Arriving, Card
 from postmill.encode.options import Precision
-from postmill.encode.precisions import AUTOMATIC, NUMBER_FORMATS
+from postmill.encode.precisions import AUTOMATIC, NUMBER_FORMATS, NumberFormat
 from postmill.shards.runtime.cores import cores
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError, UsageError, unknown
@@ -63,7 +63,8 @@ def choose_device(
         device: What the user asked for.
         workers: Number of threads; None: as many as this process has cores.
         progress: Told what ``auto`` took, and of a precision that this CPU is slow in.
-        precision: What the user asked for; ``auto`` is float32 on the CPU and float16 on CUDA, whatever the machine.
+        precision: What the user asked for; ``auto`` is float32 on the CPU, from which a trial may go on
+            (:mod:`.trial`), and float16 on CUDA.
 
     Raises:
         UsageError: ``cuda`` was asked for and there is none, or the precision is not for the device.
@@ -84,17 +85,57 @@ def choose_device(
         name = visible.told() if has_cuda else f"the CPU, {threads} threads; CUDA was not found"
         progress.note(f"device: {name}")
     check_device(chosen, precision)
-    compute = Compute(chosen, threads, AUTOMATIC[chosen] if precision == Precision.AUTO else Precision(precision))
-    number_format = NUMBER_FORMATS[compute.precision]
+    compute = Compute(chosen, threads)
+    return in_precision(compute, AUTOMATIC[chosen] if precision == Precision.AUTO else Precision(precision), progress)
+
+
+def in_precision(compute: Compute, precision: Precision, progress: Progress) -> Compute:
+    """Return ``compute`` in ``precision``, which is for its device, with what it needs ready.
+
+    Args:
+        compute: A device.
+        precision: The number format; not ``auto``.
+        progress: Told where this CPU is slow in it.
+
+    Raises:
+        PostmillError: The precision needs a package that is not installed.
+    """
+    number_format = NUMBER_FORMATS[precision]
     kernels = number_format.load_kernels()
     if kernels is not None:
         kernels.check()
-    if chosen == Device.CPU and number_format.cpu_flag not in {"", *_cpu_flags()}:
+    flags = number_format.cpu_flags
+    if compute.device == Device.CPU and flags and _cpu_flags().isdisjoint(flags):
         progress.note(
-            f"precision: this CPU has no {number_format.cpu_flag}, so transformers are slower in {compute.precision} "
+            f"precision: this CPU has no {' or '.join(flags)}, so transformers are slower in {precision} "
             "than in float32"
         )
-    return compute
+    return replace(compute, precision=precision)
+
+
+def worth_a_trial() -> list[Precision]:
+    """Return the precisions in which this CPU may be faster than in float32, and for which all that they need is here.
+
+    Whether it is faster depends on the CPU, the model and the libraries.
+    """
+    flags = _cpu_flags()
+    return [
+        Precision(name)
+        for name, number_format in NUMBER_FORMATS.items()
+        if Device.CPU in number_format.devices
+        and not flags.isdisjoint(number_format.cpu_flags)
+        and _is_ready(number_format)
+    ]
+
+
+def _is_ready(number_format: NumberFormat) -> bool:
+    try:
+        kernels = number_format.load_kernels()
+        if kernels is not None:
+            kernels.check()
+    except PostmillError:  # which is said where it is asked for by name
+        return False
+    return True
 
 
 def check_device(device: Device, precision: Precision) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,22 @@ class ImageModel:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A typical batch and the loaded model that it goes through: for a trial of the precision that the model is in.
+
+    Attributes:
+        items: How many texts or pictures it holds.
+        run: Sends it through, preparation included; returns shape (``items``, numbers of each), float32.
+        directions: Whether the numbers of an item are a vector of which the direction counts; else each counts by
+            itself, as a probability does.
+    """
+
+    items: int
+    run: Callable[[], npt.NDArray[np.float32]]
+    directions: bool
+
+
+@dataclass(frozen=True)
 class EncoderSpec:
     """An encoder before it is loaded: what is pinned of it, and one of two ways to load it, which takes seconds.
 
@@ -76,12 +93,31 @@ class EncoderSpec:
         load: Returns the function that encodes post shards by their numbers.
         compute: The device it computes on; None where it has no model for one.
         load_image_model: Returns a model of pictures: all such encoders share one reading and decoding.
+        probe: Loads the model, once for all three, and returns what a trial of its precision takes; None: none is held.
+        variants: Makes it and those that share its model, to compute otherwise; None: it has one precision alone. Given
+            by :func:`with_variants`.
     """
 
     encoder: Encoder
     load: Callable[[], ShardEncoder] | None
     compute: Compute | None = None
     load_image_model: Callable[[], ImageModel] | None = None
+    probe: Callable[[], Probe] | None = None
+    variants: Callable[[Compute], Sequence[EncoderSpec]] | None = None
+
+
+def with_variants(make: Callable[[Compute], Sequence[EncoderSpec]], compute: Compute) -> list[EncoderSpec]:
+    """Return the encoders that ``make`` makes for ``compute``, which may be made for another precision later."""
+    return [replace(loaded_once(spec), variants=make) for spec in make(compute)]
+
+
+def loaded_once(spec: EncoderSpec) -> EncoderSpec:
+    """Return ``spec`` with what loads it kept: a call that comes later finds it loaded."""
+    return replace(
+        spec,
+        load=None if spec.load is None else functools.cache(spec.load),
+        load_image_model=None if spec.load_image_model is None else functools.cache(spec.load_image_model),
+    )
 
 
 def passing(group: Sequence[EncoderSpec]) -> str:

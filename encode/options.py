@@ -83,7 +83,11 @@ def not_usual(models: ModelSet, named: Collection[str] = ()) -> str:
 
 
 class Precision(StrEnum):
-    """Number format of weights and activations; ``auto`` is float32 on the CPU and float16 on CUDA."""
+    """Number format of weights and activations.
+
+    ``auto`` is float16 on CUDA; on the CPU it is what the encoder's folder was begun in, or else float32, unless a
+    trial finds one in which the model is faster and gives as good as the same numbers (:mod:`.trial`).
+    """
 
     AUTO = "auto"
     FLOAT32 = "float32"

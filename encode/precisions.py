@@ -35,14 +35,15 @@ class NumberFormat:
     Attributes:
         dtype: Name of torch's type of weights and activations.
         devices: Those that it is for.
-        cpu_flag: The kernel's name for what makes a CPU faster in it than in float32; empty: nothing is needed.
+        cpu_flags: The kernel's names for what may make a CPU faster in it than in float32, any of them; empty: nothing
+            is needed.
         kernels: Full name of a module that offers :class:`Kernels`, imported where the precision is chosen; empty:
             torch computes everything.
     """
 
     dtype: str
     devices: tuple[Device, ...] = (Device.CPU, Device.CUDA)
-    cpu_flag: str = ""
+    cpu_flags: tuple[str, ...] = ()
     kernels: str = ""
 
     @property
@@ -59,10 +60,11 @@ class NumberFormat:
 
 NUMBER_FORMATS: Mapping[str, NumberFormat] = {
     Precision.FLOAT32: NumberFormat("float32"),
-    Precision.FLOAT16: NumberFormat("float16", cpu_flag="amx_fp16"),
-    Precision.BFLOAT16: NumberFormat("bfloat16", cpu_flag="amx_bf16"),
+    Precision.FLOAT16: NumberFormat("float16", cpu_flags=("amx_fp16",)),
+    # By avx512_bf16 alone an AMD Zen 4 is faster in it, and an Intel Xeon slower: the flag says what to try.
+    Precision.BFLOAT16: NumberFormat("bfloat16", cpu_flags=("amx_bf16", "avx512_bf16")),
     # Sums of linear layers are float16 too.
-    Precision.FLOAT16_MKL: NumberFormat("float16", (Device.CPU,), "avx512_fp16", "postmill.encode.speed.mkl"),
+    Precision.FLOAT16_MKL: NumberFormat("float16", (Device.CPU,), ("avx512_fp16",), "postmill.encode.speed.mkl"),
 }
 AUTOMATIC: Mapping[str, Precision] = {Device.CPU: Precision.FLOAT32, Device.CUDA: Precision.FLOAT16}
-"""What ``auto`` is, by device, whatever the machine."""
+"""What ``auto`` is, by device, unless a trial on the CPU finds better (:mod:`.trial`)."""

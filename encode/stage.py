@@ -7,12 +7,11 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext
-from dataclasses import replace
 from typing import Any
 
 from postmill.encode.device import choose_device, single_threaded
 from postmill.encode.encoders.image import encode_pictures
-from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, passing
+from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, loaded_once, passing
 from postmill.encode.models import named_model
 from postmill.encode.options import ModelSet, Precision, usual
 from postmill.encode.preparation import reader
@@ -20,13 +19,15 @@ from postmill.encode.registry import encoder_specs
 from postmill.encode.request import check
 from postmill.encode.spread import cards_for, encode_on
 from postmill.encode.summary import EncoderSummary, EncodeSummary, summary
+from postmill.encode.trial import settled
 from postmill.shards.formats import embeddings, faults, plan, posts
 from postmill.shards.formats.encoders import Encoder, encoders_of, pin_encoder
 from postmill.shards.run import temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
+from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.pace import Contents
-from postmill.shards.runtime.progress import Progress, Silent
+from postmill.shards.runtime.progress import Once, Progress, Silent
 from postmill.shards.state import tasks
 from postmill.shards.state.tasks import WHOLE, Task
 
@@ -50,7 +51,8 @@ def encode_run(
     """Encode what ingest has finished and no earlier call has encoded.
 
     A call that is killed leaves only complete embedding shards, and the next one carries on. The bytes depend on the
-    post shards, the models and the kind of processor, not on the number of threads or on how often it was killed.
+    post shards, the models, the precision and the kind of processor, not on the number of threads or on how often it
+    was killed.
 
     Args:
         run: The run.
@@ -58,7 +60,7 @@ def encode_run(
         models: Where models come from that ``model_overrides`` does not name.
         model_overrides: A folder or hub id by the name of an encoder that :func:`.models.check_models` knows.
         device: Where they compute. On several GPUs each has a process, which does its part of the post shards.
-        precision: In which number format.
+        precision: In which number format; ``auto`` as of :class:`.options.Precision`.
         per_image: Keep a vector for each picture beside that of the post.
         task: The share of the post shards that this process does.
         workers: Threads; None: as many as this process has cores.
@@ -111,28 +113,42 @@ def encoding(
 
     Arguments and errors are those of :func:`encode_run`, which encodes all that there are.
     """
-    progress = progress or Silent()
+    progress = Once(progress or Silent())
     overrides = dict(model_overrides or {})
     encoders = usual(models, overrides, text_only=False) if encoders is None else encoders
     check(encoders, models, overrides, device, precision)
     compute = functools.cache(functools.partial(choose_device, device, workers, progress, precision))
     settings = EncodeSettings(ModelSet(models), overrides, compute, per_image, progress)
-    specs = [_loaded_once(spec) for spec in encoder_specs(list(dict.fromkeys(encoders)), settings)]
+    specs = [loaded_once(spec) for spec in encoder_specs(list(dict.fromkeys(encoders)), settings)]
+
+    def settle(*, tries: bool) -> list[EncoderSpec]:
+        return settled(run, specs, progress, tries=tries) if precision == Precision.AUTO else specs
+
+    specs = settle(tries=False)
     for encoder in (spec.encoder for spec in specs):
         _check_pin(run, encoder)
         if encoder.stand_in_for:
             progress.note(f"{encoder.encoder}: {encoder.model} stands in for {encoder.stand_in_for}")
 
     def encode(shards: Sequence[int]) -> tuple[EncoderSummary, ...]:
+        nonlocal specs
         _refuse_dropped(run, specs, shards)
-        summaries: dict[str, EncoderSummary] = {}
-        groups = {passing(group): group for group in _passes(specs)}
-        with progress.steps(list(groups)) as begin:
-            for label, group in groups.items():
-                begin(label)
-                done = _encode(run, group, shards, overrides, progress)
-                summaries.update((summary.encoder.folder, summary) for summary in done)
-        return tuple(summaries[spec.encoder.folder] for spec in specs)
+        specs = settle(tries=bool(shards))
+        summaries: dict[int, EncoderSummary] = {}
+        passes = list(_passes(specs))
+        with progress.steps([passing([specs[n] for n in numbers]) for numbers in passes]) as begin:
+            for numbers in passes:
+                group = [specs[n] for n in numbers]
+                begin(passing(group))
+                try:
+                    done = _encode(run, group, shards, overrides, progress)
+                except UsageError:
+                    specs = settle(tries=False)  # another task may have pinned its own while this one loaded models
+                    if [specs[n] for n in numbers] == group:
+                        raise
+                    done = _encode(run, [specs[n] for n in numbers], shards, overrides, progress)
+                summaries.update(zip(numbers, done, strict=True))
+        return tuple(summaries[n] for n in range(len(specs)))
 
     return encode
 
@@ -141,15 +157,6 @@ def finished(run: Run, shards: Sequence[int]) -> list[int]:
     """Return those of ``shards``, which ascend, that ingest has finished."""
     done = frozenset(posts.done_shards(run, shards[-1] + 1 if shards else 0))
     return [shard for shard in shards if shard in done]
-
-
-def _loaded_once(spec: EncoderSpec) -> EncoderSpec:
-    """Return ``spec`` with what loads it kept: a call that comes later finds it loaded."""
-    return replace(
-        spec,
-        load=None if spec.load is None else functools.cache(spec.load),
-        load_image_model=None if spec.load_image_model is None else functools.cache(spec.load_image_model),
-    )
 
 
 def _refuse_dropped(run: Run, specs: Sequence[EncoderSpec], shards: Sequence[int]) -> None:
@@ -174,13 +181,13 @@ def _check_pin(run: Run, encoder: Encoder) -> None:
         pin_encoder(run, encoder)
 
 
-def _passes(specs: Sequence[EncoderSpec]) -> Iterator[list[EncoderSpec]]:
-    """Yield the encoders that share a pass: all that read pictures, and each other one alone."""
-    of_pictures = [spec for spec in specs if spec.load_image_model is not None]
-    for spec in specs:
+def _passes(specs: Sequence[EncoderSpec]) -> Iterator[list[int]]:
+    """Yield the numbers of the encoders that share a pass: all that read pictures, and each other one alone."""
+    of_pictures = [n for n, spec in enumerate(specs) if spec.load_image_model is not None]
+    for n, spec in enumerate(specs):
         if spec.load_image_model is None:
-            yield [spec]
-        elif spec is of_pictures[0]:
+            yield [n]
+        elif n == of_pictures[0]:
             yield of_pictures
 
 

@@ -81,7 +81,8 @@ def _gpu(device: Device | None, precision: Precision) -> str:
 
     compute = choose_device(device, None, Silent(), precision)
     if compute.device == "cpu":
-        return f"no GPU, {compute.precision}"
+        # What auto comes to is told by the encoders, each of which may be begun already, or hold a trial.
+        return f"no GPU, {'precision auto' if precision == Precision.AUTO else compute.precision}"
     return f"{visible.told()}, {compute.precision}"
 
 

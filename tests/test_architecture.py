@@ -76,9 +76,13 @@ ARROWS: dict[str, set[str]] = {
     "encode.summary": {"shards.formats", "shards.indicators", "shards.run"},
     "encode.spread": {"encode.gpu", "encode.options", "shards.runtime"},
     "encode.child": {"encode.stage", "shards.run", "shards.runtime"},
+    "encode.trial": {
+        *("encode.device", "encode.interface", "encode.options", "encode.precisions"),
+        *("shards.formats", "shards.run", "shards.runtime"),
+    },
     "encode.stage": {
         *("encode.device", "encode.encoders", "encode.interface", "encode.models", "encode.options"),
-        *("encode.preparation", "encode.registry", "encode.request", "encode.spread", "encode.summary"),
+        *("encode.preparation", "encode.registry", "encode.request", "encode.spread", "encode.summary", "encode.trial"),
         *("shards.formats", "shards.run", "shards.runtime", "shards.state"),
     },
     "train.options": set(),

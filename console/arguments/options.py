@@ -282,7 +282,8 @@ ModelOption = Annotated[
 ]
 DeviceOption = Annotated[Device, one_of(Device, "--device", "Where models run; auto: a GPU where there is one.")]
 PrecisionOption = Annotated[
-    Precision, one_of(Precision, "--precision", "Number format; auto: float32, and float16 on CUDA.")
+    Precision,
+    one_of(Precision, "--precision", "Number format; auto: as begun, else float16 on CUDA, and on the CPU by a trial."),
 ]
 PerImageOption = Annotated[
     bool, typer.Option("--per-image", help="Keep a vector for each picture, beside that of the post.")

@@ -13,11 +13,11 @@ import pyarrow as pa
 from postmill.encode import models
 from postmill.encode.absence import Absence
 from postmill.encode.device import Compute
-from postmill.encode.encoders import classification
+from postmill.encode.encoders import classification, probes
 from postmill.encode.encoders.cards import CARD, card_languages
 from postmill.encode.encoders.classification import Probabilities
 from postmill.encode.encoders.labels import Activation, Labels, read_labels
-from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, ShardEncoder
+from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, Probe, ShardEncoder, with_variants
 from postmill.encode.model_files import ModelFiles
 from postmill.encode.options import EMOTION_MODELS, EncoderName
 from postmill.shards.formats import posts
@@ -107,7 +107,7 @@ def specs(settings: EncodeSettings, texts: Mapping[EncoderName, Texts]) -> list[
             languages is installed.
     """
     model = models.transformers_model(EncoderName.EMOTION, settings.overrides.get(EncoderName.EMOTION))
-    names, progress, compute = ", ".join(texts), settings.progress, settings.compute()
+    names, progress = ", ".join(texts), settings.progress
     known = _KNOWN.get(model.name)
     for_languages = card_languages(model.folder) if known is None else known.languages
     tells = languages.languages_can_be_told()
@@ -126,14 +126,24 @@ def specs(settings: EncodeSettings, texts: Mapping[EncoderName, Texts]) -> list[
         progress.note(f"{names}: {model.name} gives numbers on no known scale: no table of tone is made")
     judge = _Judge(model, labels, for_languages, tells, known is not None and known.replaces)
     replace = classification.placeholders if judge.replaces else None
-    load = functools.cache(
-        functools.partial(classification.load_probabilities, model, compute, labels, progress, replace)
-    )
-    return [_spec(name, of_name, judge, compute, load) for name, of_name in texts.items()]
+
+    def make(compute: Compute) -> list[EncoderSpec]:
+        load = functools.cache(
+            functools.partial(classification.load_probabilities, model, compute, labels, progress, replace)
+        )
+        probe = functools.partial(probes.of_texts, load, False)
+        return [_spec(name, of_name, judge, compute, load, probe) for name, of_name in texts.items()]
+
+    return with_variants(make, settings.compute())
 
 
 def _spec(
-    name: EncoderName, texts: Texts, judge: _Judge, compute: Compute, load: Callable[[], Probabilities]
+    name: EncoderName,
+    texts: Texts,
+    judge: _Judge,
+    compute: Compute,
+    load: Callable[[], Probabilities],
+    probe: Callable[[], Probe],
 ) -> EncoderSpec:
     for_languages = {} if judge.languages is None else {LANGUAGES: sorted(judge.languages)}
     encoder = judge.model.pin(
@@ -159,7 +169,7 @@ def _spec(
         load()
         return encode
 
-    return EncoderSpec(encoder, load_encoder, compute)
+    return EncoderSpec(encoder, load_encoder, compute, probe=probe)
 
 
 def _read(run: Run, shards: Iterable[int], texts: Texts, judge: _Judge) -> Iterator[tuple[_Rows, Sequence[str]]]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from postmill.encode import models
 from postmill.encode.device import Compute, leaving, to_host
-from postmill.encode.encoders import clip, efficientnet, image_emotion
+from postmill.encode.encoders import clip, efficientnet, image_emotion, probes
 from postmill.encode.encoders.picture_rows import SCALARS as SCALARS
 from postmill.encode.encoders.picture_rows import Outcome, ShardResults, rows
 from postmill.encode.encoders.picture_rows import unit_vectors as unit_vectors
-from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, ImageModel
+from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, ImageModel, with_variants
 from postmill.encode.model_files import ModelFiles
 from postmill.encode.options import EncoderName
 from postmill.encode.preparation.batches import in_batches
@@ -42,23 +42,27 @@ def specs(settings: EncodeSettings, names: Sequence[EncoderName]) -> list[Encode
         if EncoderName.IMAGE_EMOTION in names:
             raise image_emotion.no_words()
         model = efficientnet.packaged_efficientnet()
-        load = functools.partial(efficientnet.load_image_model, model, compute)
-        return [_spec(settings, model, efficientnet.DIMENSIONS, efficientnet.PREPROCESSING, load)]
+        known = model, efficientnet.DIMENSIONS, efficientnet.PREPROCESSING
+        load_lite = functools.partial(efficientnet.load_image_model, model)
+        return with_variants(lambda on: [_spec(settings, on, *known, functools.partial(load_lite, on))], compute)
     model = models.transformers_model(EncoderName.IMAGE, settings.overrides.get(EncoderName.IMAGE))
     dimensions = clip.clip_dimensions(model.folder)
-    load_both = functools.cache(
-        functools.partial(image_emotion.load, model, compute, settings.progress)
-        if EncoderName.IMAGE_EMOTION in names
-        else lambda: (clip.load_image_model(model, compute, settings.progress),) * 2
-    )
-    shared = clip.preprocessing(compute)
-    made = {
-        EncoderName.IMAGE: lambda: _spec(settings, model, dimensions, shared, lambda: load_both()[0]),
-        EncoderName.IMAGE_EMOTION: lambda: image_emotion.spec(
-            model, compute, {**shared, **common_preprocessing(settings)}, SCALARS, lambda: load_both()[1]
-        ),
-    }
-    return [made[name]() for name in names]
+
+    def make(compute: Compute) -> list[EncoderSpec]:
+        @functools.cache
+        def load() -> Sequence[ImageModel]:
+            of = model, compute, settings.progress
+            return image_emotion.load(*of) if EncoderName.IMAGE_EMOTION in names else [clip.load_image_model(*of)]
+
+        shared = clip.preprocessing(compute)
+        known = {**shared, **common_preprocessing(settings)}
+        made = {
+            EncoderName.IMAGE: lambda: _spec(settings, compute, model, dimensions, shared, lambda: load()[0]),
+            EncoderName.IMAGE_EMOTION: lambda: image_emotion.spec(model, compute, known, SCALARS, lambda: load()[-1]),
+        }
+        return [probes.with_pictures(made[name](), compute, BATCH) for name in names]
+
+    return with_variants(make, compute)
 
 
 def spec(settings: EncodeSettings) -> EncoderSpec:
@@ -68,12 +72,12 @@ def spec(settings: EncodeSettings) -> EncoderSpec:
 
 def _spec(
     settings: EncodeSettings,
+    compute: Compute,
     model: ModelFiles,
     dimensions: int,
     preprocessing: Mapping[str, Any],
     load: Callable[[], ImageModel],
 ) -> EncoderSpec:
-    compute = settings.compute()
     encoder = model.pin(
         EncoderName.IMAGE,
         precision=compute.precision,

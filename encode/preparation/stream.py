@@ -116,7 +116,7 @@ class _End:
     error: BaseException | None
 
 
-def prefetched(items: Iterable[A], depth: int) -> Iterator[A]:
+def prefetched(items: Iterable[A], depth: int) -> Generator[A, None, None]:
     """Yield ``items``, drawn in a thread of its own, ``depth`` ahead; what drawing raises is raised here."""
     ready: queue.Queue[A | _End] = queue.Queue(depth)
     stopped = threading.Event()

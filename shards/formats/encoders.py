@@ -87,7 +87,7 @@ def pin_encoder(run: Run, encoder: Encoder) -> Path:
     folder = run.embeddings / encoder.folder
     path = folder / ENCODER_FILE
     if not path.exists():
-        publish.put_sealed(path, _to_json(encoder))  # and its folder
+        publish.put_sealed(path, _to_json(encoder), first=True)  # and its folder; the first of several at once is it
     pinned = read_encoder(folder)
     for name, old, new in _settings(pinned, encoder):
         if old != new:
@@ -98,6 +98,29 @@ def pin_encoder(run: Run, encoder: Encoder) -> Path:
                 f"encode again: {away(run, folder)}",
             )
     return folder
+
+
+def begun_in(run: Run, encoder: Encoder) -> str:
+    """Return the precision in which the folder of ``encoder`` was begun; empty where nothing says so.
+
+    Raises:
+        PostmillError: What is pinned in it is damaged.
+    """
+    folder = run.embeddings / encoder.folder
+    if (folder / ENCODER_FILE).exists():
+        return read_encoder(folder).precision
+    words = _stated(folder)  # of shards whose description is lost
+    return "".join(words[words.index("--precision") + 1 :][:1]) if "--precision" in words else ""
+
+
+def is_as_begun(run: Run, encoder: Encoder) -> bool:
+    """Say whether ``encoder`` may go on in its folder: it is what is pinned there, or nothing is.
+
+    Raises:
+        PostmillError: What is pinned in it is damaged.
+    """
+    folder = run.embeddings / encoder.folder
+    return not (folder / ENCODER_FILE).exists() or read_encoder(folder).fingerprint == encoder.fingerprint
 
 
 def _settings(pinned: Encoder, encoder: Encoder) -> Iterator[tuple[str, Any, Any]]:

@@ -25,6 +25,8 @@ from postmill.shards.runtime.errors import PostmillError
 
 # What file systems say that do not flush folders, such as FUSE and SMB; what they hold is as safe as they make it.
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
+# What file systems say that have no hard links, such as FAT and many a FUSE, or do not let some users make them.
+_NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK})
 # What helps where the system does not let a file be written.
 _MEND = {
     errno.ENOSPC: "free some space",
@@ -216,10 +218,11 @@ def _to_be(path: Path, place: Path) -> Path:
     return path if name is None else place if name == SCRATCH else path.with_name(name)
 
 
-def put_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
+def put_bytes(path: Path, content: bytes, *, private: bool = False, first: bool = False) -> None:
     """Write ``content`` to ``path``, atomically and durably, in a folder that is made where absent.
 
-    With ``private`` nobody but the user may read it.
+    With ``private`` nobody but the user may read it. With ``first`` what is there by then stays, so that of several who
+    write at once one decides for all; where a file system has no hard links, the last does.
 
     Raises:
         PostmillError: The disk is full, or ``path`` cannot be written.
@@ -232,15 +235,33 @@ def put_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
                 file.temporary.chmod(0o600)
             file.write(content)
             file.finish()
-            file.temporary.replace(path)
+            if not (first and _linked(file.temporary, path)):
+                file.temporary.replace(path)
             sync_folder(path.parent)
         finally:
             file.discard()
 
 
-def put_sealed(path: Path, value: Mapping[str, Any]) -> None:
-    """Write ``value`` to ``path`` as JSON that carries its own SHA-256 (:mod:`.sealed`)."""
-    put_bytes(path, sealed.json_bytes(sealed.seal(value)))
+def _linked(temporary: Path, path: Path) -> bool:
+    """Give a finished file the name ``path`` unless it is taken; False where the file system has no hard links.
+
+    Raises:
+        OSError: ``path`` cannot be written.
+    """
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        return True
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return False
+    return True
+
+
+def put_sealed(path: Path, value: Mapping[str, Any], *, first: bool = False) -> None:
+    """Write ``value`` to ``path`` as JSON that carries its own SHA-256 (:mod:`.sealed`), as :func:`put_bytes` does."""
+    put_bytes(path, sealed.json_bytes(sealed.seal(value)), first=first)
 
 
 def sync_folder(folder: Path) -> None:

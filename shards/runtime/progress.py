@@ -163,7 +163,35 @@ class Together:
             yield begin
 
 
-class Within:
+class Once:
+    """Progress that says a line once, however often it is told it, as by a model that is loaded twice.
+
+    Args:
+        outer: Told everything else.
+    """
+
+    def __init__(self, outer: Progress) -> None:
+        self._outer = outer
+        self._said: set[str] = set()
+
+    def track(
+        self, label: str, total: int | None, unit: str = "", before: int = 0, contents: Contents | None = None
+    ) -> AbstractContextManager[Advance]:
+        """Hand it on."""
+        return self._outer.track(label, total, unit, before, contents)
+
+    def note(self, message: str) -> None:
+        """Hand the line on, unless it was said before."""
+        if message not in self._said:
+            self._said.add(message)
+            self._outer.note(message)
+
+    def steps(self, names: Sequence[str], alike: bool = True) -> AbstractContextManager[Begin]:
+        """Hand them on."""
+        return self._outer.steps(names, alike)
+
+
+class Within(Once):
     """Progress of the steps of something that has a bar of its own: their notes, each once, and a line a minute.
 
     Args:
@@ -172,9 +200,8 @@ class Within:
     """
 
     def __init__(self, outer: Progress, interval: float = LOG_INTERVAL_S) -> None:
-        self._outer = outer
+        super().__init__(outer)
         self._interval = interval
-        self._said: set[str] = set()
 
     @contextmanager
     def track(
@@ -184,12 +211,6 @@ class Within:
         stretch = Stretch(label, total, unit, before, contents)
         with ticking(self._interval, lambda: self._outer.note(f"{label}: {stretch.told()}")):
             yield stretch.advance
-
-    def note(self, message: str) -> None:
-        """Hand the line on, unless it was said before."""
-        if message not in self._said:
-            self._said.add(message)
-            self._outer.note(message)
 
     @contextmanager
     def steps(self, names: Sequence[str], alike: bool = True) -> Iterator[Begin]:

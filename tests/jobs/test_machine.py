@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from postmill.encode.options import Precision
 from postmill.ingest.plan.make import make_plan
 from postmill.ingest.sample.write import write_sample
 from postmill.ingest.source.layout import discover
@@ -64,9 +65,10 @@ def test_too_few_cores_for_the_workers_is_said(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_device_and_its_number_format_are_said() -> None:
-    notes = Notes()
-    machine.announce(notes, device=Device.CPU)
-    assert "no GPU, float32" in notes.said[0]
+    for precision, said in ((Precision.FLOAT32, "no GPU, float32"), (Precision.AUTO, "no GPU, precision auto")):
+        notes = Notes()
+        machine.announce(notes, device=Device.CPU, precision=precision)
+        assert said in notes.said[0]
 
 
 def test_a_gpu_asked_for_and_missing_stops_the_task(monkeypatch: pytest.MonkeyPatch) -> None:

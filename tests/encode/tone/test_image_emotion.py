@@ -12,7 +12,6 @@ import pytest
 import torch
 import transformers
 from PIL import Image
-from tokenizers.pre_tokenizers import ByteLevel
 
 from postmill.encode import models
 from postmill.encode.device import Compute
@@ -26,35 +25,9 @@ from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError, UsageError
 from postmill.shards.runtime.progress import Silent
-from tests.encode.conftest import random_weights
 
 CPU = Compute(Device.CPU, 2)
 SIZES = [(256, 320), (90, 401), (224, 224), (17, 9)]
-
-
-@pytest.fixture(scope="module")
-def clip_with_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small CLIP with a token for each byte, alone and at the end of a word."""
-    folder = tmp_path_factory.mktemp("models") / "clip-with-words"
-    signs = sorted(ByteLevel.alphabet())
-    words = [*signs, *(f"{sign}</w>" for sign in signs), "<|startoftext|>", "<|endoftext|>"]
-    tokenizer = transformers.CLIPTokenizer(
-        vocab={word: number for number, word in enumerate(words)}, merges=[], model_max_length=77
-    )
-    small = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
-    config = transformers.CLIPConfig(
-        text_config={**small, "vocab_size": len(words), "eos_token_id": len(words) - 1, "bos_token_id": len(words) - 2},
-        vision_config={**small, "patch_size": 32},
-        projection_dim=24,
-        logit_scale_init_value=2.0,
-    )
-    network = random_weights(transformers.CLIPModel(config), 4)
-    with torch.no_grad():
-        network.logit_scale.fill_(2.0)
-    network.save_pretrained(folder)
-    transformers.CLIPImageProcessorPil().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def inputs_of(folder: Path, pictures: list[bytes], sentences: list[str]) -> dict[str, Any]:

@@ -133,7 +133,8 @@ def test_embeddings_of_one_precision_are_not_added_to_another(
     done = encode_run(run, precision=MKL, **options)
     assert done.encoders[0].encoder.precision == MKL
     with pytest.raises(UsageError, match="another precision: 'float16-mkl', and now it is 'float32'"):
-        encode_run(run, **options)
+        encode_run(run, precision=Precision.FLOAT32, **options)
+    assert encode_run(run, **options).encoders[0].skipped == 1  # auto goes on with what was begun
 
 
 def test_a_processor_of_another_model_is_refused(

@@ -19,7 +19,7 @@ from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.runtime.progress import Silent
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_every_precision_but_auto_has_a_line() -> None:
@@ -42,7 +42,7 @@ def test_a_line_and_a_module_are_all_that_a_precision_needs(monkeypatch: pytest.
     kernels.check = lambda: calls.append("check")  # type: ignore[attr-defined]
     kernels.pack = calls.append  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "invented_kernels", kernels)
-    line = NumberFormat("bfloat16", (Device.CPU,), "invented_flag", "invented_kernels")
+    line = NumberFormat("bfloat16", (Device.CPU,), ("invented_flag",), "invented_kernels")
     monkeypatch.setitem(precisions.NUMBER_FORMATS, Precision.FLOAT16, line)  # type: ignore[arg-type]
     monkeypatch.setattr(device, "_cpu_flags", lambda: frozenset({"invented_flag"}))
     compute = choose_device(Device.CPU, 1, Silent(), Precision.FLOAT16)
