@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import preparation  # noqa: E402
 from benchmarks.models import clip_folder, distilbert_folder, emotions_folder, mpnet_folder  # noqa: E402
 from benchmarks.paper_encoders import items_of, papers_classification, papers_image, papers_text, texts_in  # noqa: E402
-from postmill.encode.device import Compute, choose_device, single_threaded, worth_a_trial  # noqa: E402
+from postmill.encode.device import Compute, choose_device, leaving, single_threaded, to_host, worth_a_trial  # noqa: E402
 from postmill.encode.encoders import classification, image, text  # noqa: E402
 from postmill.encode.interface import EncoderSpec, EncodeSettings  # noqa: E402
 from postmill.encode.options import EncoderName, ModelSet, Precision  # noqa: E402
@@ -87,8 +87,18 @@ def main() -> None:
                 for workers in (1, cores()) if name == EncoderName.IMAGE else (cores(),):
                     print(prepared(name, run, work, options, workers), flush=True)
             return
-        print("| encoder | items | precision | paper's way /s | postmill /s | ratio | headspace /s | of headspace |")
-        print("|---|---|---|---|---|---|---|---|")
+        heads = [
+            "encoder",
+            "items",
+            "precision",
+            "paper's way /s",
+            "postmill /s",
+            "ratio",
+            "headspace /s",
+            "of headspace",
+        ]
+        heads += ["GPU computes"] if options.device == Device.CUDA else []
+        print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
         for name in options.encoders.split(","):
             bench(EncoderName(name), run, work, options, precisions)
 
@@ -117,17 +127,20 @@ def bench(
             replay = headspace(name, run, chosen, spec, compute, options.headspace)
             with single_threaded(compute):
                 encode(chosen[:1])  # the first call is slow everywhere
-            rounds = []
+            rounds, shares = [], []
             for _ in range(options.rounds):
                 theirs = reference_count / timed(reference)
-                with single_threaded(compute):
+                with single_threaded(compute), compute.card.busy.measured() as computing:
                     seconds = timed(lambda encode=encode: encode(passes))
+                shares.append(computing.busy / computing.wall)
+                with single_threaded(compute):
                     rounds.append((theirs, count * options.passes / seconds, replay()))
             cells = [spread([rate[n] for rate in rounds], 1) for n in range(3)]
             ratio = spread([ours / theirs for theirs, ours, _ in rounds])
             share = spread([ours / alone for _, ours, alone in rounds])
+            more = f" {spread(shares)} of the time |" if compute.device == Device.CUDA else ""
             print(
-                f"| {name} | {count} | {precision} | {cells[0]} | {cells[1]} | {ratio} | {cells[2]} | {share} |",
+                f"| {name} | {count} | {precision} | {cells[0]} | {cells[1]} | {ratio} | {cells[2]} | {share} |{more}",
                 flush=True,
             )
 
@@ -219,10 +232,10 @@ def headspace(
                 batches.append((sum(times[texts[row]] for row in rows), tokenized.batch(rows)))
 
     def run_batch(item: tuple[int, Any]) -> tuple[int, Any]:
-        return item[0], forward(copied(item[1]))
+        return item[0], leaving(compute, forward(copied(item[1])))
 
     def collect(item: tuple[int, Any]) -> int:
-        item[1].float().cpu().numpy()
+        to_host(compute, item[1])
         return item[0]
 
     def replay() -> float:

@@ -61,6 +61,7 @@ def pack_and_encode(
         shown.note(without)
     _foretell(run, encoders, workers)
     with workforce(workers, preload="postmill.ingest.pack.stages") as perform:
+        from postmill.encode.gpu import visible
         from postmill.encode.stage import encoding
         from postmill.ingest.pack.outcome import refuse_mostly_lost
         from postmill.ingest.pack.stages import ingest
@@ -78,6 +79,8 @@ def pack_and_encode(
             precision=precision,
             progress=within,
         )
+        if device != Device.CPU and len(cards := visible.own().names) > 1:
+            within.note(f"lean: of {len(cards)} GPUs one is used; without --lean all are")
         shards = range(plan.counts(run).shards)
         dropped = posts.dropped(run, shards)
         for shard in dropped:

@@ -23,6 +23,7 @@ from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.interrupt import interruptible
 from postmill.shards.runtime.printable import printable
 from postmill.shards.runtime.progress import Lines, Progress, Silent, Together, log
+from postmill.shards.runtime.ranks import rank
 from postmill.shards.state.tasks import WHOLE, Task, from_environment, parse_task
 
 if TYPE_CHECKING:
@@ -169,6 +170,11 @@ def attempt(
     from postmill.shards.state import attempts
 
     with attempts.recorded(run, stage, share, machine.facts()), interruptible():  # so that the code is the one of both
+        if task is None and (among := rank()) is not None:
+            shown.note(
+                f"process {among.index} of the {among.count} of this step: share {share.index}/{share.count}; where "
+                "one process is to do all, give --task 0/1"
+            )
         machine.announce(shown, workers, device, precision)
         yield
 

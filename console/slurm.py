@@ -9,7 +9,6 @@ import typer
 from postmill.console import steps
 from postmill.console.arguments import options, training
 from postmill.encode.options import EncoderName, ModelSet, Precision, usual
-from postmill.jobs.settings import MAX_TASKS
 from postmill.train.options import TargetName
 
 
@@ -23,7 +22,9 @@ def submit(
     precision: options.PrecisionOption = Precision.AUTO,
     study: training.StudyOption = None,
     target: training.TargetOption = TargetName.LIKES_AND_COMMENTS,
-    tasks: Annotated[int, typer.Option("--tasks", min=1, help="The most tasks of a stage.")] = MAX_TASKS,
+    tasks: Annotated[
+        int | None, typer.Option("--tasks", min=1, help="The most tasks of a stage; 1,000, fewer with a GPU.")
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="The most tasks that run at once.")] = None,
     partition: Annotated[str | None, typer.Option("--partition", help="As for sbatch.")] = None,
     account: Annotated[str | None, typer.Option("--account", help="As for sbatch.")] = None,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from postmill.encode.gpu import visible
+from postmill.encode.gpu.card import Arriving, Card
 from postmill.encode.options import Precision
 from postmill.encode.precisions import AUTOMATIC, NUMBER_FORMATS, NumberFormat
 from postmill.shards.runtime.cores import cores
@@ -33,11 +35,13 @@ class Compute:
         device: CPU or CUDA.
         workers: Threads that decode pictures and, on the CPU, run the model, a batch each.
         precision: Number format of the model's weights and activations; not ``auto``.
+        card: On CUDA, what moves data there and back and measures how long it computes.
     """
 
     device: Device
     workers: int
     precision: Precision = Precision.FLOAT32
+    card: Card = field(default_factory=Card, repr=False, compare=False)
 
     @property
     def batch_scale(self) -> int:
@@ -78,7 +82,7 @@ def choose_device(
     chosen = Device.CUDA if has_cuda and device != Device.CPU else Device.CPU
     threads = workers or cores()
     if device == Device.AUTO:
-        name = torch.cuda.get_device_name() if has_cuda else f"the CPU, {threads} threads; CUDA was not found"
+        name = visible.told() if has_cuda else f"the CPU, {threads} threads; CUDA was not found"
         progress.note(f"device: {name}")
     check_device(chosen, precision)
     compute = Compute(chosen, threads)
@@ -169,15 +173,43 @@ def to_device(compute: Compute, batch: npt.NDArray[Any]) -> torch.Tensor:
     import torch
 
     tensor = torch.from_numpy(batch)
-    return tensor.pin_memory().to(compute.device, non_blocking=True) if compute.device == Device.CUDA else tensor
+    return compute.card.upload([tensor])[0] if compute.device == Device.CUDA else tensor
+
+
+def tokens_to_device(compute: Compute, tokens: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a tokenizer made of a batch with its tensors on the device, as :func:`to_device` moves them."""
+    import torch
+
+    moved = dict(tokens)
+    if compute.device == Device.CUDA:
+        names = [name for name, part in moved.items() if isinstance(part, torch.Tensor)]
+        moved.update(zip(names, compute.card.upload([moved[name] for name in names]), strict=True))
+    return moved
+
+
+def leaving(compute: Compute, result: Any) -> Any:
+    """Have what a model makes begin its way to the CPU, before the device is given more; :func:`to_host` waits for it.
+
+    Args:
+        compute: Where the model runs.
+        result: A tensor, which may still be computed, or an array, which stays as it is.
+    """
+    if compute.device != Device.CUDA:
+        return result
+    if isinstance(result, np.ndarray):
+        compute.card.busy.end()
+        return result
+    return compute.card.download(result)
 
 
 def to_host(compute: Compute, result: Any) -> npt.NDArray[np.float32]:
-    """Wait for what a model made, an array or a tensor, and return it as float32 on the CPU.
+    """Wait for what a model made, an array, a tensor or what is :func:`leaving`, and return it as float32 on the CPU.
 
     Raises:
         PostmillError: It holds a number that is not finite.
     """
+    if isinstance(result, Arriving):
+        result = result.wait()
     numbers: npt.NDArray[np.float32] = result if isinstance(result, np.ndarray) else result.float().cpu().numpy()
     if not np.isfinite(numbers).all():
         exact = compute.precision == Precision.FLOAT32

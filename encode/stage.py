@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext
+from typing import Any
 
 from postmill.encode.device import choose_device, single_threaded
 from postmill.encode.encoders.image import encode_pictures
@@ -16,10 +17,11 @@ from postmill.encode.options import ModelSet, Precision, usual
 from postmill.encode.preparation import reader
 from postmill.encode.registry import encoder_specs
 from postmill.encode.request import check
+from postmill.encode.spread import cards_for, encode_on
 from postmill.encode.summary import EncoderSummary, EncodeSummary, summary
 from postmill.encode.trial import settled
 from postmill.shards.formats import embeddings, faults, plan, posts
-from postmill.shards.formats.encoders import Encoder, pin_encoder
+from postmill.shards.formats.encoders import Encoder, encoders_of, pin_encoder
 from postmill.shards.run import temporary
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
@@ -57,7 +59,7 @@ def encode_run(
         encoders: Names: of :class:`.options.EncoderName`, or of plug-ins. None: :func:`.options.usual`.
         models: Where models come from that ``model_overrides`` does not name.
         model_overrides: A folder or hub id by the name of an encoder that :func:`.models.check_models` knows.
-        device: Where they compute.
+        device: Where they compute. On several GPUs each has a process, which does its part of the post shards.
         precision: In which number format; ``auto`` as of :class:`.options.Precision`.
         per_image: Keep a vector for each picture beside that of the post.
         task: The share of the post shards that this process does.
@@ -71,22 +73,28 @@ def encode_run(
     """
     progress = progress or Silent()
     planned = tasks.share(range(plan.counts(run).shards), task)
-    encode = encoding(
-        run,
-        encoders=encoders,
-        models=models,
-        model_overrides=model_overrides,
-        device=device,
-        precision=precision,
-        per_image=per_image,
-        workers=workers,
-        progress=progress,
-    )
+    overrides = dict(model_overrides or {})
+    encoders = usual(models, overrides, text_only=False) if encoders is None else encoders
+    check(encoders, models, overrides, device, precision)
     ready = finished(run, planned)
     waiting = len(planned) - len(ready)
+    asked: dict[str, Any] = {
+        "encoders": list(encoders),
+        "models": models,
+        "model_overrides": overrides,
+        "device": device,
+        "precision": precision,
+        "per_image": per_image,
+    }
+    cards = cards_for(device, encoders, ready)
+    encode = None if cards else encoding(run, **asked, workers=workers, progress=progress)
     if waiting:
         progress.note(f"{waiting:,} of {len(planned):,} post shards are not finished by ingest and wait")
-    return EncodeSummary(encode(ready), waiting)
+    if encode is not None:
+        return EncodeSummary(encode(ready), waiting)
+    done = encode_on(cards, {"run": str(run.folder), **asked}, ready, workers, progress)
+    by_folder = {encoder.folder: encoder for encoder in encoders_of(run)}
+    return EncodeSummary(tuple(summary(run, by_folder[name], ready, n) for name, n in done.items()), waiting)
 
 
 def encoding(
@@ -198,6 +206,8 @@ def _encode(
             for compute in {spec.compute for spec in group if spec.compute is not None}:
                 stack.enter_context(single_threaded(compute))
             encoded_shards = stack.enter_context(closing(_encoded_shards(run, group, todo, progress)))
+            for card in {spec.compute.card for spec in group if spec.compute is not None}:
+                stack.enter_context(card.busy.told(passing(group), progress))
             for n in {n for _, numbers in todo for n in numbers}:
                 temporary.sweep(pin_encoder(run, group[n].encoder))
             held = {shard: 0 if (of := posts.counts(run, shard)) is None else of.posts for shard, _ in todo}

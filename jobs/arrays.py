@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from postmill.encode.options import model_name, model_of
-from postmill.jobs.settings import Settings
+from postmill.jobs.settings import Settings, tasks_of
 from postmill.jobs.slurm import Job
 from postmill.shards.formats import models, plan
 from postmill.shards.formats.choices import Stage
@@ -190,7 +190,7 @@ class _Cutter:
 
     def _todo(self, stage: str, states: Sequence[PieceState]) -> tuple[int, dict[int, list[PieceState]]]:
         """Return the number of tasks, and the missing pieces of those that are neither queued nor given up."""
-        count = min(len(states), self.settings.tasks)
+        count = tasks_of(self.settings, stage, len(states))
         ours = [job for job in self.queue if job.mark.stage == stage]
         queued = {
             piece.number: job.job

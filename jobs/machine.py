@@ -77,14 +77,13 @@ def _gpu(device: Device | None, precision: Precision) -> str:
     if device is None:
         return "no GPU needed"
     from postmill.encode.device import choose_device
+    from postmill.encode.gpu import visible
 
     compute = choose_device(device, None, Silent(), precision)
     if compute.device == "cpu":
         # What auto comes to is told by the encoders, each of which may be begun already, or hold a trial.
         return f"no GPU, {'precision auto' if precision == Precision.AUTO else compute.precision}"
-    import torch
-
-    return f"GPU {torch.cuda.get_device_name()}, {compute.precision}"
+    return f"{visible.told()}, {compute.precision}"
 
 
 def _log() -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SETTINGS_FILE = "submit.json"
 MAX_TASKS = 1000  # tasks of a stage, where it has more pieces: several pieces a task
+GPU_SHARDS = 16  # post shards of a task with a GPU, for each GPU: to start takes as long as a shard or two
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Settings:
         model_overrides: Folder or hub id by encoder.
         precision: As for `postmill encode`, for every encoder.
         study, target: As for `postmill train`.
-        tasks: The most tasks that a stage is cut into.
+        tasks: The most tasks that a stage is cut into; None: MAX_TASKS, and with a GPU one for GPU_SHARDS post shards.
         limit: The most tasks of an array that run at once; None: as many as Slurm lets.
         partition, account, time, memory, cpus: Options of sbatch for every job; None: the template's, or the cluster's.
         gres: What an encoder that gets a GPU asks for; empty where there is none to be had: it then runs on the CPU.
@@ -50,7 +51,7 @@ class Settings:
     precision: Precision = Precision.AUTO
     study: StudyName | None = None
     target: TargetName = TargetName.LIKES_AND_COMMENTS
-    tasks: int = MAX_TASKS
+    tasks: int | None = None
     limit: int | None = None
     partition: str | None = None
     account: str | None = None
@@ -61,6 +62,20 @@ class Settings:
     modules: tuple[str, ...] = ()
     venv: str | None = None
     sbatch: tuple[str, ...] = ()
+
+
+def wants_gpu(settings: Settings, stage: str) -> bool:
+    """Say whether the tasks of ``stage`` ask for a GPU."""
+    return bool(settings.gres) and bool(set(stage.split(".")[1:]) & set(settings.gpu_encoders))
+
+
+def tasks_of(settings: Settings, stage: str, pieces: int) -> int:
+    """Return how many tasks a stage of so many pieces is cut into: none has nothing to do."""
+    if settings.tasks is None and pieces and wants_gpu(settings, stage):
+        number = settings.gres.rpartition(":")[2]
+        cards = int(number) if number.isascii() and number.isdigit() else 1
+        return min(max(1, pieces // (GPU_SHARDS * max(1, cards))), MAX_TASKS)
+    return min(pieces, MAX_TASKS if settings.tasks is None else settings.tasks)
 
 
 def for_text(settings: Settings) -> Settings:

@@ -12,7 +12,7 @@ from pathlib import Path
 from postmill.encode.options import Precision
 from postmill.jobs import scripts, slurm
 from postmill.jobs.arrays import TRAIN, Array, MissingWork, missing_work, ranges
-from postmill.jobs.settings import Settings
+from postmill.jobs.settings import Settings, wants_gpu
 from postmill.jobs.slurm import Job, JobMark
 from postmill.shards.formats.choices import Stage
 from postmill.shards.run import publish
@@ -111,7 +111,7 @@ def script_of(run: Run, settings: Settings, array: Array, name: str) -> Script:
     limits = {"partition": settings.partition, "account": settings.account, "time": settings.time}
     limits |= {"mem": settings.memory, "cpus-per-task": None if settings.cpus is None else str(settings.cpus)}
     directives.update({option: value for option, value in limits.items() if value is not None})
-    if _wants_gpu(settings, array):
+    if wants_gpu(settings, array.stage):
         directives["gres"] = settings.gres
     directives.update(map(scripts.option, settings.sbatch))
     cpus = int(directives.get("cpus-per-task") or scripts.default(template, "cpus-per-task") or 1)
@@ -168,10 +168,6 @@ def submit(run: Run, made: Sequence[Script]) -> Iterator[Submitted]:
         yield Submitted(script, jobs[-1], after)
 
 
-def _wants_gpu(settings: Settings, array: Array) -> bool:
-    return bool(settings.gres) and bool(set(array.stage.split(".")[1:]) & set(settings.gpu_encoders))
-
-
 def _options(settings: Settings, array: Array, cpus: int) -> list[str]:
     if array.stage in _INGEST:
         return ["--stage", array.stage, "--workers", str(max(1, min(cpus, array.pieces)))]
@@ -181,7 +177,7 @@ def _options(settings: Settings, array: Array, cpus: int) -> list[str]:
         target = [] if settings.target == TargetName.LIKES_AND_COMMENTS else ["--target", settings.target]
         return [*models, *study, *target]
     overrides = [f"--model={name}={model}" for name, model in sorted(settings.model_overrides.items())]
-    device = Device.CUDA if _wants_gpu(settings, array) else Device.CPU
+    device = Device.CUDA if wants_gpu(settings, array.stage) else Device.CPU
     encoders = [word for name in array.stage.split(".")[1:] for word in ("--encoder", name)]
     precision = [] if settings.precision is Precision.AUTO else ["--precision", settings.precision]
     return [*encoders, *models, *overrides, *precision, "--device", device.value]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from postmill.encode.device import Compute, prepare_for_inference
+from postmill.encode.device import Compute, prepare_for_inference, tokens_to_device
 from postmill.encode.encoders.labels import Activation, Labels
 from postmill.encode.interface import MAX_CHARACTERS
 from postmill.encode.model_files import SENTENCEPIECE_FILES, ModelFiles, check_tokenizer, loading
@@ -104,7 +104,7 @@ def load_text_model(model: ModelFiles, compute: Compute, labels: Labels, progres
 
     @torch.inference_mode()
     def forward(tokens: Tokens) -> Any:
-        logits = network(**tokens.to(compute.device, non_blocking=True)).logits.float()
+        logits = network(**tokens_to_device(compute, tokens)).logits.float()
         match labels.activation:
             case Activation.SOFTMAX:
                 return logits.softmax(dim=-1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from postmill.encode import models
-from postmill.encode.device import Compute, to_host
+from postmill.encode.device import Compute, leaving, to_host
 from postmill.encode.encoders import clip, efficientnet, image_emotion, probes
 from postmill.encode.encoders.picture_rows import SCALARS as SCALARS
 from postmill.encode.encoders.picture_rows import Outcome, ShardResults, rows
@@ -169,7 +169,8 @@ def encode_pictures(
     def forward(item: _Results | _EndOfPictures) -> _Results | _EndOfPictures:
         if isinstance(item, _EndOfPictures):
             return item
-        return _Results(item.outcomes, {n: _model(loaded, n).forward(inputs) for n, inputs in item.values.items()})
+        made = {n: leaving(compute, _model(loaded, n).forward(inputs)) for n, inputs in item.values.items()}
+        return _Results(item.outcomes, made)
 
     def collect(item: _Results | _EndOfPictures) -> _Results | _EndOfPictures:
         if isinstance(item, _EndOfPictures):

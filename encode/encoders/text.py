@@ -12,7 +12,7 @@ import numpy as np
 
 from postmill.encode import models
 from postmill.encode.absence import Absence
-from postmill.encode.device import Compute, prepare_for_inference
+from postmill.encode.device import Compute, prepare_for_inference, tokens_to_device
 from postmill.encode.encoders import probes
 from postmill.encode.interface import (
     MAX_CHARACTERS,
@@ -159,11 +159,7 @@ def text_model(network: Any, compute: Compute, progress: Progress) -> TextModel:
 
     @torch.inference_mode()
     def forward(tokens: Tokens) -> Any:
-        moved = {
-            name: part.to(compute.device, non_blocking=True) if isinstance(part, torch.Tensor) else part
-            for name, part in tokens.items()
-        }
-        return network(moved)["sentence_embedding"]
+        return network(tokens_to_device(compute, tokens))["sentence_embedding"]
 
     tokenize = tokenizing(network.tokenizer, network.max_seq_length, reference, progress)
     return TextModel(tokenize, forward, int(network.get_embedding_dimension()))

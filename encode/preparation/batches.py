@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from postmill.encode.device import Compute, to_host
+from postmill.encode.device import Compute, leaving, to_host
 from postmill.encode.interface import MAX_CHARACTERS
 from postmill.encode.preparation.stream import prefetched, stream
 from postmill.encode.preparation.tokens import Tokenize, Tokenized, Tokens
@@ -102,7 +102,7 @@ def over_texts(
                 yield _EndOfTexts(context, np.array([row_of[text] for text in cut], dtype=np.int64))
 
     def forward(batch: Tokens | _EndOfTexts) -> Any:
-        return batch if isinstance(batch, _EndOfTexts) else model.forward(batch)
+        return batch if isinstance(batch, _EndOfTexts) else leaving(compute, model.forward(batch))
 
     def collect(result: Any) -> Any:
         return result if isinstance(result, _EndOfTexts) else to_host(compute, result)

@@ -1,4 +1,4 @@
-"""Which share of a stage this process does: ``--task K/N``, or what an array scheduler says."""
+"""Which share of a stage this process does: ``--task K/N``, or what a scheduler says of its array and its step."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from postmill.shards.runtime.errors import UsageError
+from postmill.shards.runtime.ranks import rank
 
 T = TypeVar("T")
 
@@ -80,20 +81,28 @@ def parse_task(text: str) -> Task:
 def from_environment(environment: Mapping[str, str] = os.environ) -> Task:
     """Return the share that the array task of a scheduler is to do, or everything outside an array.
 
+    Of several processes that one `srun` started, each does its part of that.
+
     Raises:
         UsageError: The scheduler's variables make no sense, do not say how many tasks there are, or are those of an
             array with gaps, of which the shares would leave out pieces.
     """
-    for scheduler in SCHEDULERS:
-        index = environment.get(scheduler.index)
-        if index is not None and index != _NO_ARRAY.get(scheduler.index):
-            return _task(scheduler, environment)
-    return WHOLE
+    task = _of_array(environment)
+    among = rank(environment)
+    return task if among is None else Task(task.index * among.count + among.index, task.count * among.count)
 
 
 def share(items: Sequence[T], task: Task) -> Sequence[T]:
     """Return ``task``'s share of ``items``: contiguous, and an exact partition over all tasks."""
     return items[len(items) * task.index // task.count : len(items) * (task.index + 1) // task.count]
+
+
+def _of_array(environment: Mapping[str, str]) -> Task:
+    for scheduler in SCHEDULERS:
+        index = environment.get(scheduler.index)
+        if index is not None and index != _NO_ARRAY.get(scheduler.index):
+            return _task(scheduler, environment)
+    return WHOLE
 
 
 def _task(scheduler: Scheduler, environment: Mapping[str, str]) -> Task:

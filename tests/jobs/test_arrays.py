@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -195,6 +196,30 @@ def test_encoders_with_a_gpu_have_arrays_of_their_own(planned: Make) -> None:
         array.stage for array in missing_work(run, Settings(encoders=("text", "image", "metadata")), [], 9).arrays
     ]
     assert stages == ["metadata", "windows", "encode.text.metadata", "encode.image", "train"]
+
+
+@pytest.mark.parametrize(
+    ("shards", "asked", "tasks"),
+    [
+        (64, {}, 4),
+        (63, {}, 3),  # none has fewer than 16
+        (7, {}, 1),
+        (64, {"gres": "gpu:2"}, 2),
+        (64, {"gres": "gpu:a100:4"}, 1),
+        (64, {"gres": "gpu:a100"}, 4),
+        (64, {"gres": ""}, 64),  # there is no GPU to start
+        (64, {"gpu_encoders": ()}, 64),
+        (64, {"tasks": 50}, 50),  # who says how many is taken at their word
+        (64, {"tasks": 2}, 2),
+    ],
+)
+def test_a_task_with_a_gpu_has_many_shards(
+    planned: Make, ingested: Finish, shards: int, asked: dict[str, Any], tasks: int
+) -> None:
+    run = planned(1, list(range(shards)), 0)
+    ingested(run, *range(shards), spools=["metadata-000000"])
+    (array, _) = missing_work(run, replace(Settings(encoders=("image",)), **asked), [], 1001).arrays
+    assert (array.stage, array.count, array.indices) == ("encode.image", tasks, tuple(range(tasks)))
 
 
 def test_without_a_plan_it_says_so(planned: Make) -> None:

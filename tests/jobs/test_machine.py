@@ -20,6 +20,7 @@ from postmill.jobs import machine
 from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import UsageError
 from postmill.shards.state import attempts
+from postmill.shards.state.tasks import Task
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,3 +90,15 @@ def test_a_task_logs_where_it_is_and_leaves_a_record_and_a_plain_command_does_no
     assert "cores given, no GPU needed" in log.read_text() and "for 500 workers" in log.read_text()
     (record,) = attempts.read(run)
     assert (record.stage, record.attempts[0].code, record.attempts[0].log) == ("metadata", 0, str(log.resolve()))
+
+
+def test_each_process_of_one_srun_says_which_share_it_does(tmp_path: Path) -> None:
+    write_sample(tmp_path / "data", posts=20, influencers=3, seed=1)
+    run, _ = make_plan(discover(str(tmp_path / "data")), tmp_path / "run")
+    words = [sys.executable, "-m", "postmill.cli", "ingest", str(run.folder), "--stage", "metadata"]
+    ranks = [{**os.environ, "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": number} for number in "01"]
+    done = [subprocess.run(words, env=env, capture_output=True, text=True, check=True) for env in ranks]
+    for number, each in enumerate(done):
+        assert f"process {number} of the 2 of this step: share {number}/2" in each.stderr
+    assert [(record.task, record.failed) for record in attempts.read(run)] == [(Task(0, 2), False), (Task(1, 2), False)]
+    assert sum("ingest metadata: 1 done" in each.stdout for each in done) == 1  # there is but one window

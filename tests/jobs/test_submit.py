@@ -129,7 +129,7 @@ def test_dry_run_prints_the_scripts_and_submits_nothing(scheduler: Scheduler, pl
     assert re.findall(r"^# sbatch .*$", done.stdout, re.MULTILINE) == [
         "# sbatch metadata.sbatch",
         "# sbatch --dependency=afterok:JOB_OF_metadata windows.sbatch",
-        "# sbatch --dependency=aftercorr:JOB_OF_windows encode.image.sbatch",
+        "# sbatch --dependency=afterok:JOB_OF_windows encode.image.sbatch",  # a GPU does both shards
         "# sbatch --dependency=afterok:JOB_OF_encode.image train.sbatch",
     ]
     assert done.stdout.count("#SBATCH --gres=gpu:1\n") == 1 and done.stdout.count("#SBATCH --qos=high\n") == 4
