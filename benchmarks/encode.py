@@ -4,6 +4,7 @@
     python benchmarks/encode.py --source DIR --limit 98               # a dataset in the real layout
     python benchmarks/encode.py --device cuda --posts 10000 --limit 10000 --reference-limit 1000 --passes 2
     python benchmarks/encode.py --model none --posts 4000 --limit 4000  # what comes before the model, alone
+    python benchmarks/encode.py --device cuda --check       # one table in four minutes: benchmarks/card.py says what
 
 The paper's way: the sentiment pipeline of transformers one text at a time, SentenceTransformer.encode over the table in
 order, CLIPProcessor in a DataLoader that reads extracted files. "headspace" is the model on one cached batch, replayed
@@ -18,7 +19,6 @@ A ratio is of neighbours in time, and the median of the rounds counts.
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import statistics
 import subprocess
@@ -35,15 +35,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import preparation  # noqa: E402
+from benchmarks import card, preparation  # noqa: E402
 from benchmarks.models import clip_folder, distilbert_folder, emotions_folder, mpnet_folder  # noqa: E402
 from benchmarks.paper_encoders import items_of, papers_classification, papers_image, papers_text, texts_in  # noqa: E402
-from postmill.encode.device import Compute, choose_device, leaving, single_threaded, to_host, worth_a_trial  # noqa: E402
+from postmill.encode.device import Compute, choose_device, single_threaded, worth_a_trial  # noqa: E402
 from postmill.encode.encoders import classification, image, text  # noqa: E402
 from postmill.encode.interface import EncoderSpec, EncodeSettings  # noqa: E402
 from postmill.encode.options import EncoderName, ModelSet, Precision  # noqa: E402
 from postmill.encode.preparation.batches import TOKENS, TextModel, by_budget  # noqa: E402
-from postmill.encode.preparation.stream import stream  # noqa: E402
 from postmill.encode.registry import encoder_specs  # noqa: E402
 from postmill.ingest.pack.stages import ingest  # noqa: E402
 from postmill.ingest.plan.make import make_plan  # noqa: E402
@@ -62,8 +61,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", type=Device, default=Device.CPU, choices=(Device.CPU, Device.CUDA))
     parser.add_argument("--source", help="a dataset in the real layout; default: invented posts")
-    parser.add_argument("--posts", type=int, default=400, help="invented posts")
-    parser.add_argument("--limit", type=int, default=300, help="texts and pictures of each kind that are encoded")
+    parser.add_argument("--posts", type=int, help="invented posts; default: 400, 6,000 with --check on a GPU")
+    parser.add_argument("--limit", type=int, help="texts and pictures of each kind that are encoded; default: likewise")
     parser.add_argument("--reference-limit", type=int, help="how many of them the paper's way encodes; default: all")
     parser.add_argument("--passes", type=int, default=1, help="how often postmill encodes them in one timing")
     parser.add_argument("--rounds", type=int, default=3)
@@ -72,8 +71,13 @@ def main() -> None:
     parser.add_argument("--loader-workers", type=int, default=None, help="of the DataLoader; default: the cores")
     parser.add_argument("--headspace", type=float, default=8.0, help="seconds of each timing of the model alone")
     parser.add_argument("--model", choices=("random", "none"), default="random", help="none: preparation alone")
+    parser.add_argument(
+        "--check", action="store_true", help="what is before, in and around three encoders, in four minutes"
+    )
     parser.add_argument("--work", type=Path, help="keep models and shards here for the next call")
     options = parser.parse_args()
+    many = 6000 if options.check and options.device == Device.CUDA else None
+    options.posts, options.limit = options.posts or many or 400, options.limit or many or 300
     on_cpu = (Precision.FLOAT32, *worth_a_trial())
     usual = on_cpu if options.device == Device.CPU else (Precision.FLOAT16, Precision.BFLOAT16)
     precisions = [Precision(name) for name in options.precisions.split(",")] if options.precisions else usual
@@ -81,22 +85,19 @@ def main() -> None:
         work: Path = options.work or Path(scratch)
         run = shards(work, options.source, options.posts)
         print(hardware(options.device), flush=True)
+        if options.check:
+            print(card.HEADER)
+            for name in card.ENCODERS:
+                print(checked(name, run, work, options), flush=True)
+            return
         if options.model == "none":
             print(preparation.HEADER)
             for name in map(EncoderName, options.encoders.split(",")):
                 for workers in (1, cores()) if name == EncoderName.IMAGE else (cores(),):
                     print(prepared(name, run, work, options, workers), flush=True)
             return
-        heads = [
-            "encoder",
-            "items",
-            "precision",
-            "paper's way /s",
-            "postmill /s",
-            "ratio",
-            "headspace /s",
-            "of headspace",
-        ]
+        heads = ["encoder", "items", "precision", "paper's way /s", "postmill /s", "ratio"]
+        heads += ["headspace /s", "of headspace"]
         heads += ["GPU computes"] if options.device == Device.CUDA else []
         print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
         for name in options.encoders.split(","):
@@ -145,26 +146,54 @@ def bench(
             )
 
 
+def checked(name: EncoderName, run: Run, work: Path, options: argparse.Namespace) -> str:
+    """Return the row of one encoder in the table of a card."""
+    folder, kind = model_for(name, work)
+    compute = choose_device(options.device, None, Silent(), Precision.AUTO)
+    (spec,) = encoder_specs([name], EncodeSettings(ModelSet.PAPER, {kind: str(folder)}, lambda: compute))
+    chosen = chosen_shards(run, name, options.limit)
+    items = sum(items_of(run, shard, name) for shard in chosen)
+    return card.row(
+        f"{name} | {compute.precision} | {items:,}",
+        compute,
+        items,
+        chosen,
+        encode=loaded(spec, compute, run),
+        prepare=preparing(name, spec, compute, run, folder)[0],
+        batches=ready_batches(name, run, chosen, spec, compute),
+    )
+
+
 def prepared(name: EncoderName, run: Run, work: Path, options: argparse.Namespace, workers: int) -> str:
     """Return the row of one encoder whose model makes zeros, prepared for by ``workers`` processes or threads."""
+    folder, kind = model_for(name, work)
+    compute = choose_device(options.device, workers, Silent(), Precision.AUTO)
+    (spec,) = encoder_specs([name], EncodeSettings(ModelSet.PAPER, {kind: str(folder)}, lambda: compute))
+    chosen = chosen_shards(run, name, options.limit)
+    items = sum(items_of(run, shard, name) for shard in chosen)
+    scale = 1 if spec.load_image_model is None else compute.workers
+    with single_threaded(compute):
+        return preparation.row(name, items, compute, preparing(name, spec, compute, run, folder), chosen, scale)
+
+
+def preparing(
+    name: EncoderName, spec: EncoderSpec, compute: Compute, run: Run, folder: Path
+) -> tuple[preparation.Encode, preparation.Encode]:
+    """Return what prepares shards for a model that makes zeros, and what prepares them bare."""
+    if spec.load_image_model is not None:
+        return preparation.pictures(spec, compute, run)
+    module = text if name in (EncoderName.TEXT, EncoderName.TEXT_WITH_COMMENTS) else classification
+    return preparation.texts(spec, module, run, folder, lambda of: texts_in(posts.read_records(run, of), name))
+
+
+def model_for(name: EncoderName, work: Path) -> tuple[Path, EncoderName]:
+    """Return the folder of the model of an encoder, made where it is not there, and by which name it is chosen."""
     make_model, kind = {
         EncoderName.SENTIMENT: (distilbert_folder, EncoderName.SENTIMENT),
         EncoderName.EMOTION: (emotions_folder, EncoderName.EMOTION),
         EncoderName.IMAGE: (clip_folder, EncoderName.IMAGE),
     }.get(name, (mpnet_folder, EncoderName.TEXT))
-    folder = make_model(work / "models")
-    compute = choose_device(options.device, workers, Silent(), Precision.AUTO)
-    (spec,) = encoder_specs([name], EncodeSettings(ModelSet.PAPER, {kind: str(folder)}, lambda: compute))
-    chosen = chosen_shards(run, name, options.limit)
-    items = sum(items_of(run, shard, name) for shard in chosen)
-    with single_threaded(compute):
-        if spec.load_image_model is not None:
-            both, scale = preparation.pictures(spec, compute, run), compute.workers
-        else:
-            module = text if name in (EncoderName.TEXT, EncoderName.TEXT_WITH_COMMENTS) else classification
-            both = preparation.texts(spec, module, run, folder, lambda of: texts_in(posts.read_records(run, of), name))
-            scale = 1
-        return preparation.row(name, items, compute, both, chosen, scale)
+    return make_model(work / "models"), kind
 
 
 def spread(values: list[float], digits: int = 2) -> str:
@@ -213,42 +242,28 @@ def headspace(
 
     As postmill computes each distinct text of a shard once, so every repeat of it counts here as well.
     """
-    batches: list[tuple[int, Any]] = []
+    batches, forward = ready_batches(name, run, chosen, spec, compute)
+    return lambda: card.model_alone(compute, batches, forward, seconds)
+
+
+def ready_batches(
+    name: EncoderName, run: Run, chosen: list[int], spec: EncoderSpec, compute: Compute
+) -> tuple[list[tuple[int, Any]], Callable[[Any], Any]]:
+    """Return batches as the encoder makes them, each with how many items it stands for, and the model's forward."""
     if spec.load_image_model is not None:
-        model = spec.load_image_model()
         size = image.BATCH * compute.batch_scale
-        blank = np.zeros((size, 3, 224, 224), np.uint8)
-        forward, batches = model.forward, [(size, blank)]
-    else:
-        text_model = text_model_of(name, spec)
-        forward = text_model.forward
-        for shard in chosen:
-            times = Counter(texts_in(posts.read_records(run, shard), name))
-            texts = sorted(times)
-            tokenized = text_model.tokenize(texts)
-            order = sorted(range(len(texts)), key=lambda row: (tokenized.lengths[row], row), reverse=True)
-            for span in by_budget([tokenized.lengths[row] for row in order], TOKENS * compute.batch_scale):
-                rows = order[span.start : span.stop]
-                batches.append((sum(times[texts[row]] for row in rows), tokenized.batch(rows)))
-
-    def run_batch(item: tuple[int, Any]) -> tuple[int, Any]:
-        return item[0], leaving(compute, forward(copied(item[1])))
-
-    def collect(item: tuple[int, Any]) -> int:
-        to_host(compute, item[1])
-        return item[0]
-
-    def replay() -> float:
-        started = time.perf_counter()
-
-        def replayed() -> Iterator[Any]:
-            while time.perf_counter() - started < seconds:
-                yield from batches if len(batches) > 1 else itertools.repeat(batches[0], 2)
-
-        done = sum(stream(compute, replayed(), lambda item: item, run_batch, collect))
-        return done / (time.perf_counter() - started)
-
-    return replay
+        return [(size, np.zeros((size, 3, 224, 224), np.uint8))], spec.load_image_model().forward
+    text_model = text_model_of(name, spec)
+    batches: list[tuple[int, Any]] = []
+    for shard in chosen:
+        times = Counter(texts_in(posts.read_records(run, shard), name))
+        texts = sorted(times)
+        tokenized = text_model.tokenize(texts)
+        order = sorted(range(len(texts)), key=lambda row: (tokenized.lengths[row], row), reverse=True)
+        for span in by_budget([tokenized.lengths[row] for row in order], TOKENS * compute.batch_scale):
+            rows = order[span.start : span.stop]
+            batches.append((sum(times[texts[row]] for row in rows), tokenized.batch(rows)))
+    return batches, text_model.forward
 
 
 def text_model_of(name: EncoderName, spec: EncoderSpec) -> TextModel:
@@ -263,11 +278,6 @@ def text_model_of(name: EncoderName, spec: EncoderSpec) -> TextModel:
     finally:
         module.over_texts = real  # type: ignore[attr-defined]
     return models[0]
-
-
-def copied(batch: Any) -> Any:
-    """Return a batch of texts anew: moving it to a device changes it in place."""
-    return batch if isinstance(batch, np.ndarray) else type(batch)(batch)
 
 
 def drain(results: Iterator[Any]) -> None:
