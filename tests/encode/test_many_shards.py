@@ -34,7 +34,7 @@ encode_run(open_run(Path(sys.argv[1])), encoders=["image"], models="light", devi
 
 
 class Watched(Silent):
-    """Progress that notes the resident memory, in bytes, at each shard."""
+    """Progress that notes the memory, in bytes, of this process and those that prepare pictures, at each shard."""
 
     def __init__(self) -> None:
         self.resident: list[int] = []
@@ -44,8 +44,11 @@ class Watched(Silent):
         self, label: str, total: int | None, unit: str = "", before: int = 0, contents: Contents | None = None
     ) -> Iterator[Advance]:
         def advance(n: int, held: int = 0) -> None:
-            pages = Path("/proc/self/statm").read_text().split()[1]
-            self.resident.append(int(pages) * os.sysconf("SC_PAGE_SIZE"))
+            mine = Path("/proc/self/task").glob("*/children")
+            started = [pid for children in mine for pid in children.read_text().split()]
+            forked = [pid for one in started for pid in Path(f"/proc/{one}/task/{one}/children").read_text().split()]
+            pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in ("self", *started, *forked)]
+            self.resident.append(sum(pages) * os.sysconf("SC_PAGE_SIZE"))
 
         yield advance
 
