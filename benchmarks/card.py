@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.preparation import Encode, rate
 from postmill.encode.device import Compute, leaving, single_threaded, to_device, to_host, tokens_to_device
 from postmill.encode.options import EncoderName
 from postmill.encode.preparation.stream import stream
@@ -32,7 +33,6 @@ HEADER = (
 _WHOLE_S = 20.0  # of each encoder: about how long everything together is measured
 _PART_S = 5.0  # of each of its parts
 
-Encode = Callable[[list[int]], None]
 Batches = tuple[list[tuple[int, Any]], Callable[[Any], Any]]
 
 
@@ -52,11 +52,11 @@ def row(
     """
     ready, forward = batches
     with single_threaded(compute):
-        decode = _rate(prepare, chosen, items, _PART_S)
+        decode = rate(prepare, chosen, items, _PART_S)
         copy = _repeated(ready, lambda batch: _copy(compute, batch)) if compute.device == Device.CUDA else None
         model = model_alone(compute, ready, forward, _PART_S)
         with compute.card.busy.measured() as computing:
-            whole = _rate(encode, chosen, items, _WHOLE_S)
+            whole = rate(encode, chosen, items, _WHOLE_S)
     parts = [rate for rate in (decode, copy, model) if rate is not None]
     idle = "-" if copy is None else f"{100 * (1 - computing.busy / computing.wall):.0f} %"
     rates = " | ".join("-" if rate is None else f"{rate:,.0f}" for rate in (decode, copy, model, whole))
@@ -108,15 +108,3 @@ def _repeated(ready: list[tuple[int, Any]], work: Callable[[Any], None]) -> floa
             work(batch)
             done += count
     return done / (time.perf_counter() - started)
-
-
-def _rate(work: Encode, chosen: list[int], items: int, seconds: float) -> float:
-    """Return how many items a second are done in one call, after a short one: the first is slow everywhere."""
-    passes = max(1, round(seconds / min(_seconds(lambda: work(chosen)) for _ in range(2))))
-    return passes * items / _seconds(lambda: work(chosen * passes))
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
