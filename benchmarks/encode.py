@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
+_SHARD_BYTES = 32 << 20  # some of the usual size would hold more than a benchmark needs
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import card, preparation  # noqa: E402
@@ -207,8 +208,8 @@ def shards(work: Path, source: str | None, count: int) -> Run:
     if source is None:
         source = str(work / f"sample-{count}")
         if not Path(source).is_dir():
-            write_sample(Path(source), posts=count, influencers=max(10, count // 40), seed=0)
-    run, _ = make_plan(discover(source), work / f"run-{Path(source).name}", Options(shard_bytes=2 << 20))
+            write_sample(Path(source), posts=count, influencers=max(10, count // 40), seed=0, part_size=_SHARD_BYTES)
+    run, _ = make_plan(discover(source), work / f"run-{Path(source).name}", Options(shard_bytes=_SHARD_BYTES))
     list(ingest(run))
     return run
 

@@ -84,8 +84,9 @@ def _spec(name: EncoderName, model: ModelFiles, compute: Compute, load: Callable
 
     def read(run: Run, shards: Iterable[int]) -> Iterator[tuple[_TextRows, list[str]]]:
         for shard in shards:
-            table = posts.read_records(run, shard, ["key", "caption", "comments"])
-            captions, comments = table["caption"].to_pylist(), table["comments"].to_pylist()
+            fields = ["caption"] if name == EncoderName.TEXT else ["caption", "comments"]
+            table = posts.read_records(run, shard, ["key", *fields])
+            captions, comments = table["caption"].to_pylist(), table[fields[-1]].to_pylist()
             if name == EncoderName.TEXT:
                 absence, texts = Absence.NO_CAPTION, [None if is_blank(text) else text for text in captions]
             else:

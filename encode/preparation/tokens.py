@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -76,15 +77,18 @@ def _once(tokenizer: Any, longest: int, reference: Reference) -> Tokenize | None
 
     def once(texts: list[str]) -> Tokenized:
         _set_limits(tokenizer, longest)
-        ids = [encoding.ids for encoding in library.encode_batch_fast(texts)] if texts else []
+        encodings = library.encode_batch_fast(texts) if texts else []
+        lengths = np.array([len(encoding) for encoding in encodings], dtype=np.int64)
+        ids = np.fromiter(chain.from_iterable(encoding.ids for encoding in encodings), np.int32, int(lengths.sum()))
+        starts = np.cumsum(lengths) - lengths
 
         def batch(rows: Sequence[int]) -> Tokens:
-            width = max(len(ids[row]) for row in rows)
-            numbers = np.full((len(rows), width), padding, dtype=np.int64)
-            mask = np.zeros((len(rows), width), dtype=np.int64)
-            for place, row in enumerate(rows):
-                numbers[place, : len(ids[row])] = ids[row]
-                mask[place, : len(ids[row])] = 1
+            of_rows = np.asarray(rows)
+            columns = np.arange(lengths[of_rows].max())
+            filled_in = columns < lengths[of_rows, None]
+            numbers = np.full(filled_in.shape, padding, dtype=np.int64)
+            numbers[filled_in] = ids[(starts[of_rows, None] + columns)[filled_in]]
+            mask = filled_in.astype(np.int64)
             made = {"input_ids": numbers, "attention_mask": mask}
             filled = {
                 name: torch.from_numpy(made[name]) if name in made else torch.zeros(mask.shape, dtype=torch.int64)
@@ -92,7 +96,7 @@ def _once(tokenizer: Any, longest: int, reference: Reference) -> Tokenize | None
             }
             return kind({name: filled[name] if name in tensors else probe[name] for name in names})
 
-        return Tokenized([len(of_text) for of_text in ids], batch)
+        return Tokenized(lengths.tolist(), batch)
 
     return once
 

@@ -67,13 +67,46 @@ def test_where_each_step_runs() -> None:
         return pair
 
     caller = name(None)
-    cases = {(Device.CPU, False): (False, False), (Device.CPU, True): (True, False)}
+    cases = {(Device.CPU, False): (False, False), (Device.CPU, True): (False, False)}
     cases |= {(Device.CUDA, False): (False, True), (Device.CUDA, True): (True, True)}
     for (device, prepare_while_drawing), expected in cases.items():
         for before, after in stream(
             Compute(device, 2), range(5), name, both, first, prepare_while_drawing=prepare_while_drawing
         ):
             assert (before == "read ahead", after == caller) == expected, (device, prepare_while_drawing)
+
+
+@DEVICES
+def test_what_is_prepared_while_drawing_is_prepared_by_one_thread_at_a_time(compute: Compute) -> None:
+    alone = threading.Lock()
+
+    def prepare(n: int) -> int:
+        assert alone.acquire(blocking=False), "another thread is at it"
+        time.sleep(0.001)
+        alone.release()
+        return n
+
+    assert list(stream(compute, range(30), prepare, double, int, prepare_while_drawing=True)) == [
+        2 * n for n in range(30)
+    ]
+
+
+@DEVICES
+@pytest.mark.parametrize("prepare_while_drawing", [False, True])
+def test_what_is_left_early_leaves_no_thread(compute: Compute, prepare_while_drawing: bool) -> None:
+    closed = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield from range(1000)
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    results = stream(compute, items(), double, double, int, prepare_while_drawing=prepare_while_drawing)
+    assert next(results) == 0
+    results.close()
+    assert closed.is_set() and threading.active_count() == before
 
 
 def test_batches() -> None:
