@@ -259,7 +259,7 @@ def ready_batches(
     for shard in chosen:
         times = Counter(texts_in(posts.read_records(run, shard), name))
         texts = sorted(times)
-        tokenized = text_model.tokenize(texts)
+        tokenized = text_model.tokenize(texts)()
         order = sorted(range(len(texts)), key=lambda row: (tokenized.lengths[row], row), reverse=True)
         for span in by_budget([tokenized.lengths[row] for row in order], TOKENS * compute.batch_scale):
             rows = order[span.start : span.stop]

@@ -24,7 +24,7 @@ class TextModel:
     """A loaded model of texts.
 
     Attributes:
-        tokenize: Tokenizes texts. Called from one thread: fast tokenizers keep state.
+        tokenize: Tokenizes texts. Called by one thread at a time: fast tokenizers keep state.
         forward: Returns a tensor of shape (batch, ``width``) for a batch; safe to call from several threads.
         width: Numbers it makes of a text.
     """
@@ -84,16 +84,21 @@ def over_texts(
         What the caller gave, and shape (texts, ``model.width``), float32.
     """
 
-    def tokenized() -> Iterator[tuple[T, list[str], list[str], Tokenized]]:
+    def read() -> Iterator[tuple[T, list[str], list[str]]]:
         for context, texts in shards:
             cut = [text[:MAX_CHARACTERS] for text in texts]
-            distinct = sorted(set(cut))
-            yield context, cut, distinct, model.tokenize(distinct)
+            yield context, cut, sorted(set(cut))
+
+    def tokenized() -> Iterator[tuple[T, list[str], list[str], Callable[[], Tokenized]]]:
+        with closing(prefetched(read(), 1)) as ahead:
+            for context, cut, distinct in ahead:
+                yield context, cut, distinct, model.tokenize(distinct)
 
     def batches() -> Iterator[Tokens | _EndOfTexts]:
-        # The next shard is tokenized, without the interpreter's lock, while batches are made of this one.
+        # One shard is read, the next tokenized without the interpreter's lock, and batches are made of a third.
         with closing(prefetched(tokenized(), 1)) as ahead:
-            for context, cut, distinct, tokens in ahead:
+            for context, cut, distinct, lay_out in ahead:
+                tokens = lay_out()
                 # Texts ascend, so by length and then by number is by length and then by text.
                 order = sorted(range(len(distinct)), key=lambda row: (tokens.lengths[row], row), reverse=True)
                 for span in by_budget([tokens.lengths[row] for row in order], TOKENS * compute.batch_scale):

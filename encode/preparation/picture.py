@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -60,6 +61,24 @@ def open_picture(data: bytes) -> Image.Image:
             raise NotAPicture(Absence.IMAGE_TOO_LARGE) from error
         except _DAMAGE as error:
             raise NotAPicture(Absence.IMAGE_DAMAGED) from error
+
+
+def decode(contents: Iterable[bytes], keep: Callable[[Image.Image], None]) -> list[Absence | None]:
+    """Give each picture that can be decoded, one after the other, to ``keep``.
+
+    Returns:
+        For each of ``contents`` why it is left out; None of one that is not.
+    """
+    reasons: list[Absence | None] = []
+    for content in contents:
+        try:
+            image = open_picture(content)
+        except NotAPicture as error:
+            reasons.append(error.reason)
+        else:
+            reasons.append(None)
+            keep(image)
+    return reasons
 
 
 def _of_8_bits(grey: Image.Image) -> Image.Image:

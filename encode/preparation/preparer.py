@@ -7,6 +7,7 @@ the others lie one after the other where the memory of their preparation begins.
 
 from __future__ import annotations
 
+import itertools
 import json
 import mmap
 import os
@@ -14,19 +15,23 @@ import signal
 import socket
 import struct
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from io import BufferedReader
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL.Image import Image
 
 from postmill.encode.absence import Absence
-from postmill.encode.preparation.picture import NotAPicture, open_picture
+from postmill.encode.preparation.picture import decode
 from postmill.encode.preparation.pixels import Preparation, from_json
 from postmill.shards.runtime import children
 from postmill.shards.runtime.errors import PostmillError
+
+Reasons = Sequence[Absence | None]
+"""Of pictures: why each is left out, None where it is not."""
 
 _LENGTH = struct.Struct("!I")
 
@@ -90,7 +95,7 @@ def serve(word: str) -> None:
         os.wait()
 
 
-def _close(pairs: Any) -> None:
+def _close(pairs: Iterable[tuple[int, int]]) -> None:
     for pair in pairs:
         for fd in pair:
             os.close(fd)
@@ -103,7 +108,7 @@ def _work(fd: int, memory_fd: int, capacity: int, preparations: Sequence[Prepara
             contents = [orders.read(size) for size in order["sizes"]]
             try:
                 wanted = [(preparations[n], arrays[n]) for n in order["preparations"]]
-                answer: dict[str, Any] = {"reasons": prepare(contents, wanted)}
+                answer: dict[str, Any] = {"reasons": _prepared(contents, wanted)}
             except PostmillError as error:
                 answer = {"error": [error.cause, error.place, error.hint]}
             except MemoryError:
@@ -112,24 +117,13 @@ def _work(fd: int, memory_fd: int, capacity: int, preparations: Sequence[Prepara
                 send(connection, answer)
 
 
-def prepare(contents: Sequence[bytes], wanted: Sequence[tuple[Any, npt.NDArray[np.uint8]]]) -> list[Absence | None]:
-    """Decode pictures, and write what each preparation makes of them into its array, one after the other.
+def _prepared(contents: Sequence[bytes], wanted: Sequence[tuple[Preparation, npt.NDArray[np.uint8]]]) -> Reasons:
+    """Decode pictures, and write what each preparation makes of them into its array, one after the other."""
+    places = itertools.count()
 
-    Returns:
-        Why each picture is left out; None of one that is not.
-
-    Raises:
-        PostmillError: A preparation makes pixels of another size than it should.
-    """
-    reasons: list[Absence | None] = []
-    for content in contents:
-        try:
-            image = open_picture(content)
-        except NotAPicture as error:
-            reasons.append(error.reason)
-            continue
-        place = reasons.count(None)
+    def keep(image: Image) -> None:
+        place = next(places)
         for preparation, array in wanted:
             array[place] = preparation(image)
-        reasons.append(None)
-    return reasons
+
+    return decode(contents, keep)

@@ -27,8 +27,9 @@ from PIL.Image import Image
 
 from postmill.encode.absence import Absence
 from postmill.encode.preparation import preparer
-from postmill.encode.preparation.picture import NotAPicture, open_picture
+from postmill.encode.preparation.picture import decode
 from postmill.encode.preparation.pixels import Preparation, to_json
+from postmill.encode.preparation.preparer import Reasons
 from postmill.shards.runtime import children
 from postmill.shards.runtime.errors import PostmillError
 from postmill.shards.runtime.progress import Progress
@@ -42,7 +43,6 @@ _ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
 
-Reasons = Sequence[Absence | None]
 Prepare = Callable[[Sequence[bytes], Sequence[int]], tuple[Reasons, Mapping[int, npt.NDArray[Any]]]]
 """Takes files of pictures, and the numbers of the preparations that are wanted; returns why each picture is left out,
 and by preparation the pixels of those that are not, in their order. Safe to call from several threads."""
@@ -85,17 +85,13 @@ def preparing(
 def _prepare_here(
     ways: Mapping[int, Callable[[Image], npt.NDArray[Any]]], contents: Sequence[bytes], wanted: Sequence[int]
 ) -> tuple[Reasons, Mapping[int, npt.NDArray[Any]]]:
-    reasons: list[Absence | None] = []
     made: dict[int, list[npt.NDArray[Any]]] = {number: [] for number in wanted}
-    for content in contents:
-        try:
-            image = open_picture(content)
-        except NotAPicture as error:
-            reasons.append(error.reason)
-            continue
-        reasons.append(None)
-        for number in wanted:
-            made[number].append(ways[number](image))
+
+    def keep(image: Image) -> None:
+        for number, arrays in made.items():
+            arrays.append(ways[number](image))
+
+    reasons = decode(contents, keep)
     return reasons, {number: np.stack(arrays) for number, arrays in made.items() if arrays}
 
 

@@ -36,7 +36,8 @@ class Tokenized:
     batch: Callable[[Sequence[int]], Tokens]
 
 
-Tokenize = Callable[[list[str]], Tokenized]
+Tokenize = Callable[[list[str]], Callable[[], Tokenized]]
+"""Tokenizes texts, without the interpreter's lock; what it returns lays the tokens out, with it, and is called once."""
 
 
 def tokenizing(tokenizer: Any, longest: int, reference: Reference, progress: Progress) -> Tokenize:
@@ -49,14 +50,14 @@ def tokenizing(tokenizer: Any, longest: int, reference: Reference, progress: Pro
         progress: Told where each text is tokenized twice.
     """
     quick = _once(tokenizer, longest, reference)
-    if quick is not None and _same(quick(list(_PROBES)), reference(list(_PROBES))):
+    if quick is not None and _same(quick(list(_PROBES))(), reference(list(_PROBES))):
         _set_limits(tokenizer, longest)
         return quick
     progress.note(f"{type(tokenizer).__name__} gives others than its library does by itself: texts are tokenized twice")
 
-    def twice(texts: list[str]) -> Tokenized:
+    def twice(texts: list[str]) -> Callable[[], Tokenized]:
         lengths = [len(ids) for ids in tokenizer(texts, truncation=True, max_length=longest).input_ids] if texts else []
-        return Tokenized(lengths, lambda rows: reference([texts[row] for row in rows]))
+        return lambda: Tokenized(lengths, lambda rows: reference([texts[row] for row in rows]))
 
     return twice
 
@@ -75,9 +76,12 @@ def _once(tokenizer: Any, longest: int, reference: Reference) -> Tokenize | None
     tensors = {name for name in names if isinstance(probe[name], torch.Tensor)}
     library, padding = tokenizer.backend_tokenizer, int(tokenizer.pad_token_id)
 
-    def once(texts: list[str]) -> Tokenized:
+    def once(texts: list[str]) -> Callable[[], Tokenized]:
         _set_limits(tokenizer, longest)
         encodings = library.encode_batch_fast(texts) if texts else []
+        return lambda: laid_out(encodings)
+
+    def laid_out(encodings: Sequence[Any]) -> Tokenized:
         lengths = np.array([len(encoding) for encoding in encodings], dtype=np.int64)
         ids = np.fromiter(chain.from_iterable(encoding.ids for encoding in encodings), np.int32, int(lengths.sum()))
         starts = np.cumsum(lengths) - lengths

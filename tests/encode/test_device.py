@@ -21,6 +21,14 @@ def double(n: int) -> int:
     return 2 * n
 
 
+def noting_its_end(closed: threading.Event) -> Iterator[int]:
+    """Numbers, of which it is noted when nobody draws any more."""
+    try:
+        yield from range(1000)
+    finally:
+        closed.set()
+
+
 @DEVICES
 @pytest.mark.parametrize("prepare_while_drawing", [False, True])
 def test_results_are_in_order(compute: Compute, prepare_while_drawing: bool) -> None:
@@ -95,15 +103,8 @@ def test_what_is_prepared_while_drawing_is_prepared_by_one_thread_at_a_time(comp
 @pytest.mark.parametrize("prepare_while_drawing", [False, True])
 def test_what_is_left_early_leaves_no_thread(compute: Compute, prepare_while_drawing: bool) -> None:
     closed = threading.Event()
-
-    def items() -> Iterator[int]:
-        try:
-            yield from range(1000)
-        finally:
-            closed.set()
-
     before = threading.active_count()
-    results = stream(compute, items(), double, double, int, prepare_while_drawing=prepare_while_drawing)
+    results = stream(compute, noting_its_end(closed), double, double, int, prepare_while_drawing=prepare_while_drawing)
     assert next(results) == 0
     results.close()
     assert closed.is_set() and threading.active_count() == before
@@ -132,15 +133,8 @@ def test_what_cannot_be_read_is_said_after_what_was_read_before_it(
 
 def test_reading_ahead_ends_with_its_reader() -> None:
     closed = threading.Event()
-
-    def items() -> Iterator[int]:
-        try:
-            yield from range(1000)
-        finally:
-            closed.set()
-
     before = threading.active_count()
-    reader = prefetched(items(), 1)
+    reader = prefetched(noting_its_end(closed), 1)
     assert next(iter(reader)) == 0
     reader.close()  # type: ignore[attr-defined]
     assert closed.is_set() and threading.active_count() == before

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from postmill.encode.preparation import preparers
+from postmill.encode.preparation import picture
 from postmill.encode.request import check
 from postmill.encode.stage import encode_run
 from postmill.shards.formats import embeddings
@@ -54,8 +54,8 @@ def test_the_example_is_short_and_works(
     assert len((tmp_path / "colours.py").read_text().strip().splitlines()) <= 30
     monkeypatch.syspath_prepend(str(tmp_path))
     opened: list[bytes] = []
-    real = preparers.open_picture
-    monkeypatch.setattr(preparers, "open_picture", lambda data: opened.append(data) or real(data))
+    real = picture.open_picture
+    monkeypatch.setattr(picture, "open_picture", lambda data: opened.append(data) or real(data))
     told = Notes()
     done = encode_run(run, encoders=["image", "colours"], models="light", device="cpu", progress=told)
     assert any("threads of one process, which is slower" in note for note in told.notes)

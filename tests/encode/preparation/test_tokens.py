@@ -38,7 +38,7 @@ def reference(tokenizer: Any) -> Any:
 def test_batches_are_those_of_the_library(tokenizer: Any, padding_side: str, rows: list[int]) -> None:
     notes = Notes()
     tokenizer.padding_side = padding_side
-    tokenized = tokenizing(tokenizer, LONGEST, reference(tokenizer), notes)(TEXTS)
+    tokenized = tokenizing(tokenizer, LONGEST, reference(tokenizer), notes)(TEXTS)()
     expected = reference(tokenizer)([TEXTS[row] for row in rows])
     made = tokenized.batch(rows)
     assert list(made) == list(expected) and type(made) is type(expected)
@@ -49,7 +49,7 @@ def test_batches_are_those_of_the_library(tokenizer: Any, padding_side: str, row
 
 def test_no_text_is_no_batch(tokenizer: Any) -> None:
     tokenizer.padding_side = "right"
-    assert list(tokenizing(tokenizer, LONGEST, reference(tokenizer), Notes())([]).lengths) == []
+    assert list(tokenizing(tokenizer, LONGEST, reference(tokenizer), Notes())([])().lengths) == []
 
 
 def test_a_library_that_does_more_is_asked_itself(tokenizer: Any) -> None:
@@ -59,7 +59,7 @@ def test_a_library_that_does_more_is_asked_itself(tokenizer: Any) -> None:
     def shouting(texts: list[str]) -> Any:
         return reference(tokenizer)([of.replace("two", "three four") for of in texts])
 
-    made = tokenizing(tokenizer, LONGEST, shouting, notes)(TEXTS).batch([2])
+    made = tokenizing(tokenizer, LONGEST, shouting, notes)(TEXTS)().batch([2])
     assert torch.equal(made["input_ids"], shouting([TEXTS[2]])["input_ids"])
     assert len(notes.notes) == 1 and "twice" in notes.notes[0]
 
