@@ -19,9 +19,7 @@ A ratio is of neighbours in time, and the median of the rounds counts.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,25 +31,19 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-_SHARD_BYTES = 32 << 20  # some of the usual size would hold more than a benchmark needs
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import card, preparation  # noqa: E402
-from benchmarks.models import clip_folder, distilbert_folder, emotions_folder, mpnet_folder  # noqa: E402
 from benchmarks.paper_encoders import items_of, papers_classification, papers_image, papers_text, texts_in  # noqa: E402
+from benchmarks.workload import LARGE, SMALL, chosen_shards, hardware, model_for, shards  # noqa: E402
 from postmill.encode.device import Compute, choose_device, single_threaded, worth_a_trial  # noqa: E402
 from postmill.encode.encoders import classification, image, text  # noqa: E402
 from postmill.encode.interface import EncoderSpec, EncodeSettings  # noqa: E402
 from postmill.encode.options import EncoderName, ModelSet, Precision  # noqa: E402
 from postmill.encode.preparation.batches import TOKENS, TextModel, by_budget  # noqa: E402
 from postmill.encode.registry import encoder_specs  # noqa: E402
-from postmill.ingest.pack.stages import ingest  # noqa: E402
-from postmill.ingest.plan.make import make_plan  # noqa: E402
-from postmill.ingest.sample.write import write_sample  # noqa: E402
-from postmill.ingest.source.layout import discover  # noqa: E402
-from postmill.shards.formats import plan, posts  # noqa: E402
+from postmill.shards.formats import posts  # noqa: E402
 from postmill.shards.run.folder import Run  # noqa: E402
-from postmill.shards.run.options import Options  # noqa: E402
 from postmill.shards.runtime.cores import cores  # noqa: E402
 from postmill.shards.runtime.devices import Device  # noqa: E402
 from postmill.shards.runtime.progress import Silent  # noqa: E402
@@ -84,7 +76,9 @@ def main() -> None:
     precisions = [Precision(name) for name in options.precisions.split(",")] if options.precisions else usual
     with tempfile.TemporaryDirectory() as scratch:
         work: Path = options.work or Path(scratch)
-        run = shards(work, options.source, options.posts)
+        # The paper's way takes whole shards, so they are small; else what is done once a shard should count little.
+        size = LARGE if options.check or options.model == "none" else SMALL
+        run = shards(work, options.source, options.posts, size)
         print(hardware(options.device), flush=True)
         if options.check:
             print(card.HEADER)
@@ -109,12 +103,12 @@ def bench(
     name: EncoderName, run: Run, work: Path, options: argparse.Namespace, precisions: Sequence[Precision]
 ) -> None:
     """Print the rows of one encoder."""
-    papers_way, make_model, kind = {
-        EncoderName.SENTIMENT: (papers_classification, distilbert_folder, EncoderName.SENTIMENT),
-        EncoderName.EMOTION: (papers_classification, emotions_folder, EncoderName.EMOTION),
-        EncoderName.IMAGE: (papers_image, clip_folder, EncoderName.IMAGE),
-    }.get(name, (papers_text, mpnet_folder, EncoderName.TEXT))
-    folder = make_model(work / "models")
+    papers_way = {
+        EncoderName.SENTIMENT: papers_classification,
+        EncoderName.EMOTION: papers_classification,
+        EncoderName.IMAGE: papers_image,
+    }.get(name, papers_text)
+    folder, kind = model_for(name, work)
     chosen = chosen_shards(run, name, options.limit)
     with tempfile.TemporaryDirectory() as scratch:
         few = chosen_shards(run, name, options.reference_limit or options.limit)
@@ -187,43 +181,10 @@ def preparing(
     return preparation.texts(spec, module, run, folder, lambda of: texts_in(posts.read_records(run, of), name))
 
 
-def model_for(name: EncoderName, work: Path) -> tuple[Path, EncoderName]:
-    """Return the folder of the model of an encoder, made where it is not there, and by which name it is chosen."""
-    make_model, kind = {
-        EncoderName.SENTIMENT: (distilbert_folder, EncoderName.SENTIMENT),
-        EncoderName.EMOTION: (emotions_folder, EncoderName.EMOTION),
-        EncoderName.IMAGE: (clip_folder, EncoderName.IMAGE),
-    }.get(name, (mpnet_folder, EncoderName.TEXT))
-    return make_model(work / "models"), kind
-
-
 def spread(values: list[float], digits: int = 2) -> str:
     """Return the median, and the least and the greatest."""
     middle = f"{statistics.median(values):.{digits}f}"
     return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
-def shards(work: Path, source: str | None, count: int) -> Run:
-    """Return a run with its post shards made."""
-    if source is None:
-        source = str(work / f"sample-{count}")
-        if not Path(source).is_dir():
-            write_sample(Path(source), posts=count, influencers=max(10, count // 40), seed=0, part_size=_SHARD_BYTES)
-    run, _ = make_plan(discover(source), work / f"run-{Path(source).name}", Options(shard_bytes=_SHARD_BYTES))
-    list(ingest(run))
-    return run
-
-
-def chosen_shards(run: Run, name: EncoderName, limit: int) -> list[int]:
-    """Return the first shards, as many as hold ``limit`` texts or pictures."""
-    chosen: list[int] = []
-    items = 0
-    for shard in range(plan.counts(run).shards):
-        if items >= limit:
-            break
-        items += items_of(run, shard, name)
-        chosen.append(shard)
-    return chosen
 
 
 def loaded(spec: EncoderSpec, compute: Compute, run: Run) -> Callable[[list[int]], None]:
@@ -292,22 +253,6 @@ def timed(work: Callable[[], Any]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-
-
-def hardware(device: Device) -> str:
-    """Return one line: processor, cores, device, versions, commit."""
-    import torch
-    import transformers
-
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    flags = next(line for line in lines if line.startswith("flags")).split()
-    units = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16") if flag in flags]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
-    card = torch.cuda.get_device_name() if device == Device.CUDA else "no GPU"
-    cores = len(os.sched_getaffinity(0))
-    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
-    return f"{cores} cores of {cpu} ({', '.join(units)}), {card}; {versions}; commit {commit.strip()}\n"
 
 
 if __name__ == "__main__":
