@@ -24,7 +24,7 @@ from tokenizers import Tokenizer
 from postmill.encode.device import Compute
 from postmill.encode.encoders import image
 from postmill.encode.interface import EncoderSpec
-from postmill.encode.preparation.batches import TextModel
+from postmill.encode.preparation.batches import TOKENS, TextModel
 from postmill.encode.preparation.picture import NotAPicture, open_picture
 from postmill.encode.preparation.reader import read_pictures
 from postmill.shards.formats import posts
@@ -97,8 +97,10 @@ def _zeros(module: ModuleType) -> Iterator[None]:
     real = module.over_texts
 
     def over_texts(compute: Compute, model: TextModel, shards: Any) -> Any:
+        nothing = np.zeros((TOKENS * compute.batch_scale, model.width), np.float32)  # no batch has more texts
+
         def zeros(tokens: Any) -> Any:
-            return np.zeros((len(tokens["input_ids"]), model.width), np.float32)
+            return nothing[: len(tokens["input_ids"])]
 
         return real(compute, replace(model, forward=zeros), shards)
 
