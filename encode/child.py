@@ -78,9 +78,8 @@ def serve(reports: str) -> None:
     Args:
         reports: The file descriptor that progress is told to, and at last ``result`` or ``error``.
     """
-    signal.pthread_sigmask(
-        signal.SIG_BLOCK, children.FROM_TERMINALS
-    )  # as it was born: only its parent decides when it ends
+    # As it was born: only its parent decides when it ends.
+    signal.pthread_sigmask(signal.SIG_BLOCK, children.FROM_TERMINALS)
     request = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with os.fdopen(int(reports), "wb") as to:

@@ -154,9 +154,8 @@ def encoding(
 
 
 def finished(run: Run, shards: Sequence[int]) -> list[int]:
-    """Return those of ``shards``, which ascend, that ingest has finished."""
-    done = frozenset(posts.done_shards(run, shards[-1] + 1 if shards else 0))
-    return [shard for shard in shards if shard in done]
+    """Return those of ``shards`` that ingest has finished; a task looks at its own alone."""
+    return list(posts.done_among(run, shards))
 
 
 def _refuse_dropped(run: Run, specs: Sequence[EncoderSpec], shards: Sequence[int]) -> None:

@@ -184,9 +184,12 @@ def restore_command(run: Run) -> str:
 
 def done_shards(run: Run, shards: int) -> Iterator[int]:
     """Yield the numbers below ``shards`` of the post shards that are done."""
-    for shard in range(shards):
-        if manifests.whole(run.posts, shard_name(shard), run.fingerprint) is not None:
-            yield shard
+    return done_among(run, range(shards))
+
+
+def done_among(run: Run, shards: Iterable[int]) -> Iterator[int]:
+    """Yield those of ``shards`` that are done; no other is looked at."""
+    return (shard for shard in shards if manifests.whole(run.posts, shard_name(shard), run.fingerprint) is not None)
 
 
 def _tar_of(run: Run, shard: int) -> FileState | None:
