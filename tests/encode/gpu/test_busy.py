@@ -215,10 +215,10 @@ def test_the_stage_tells_of_each_pass(monkeypatch: pytest.MonkeyPatch, make_post
         from postmill.encode.preparation.batches import TextModel
         from postmill.encode.preparation.tokens import Tokenized
 
-        def tokenize(texts: list[str]) -> Tokenized:
+        def tokenize(texts: list[str]) -> Callable[[], Tokenized]:
             import torch
 
-            return Tokenized([1] * len(texts), lambda rows: {"input_ids": torch.ones(len(rows), 384)})
+            return lambda: Tokenized([1] * len(texts), lambda rows: {"input_ids": torch.ones(len(rows), 384)})
 
         def forward(tokens: Any) -> Any:
             from postmill.encode.device import tokens_to_device

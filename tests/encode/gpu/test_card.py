@@ -133,8 +133,8 @@ def test_texts_come_back_in_their_order() -> None:
     gpu = LazyGpu()
     compute = on(gpu)
 
-    def tokenize(texts: list[str]) -> Tokenized:
-        return Tokenized(
+    def tokenize(texts: list[str]) -> Callable[[], Tokenized]:
+        return lambda: Tokenized(
             [len(text) * 4000 for text in texts],
             lambda rows: {"input_ids": torch.tensor([[ord(texts[row][0])] for row in rows])},
         )
