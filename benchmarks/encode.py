@@ -221,8 +221,8 @@ def ready_batches(
         times = Counter(texts_in(posts.read_records(run, shard), name))
         texts = sorted(times)
         tokenized = text_model.tokenize(texts)()
-        order = sorted(range(len(texts)), key=lambda row: (tokenized.lengths[row], row), reverse=True)
-        for span in by_budget([tokenized.lengths[row] for row in order], TOKENS * compute.batch_scale):
+        order = np.argsort(tokenized.lengths, kind="stable")[::-1]
+        for span in by_budget(tokenized.lengths[order].tolist(), TOKENS * compute.batch_scale):
             rows = order[span.start : span.stop]
             batches.append((sum(times[texts[row]] for row in rows), tokenized.batch(rows)))
     return batches, text_model.forward

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from postmill.encode import models
 from postmill.encode.absence import Absence
 from postmill.encode.device import Compute, prepare_for_inference, tokens_to_device
@@ -82,7 +80,7 @@ def _spec(name: EncoderName, model: ModelFiles, compute: Compute, load: Callable
         },
     )
 
-    def read(run: Run, shards: Iterable[int]) -> Iterator[tuple[_TextRows, list[str]]]:
+    def read(run: Run, shards: Iterable[int]) -> Iterator[tuple[_TextRows, list[str | None]]]:
         for shard in shards:
             fields = ["caption"] if name == EncoderName.TEXT else ["caption", "comments"]
             table = posts.read_records(run, shard, ["key", *fields])
@@ -93,12 +91,10 @@ def _spec(name: EncoderName, model: ModelFiles, compute: Compute, load: Callable
                 absence = Absence.NO_TEXT
                 texts = [with_comments(*pair) for pair in zip(captions, comments, strict=True)]
             reasons = [absence if text is None else None for text in texts]
-            yield _TextRows(table["key"].to_pylist(), reasons), [text for text in texts if text is not None]
+            yield _TextRows(table["key"].to_pylist(), reasons), texts
 
     def encode(run: Run, shards: Iterable[int]) -> Iterator[EncodedShard]:
-        for shard_rows, rows in over_texts(compute, load(), read(run, shards)):
-            vectors = np.zeros((len(shard_rows.keys), encoder.dimensions), dtype=np.float32)
-            vectors[[reason is None for reason in shard_rows.reasons]] = rows
+        for shard_rows, vectors in over_texts(compute, load(), read(run, shards)):
             yield EncodedShard(shard_rows.keys, shard_rows.reasons, vectors)
 
     def load_encoder() -> ShardEncoder:

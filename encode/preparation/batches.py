@@ -60,14 +60,14 @@ def by_budget(lengths: Sequence[int], budget: int) -> Iterator[range]:
 
 @dataclass(frozen=True)
 class _EndOfTexts:
-    """All texts of a shard are computed: ``rows[n]`` is the row, among the distinct ones, of text n."""
+    """All texts of a shard are computed: ``rows[n]`` is the row, among the distinct ones, of text n; -1 of none."""
 
     context: Any
     rows: npt.NDArray[np.int64]
 
 
 def over_texts(
-    compute: Compute, model: TextModel, shards: Iterable[tuple[T, Sequence[str]]]
+    compute: Compute, model: TextModel, shards: Iterable[tuple[T, Sequence[str | None]]]
 ) -> Iterator[tuple[T, npt.NDArray[np.float32]]]:
     """Yield the model's rows for the texts of each shard, in their order; each distinct text is computed once.
 
@@ -78,18 +78,18 @@ def over_texts(
         compute: Where the model runs.
         model: The model.
         shards: What the caller knows a shard by, and its texts; of each the first :data:`MAX_CHARACTERS` characters
-            are read.
+            are read. None is a text that is not there.
 
     Yields:
-        What the caller gave, and shape (texts, ``model.width``), float32.
+        What the caller gave, and shape (texts, ``model.width``), float32; zeros where there is no text.
     """
 
-    def read() -> Iterator[tuple[T, list[str], list[str]]]:
+    def read() -> Iterator[tuple[T, list[str | None], list[str]]]:
         for context, texts in shards:
-            cut = [text[:MAX_CHARACTERS] for text in texts]
-            yield context, cut, sorted(set(cut))
+            cut = [None if text is None else text[:MAX_CHARACTERS] for text in texts]
+            yield context, cut, sorted({text for text in cut if text is not None})
 
-    def tokenized() -> Iterator[tuple[T, list[str], list[str], Callable[[], Tokenized]]]:
+    def tokenized() -> Iterator[tuple[T, list[str | None], list[str], Callable[[], Tokenized]]]:
         with closing(prefetched(read(), 1)) as ahead:
             for context, cut, distinct in ahead:
                 yield context, cut, distinct, model.tokenize(distinct)
@@ -99,12 +99,13 @@ def over_texts(
         with closing(prefetched(tokenized(), 1)) as ahead:
             for context, cut, distinct, lay_out in ahead:
                 tokens = lay_out()
-                # Texts ascend, so by length and then by number is by length and then by text.
-                order = sorted(range(len(distinct)), key=lambda row: (tokens.lengths[row], row), reverse=True)
-                for span in by_budget([tokens.lengths[row] for row in order], TOKENS * compute.batch_scale):
+                order = np.argsort(tokens.lengths, kind="stable")[::-1]  # the last of equals first, on any machine
+                for span in by_budget(tokens.lengths[order].tolist(), TOKENS * compute.batch_scale):
                     yield tokens.batch(order[span.start : span.stop])
-                row_of = {distinct[row]: place for place, row in enumerate(order)}
-                yield _EndOfTexts(context, np.array([row_of[text] for text in cut], dtype=np.int64))
+                places = np.empty(len(distinct), np.int64)
+                places[order] = np.arange(len(distinct))
+                place_of: dict[str | None, int] = dict(zip(distinct, places.tolist(), strict=True))
+                yield _EndOfTexts(context, np.array([place_of.get(text, -1) for text in cut], dtype=np.int64))
 
     def forward(batch: Tokens | _EndOfTexts) -> Any:
         return batch if isinstance(batch, _EndOfTexts) else leaving(compute, model.forward(batch))
@@ -112,10 +113,16 @@ def over_texts(
     def collect(result: Any) -> Any:
         return result if isinstance(result, _EndOfTexts) else to_host(compute, result)
 
-    computed: list[npt.NDArray[np.float32]] = [np.empty((0, model.width), np.float32)]
+    nothing = np.zeros((1, model.width), np.float32)
+    computed: list[npt.NDArray[np.float32]] = []
+    table = nothing  # used again: to be given memory anew costs more than to write it
     for result in stream(compute, batches(), lambda batch: batch, forward, collect, prepare_while_drawing=True):
         if isinstance(result, _EndOfTexts):
-            yield result.context, np.concatenate(computed)[result.rows]
-            computed = computed[:1]
+            computed.append(nothing)
+            height = sum(map(len, computed))
+            if height > len(table):
+                table = np.empty((height, model.width), np.float32)
+            yield result.context, np.concatenate(computed, out=table[:height])[result.rows]
+            computed.clear()
         else:
             computed.append(result)

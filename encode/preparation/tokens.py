@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from postmill.shards.runtime.progress import Progress
 
@@ -28,12 +29,12 @@ class Tokenized:
     """Some texts in tokens.
 
     Attributes:
-        lengths: How many tokens each text has, those that begin and end it among them.
+        lengths: Shape (texts,): how many tokens each has, those that begin and end it among them.
         batch: Makes the model's input of the texts with these numbers, padded to the longest.
     """
 
-    lengths: Sequence[int]
-    batch: Callable[[Sequence[int]], Tokens]
+    lengths: npt.NDArray[np.int64]
+    batch: Callable[[npt.NDArray[np.int64]], Tokens]
 
 
 Tokenize = Callable[[list[str]], Callable[[], Tokenized]]
@@ -56,7 +57,8 @@ def tokenizing(tokenizer: Any, longest: int, reference: Reference, progress: Pro
     progress.note(f"{type(tokenizer).__name__} gives others than its library does by itself: texts are tokenized twice")
 
     def twice(texts: list[str]) -> Callable[[], Tokenized]:
-        lengths = [len(ids) for ids in tokenizer(texts, truncation=True, max_length=longest).input_ids] if texts else []
+        found = tokenizer(texts, truncation=True, max_length=longest).input_ids if texts else []
+        lengths = np.array([len(ids) for ids in found], dtype=np.int64)
         return lambda: Tokenized(lengths, lambda rows: reference([texts[row] for row in rows]))
 
     return twice
@@ -86,12 +88,11 @@ def _once(tokenizer: Any, longest: int, reference: Reference) -> Tokenize | None
         ids = np.fromiter(chain.from_iterable(encoding.ids for encoding in encodings), np.int32, int(lengths.sum()))
         starts = np.cumsum(lengths) - lengths
 
-        def batch(rows: Sequence[int]) -> Tokens:
-            of_rows = np.asarray(rows)
-            columns = np.arange(lengths[of_rows].max())
-            filled_in = columns < lengths[of_rows, None]
+        def batch(rows: npt.NDArray[np.int64]) -> Tokens:
+            columns = np.arange(lengths[rows].max())
+            filled_in = columns < lengths[rows, None]
             numbers = np.full(filled_in.shape, padding, dtype=np.int64)
-            numbers[filled_in] = ids[(starts[of_rows, None] + columns)[filled_in]]
+            numbers[filled_in] = ids[(starts[rows, None] + columns)[filled_in]]
             mask = filled_in.astype(np.int64)
             made = {"input_ids": numbers, "attention_mask": mask}
             filled = {
@@ -100,7 +101,7 @@ def _once(tokenizer: Any, longest: int, reference: Reference) -> Tokenize | None
             }
             return kind({name: filled[name] if name in tensors else probe[name] for name in names})
 
-        return Tokenized(lengths.tolist(), batch)
+        return Tokenized(lengths, batch)
 
     return once
 
@@ -113,7 +114,7 @@ def _set_limits(tokenizer: Any, longest: int) -> None:
 def _same(ours: Tokenized, theirs: Tokens) -> bool:
     import torch
 
-    made = ours.batch(range(len(ours.lengths)))
+    made = ours.batch(np.arange(len(ours.lengths)))
     return list(made) == list(theirs) and all(
         torch.equal(made[name], theirs[name]) if isinstance(theirs[name], torch.Tensor) else made[name] == theirs[name]
         for name in theirs

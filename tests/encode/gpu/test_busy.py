@@ -218,7 +218,8 @@ def test_the_stage_tells_of_each_pass(monkeypatch: pytest.MonkeyPatch, make_post
         def tokenize(texts: list[str]) -> Callable[[], Tokenized]:
             import torch
 
-            return lambda: Tokenized([1] * len(texts), lambda rows: {"input_ids": torch.ones(len(rows), 384)})
+            ones = np.ones(len(texts), np.int64)
+            return lambda: Tokenized(ones, lambda rows: {"input_ids": torch.ones(len(rows), 384)})
 
         def forward(tokens: Any) -> Any:
             from postmill.encode.device import tokens_to_device

