@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,8 +32,8 @@ from postmill.shards.formats import posts
 from postmill.shards.run.folder import Run
 
 HEADER = "| encoder | items | processes or threads | prepared /s | bare /s | of bare |\n|---|---|---|---|---|---|"
-_ROUNDS = 3
-_ROUND_S = 8.0
+_ROUNDS = 7
+_ROUND_S = 4.0
 
 Encode = Callable[[list[int]], None]
 
@@ -112,7 +113,7 @@ def _zeros(module: ModuleType) -> Iterator[None]:
 
 
 def row(name: str, items: int, compute: Compute, both: tuple[Encode, Encode], chosen: list[int], scale: int) -> str:
-    """Return a row: the best of some rounds each, for preparation has no luck, and other work beside it has.
+    """Return a row: medians of rounds, and of what neighbours in time give as a ratio, for a machine's pace changes.
 
     Args:
         name: Of the encoder.
@@ -122,18 +123,25 @@ def row(name: str, items: int, compute: Compute, both: tuple[Encode, Encode], ch
         chosen: The shards.
         scale: By how much the bare rate is multiplied: the cores where it was that of one thread.
     """
-    ours, bare = (max(rate(work, chosen, items, _ROUND_S) for _ in range(_ROUNDS)) for work in both)
-    bare *= scale
-    return f"| {name} | {items:,} | {compute.workers} | {ours:,.0f} | {bare:,.0f} | {ours / bare:.2f} |"
+    passes = [_passes(work, chosen) for work in both]
+    rounds = [
+        [n * items / _timed(work, chosen * n) for work, n in zip(both, passes, strict=True)] for _ in range(_ROUNDS)
+    ]
+    ours, bare = (statistics.median(rate) for rate in zip(*rounds, strict=True))
+    shares = [prepared / (alone * scale) for prepared, alone in rounds]
+    spread = f"{statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"
+    return f"| {name} | {items:,} | {compute.workers} | {ours:,.0f} | {bare * scale:,.0f} | {spread} |"
 
 
 def rate(work: Encode, chosen: list[int], items: int, seconds: float) -> float:
-    """Return how many items a second are done in one call of about so many seconds, after shorter ones.
-
-    The first call is slow everywhere, and to start processes is not what is measured.
-    """
-    passes = max(1, round(seconds / min(_timed(work, chosen) for _ in range(2))))
+    """Return how many items a second are done in one call of about so many seconds, after shorter ones."""
+    passes = _passes(work, chosen, seconds)
     return passes * items / _timed(work, chosen * passes)
+
+
+def _passes(work: Encode, chosen: list[int], seconds: float = _ROUND_S) -> int:
+    """Return how often the shards take about so many seconds; to start processes is not what is measured."""
+    return max(1, round(seconds / min(_timed(work, chosen) for _ in range(2))))  # the first call is slow everywhere
 
 
 def _timed(work: Encode, chosen: list[int]) -> float:

@@ -8,6 +8,7 @@ loaded, with texts of every kind; of a tokenizer of which it is not so, the usua
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -30,7 +31,8 @@ class Tokenized:
 
     Attributes:
         lengths: Shape (texts,): how many tokens each has, those that begin and end it among them.
-        batch: Makes the model's input of the texts with these numbers, padded to the longest.
+        batch: Makes the model's input of the texts with these numbers, padded to the longest. Safe to call while
+            another thread tokenizes.
     """
 
     lengths: npt.NDArray[np.int64]
@@ -56,10 +58,18 @@ def tokenizing(tokenizer: Any, longest: int, reference: Reference, progress: Pro
         return quick
     progress.note(f"{type(tokenizer).__name__} gives others than its library does by itself: texts are tokenized twice")
 
+    alone = threading.Lock()  # a tokenizer keeps what it was last told of padding
+
     def twice(texts: list[str]) -> Callable[[], Tokenized]:
-        found = tokenizer(texts, truncation=True, max_length=longest).input_ids if texts else []
+        with alone:
+            found = tokenizer(texts, truncation=True, max_length=longest).input_ids if texts else []
         lengths = np.array([len(ids) for ids in found], dtype=np.int64)
-        return lambda: Tokenized(lengths, lambda rows: reference([texts[row] for row in rows]))
+
+        def batch(rows: npt.NDArray[np.int64]) -> Tokens:
+            with alone:
+                return reference([texts[row] for row in rows])
+
+        return lambda: Tokenized(lengths, batch)
 
     return twice
 

