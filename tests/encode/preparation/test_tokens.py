@@ -62,8 +62,8 @@ def test_texts_of_the_next_shard_are_tokenized_while_batches_are_made(tokenizer:
     rows = np.arange(len(TEXTS))
     expected = tokenized.batch(rows)
     with ThreadPoolExecutor(1) as beside:
-        lengths = beside.map(lambda _: tokenize(TEXTS)().lengths.tolist(), range(20))
-        for _ in range(20):
+        lengths = beside.map(lambda _: tokenize(TEXTS)().lengths.tolist(), range(150))
+        for _ in range(150):
             assert torch.equal(tokenized.batch(rows)["input_ids"], expected["input_ids"])
         assert all(found == tokenized.lengths.tolist() for found in lengths)
 
