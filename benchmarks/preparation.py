@@ -32,8 +32,8 @@ from postmill.shards.formats import posts
 from postmill.shards.run.folder import Run
 
 HEADER = "| encoder | items | processes or threads | prepared /s | bare /s | of bare |\n|---|---|---|---|---|---|"
-_ROUNDS = 7
-_ROUND_S = 4.0
+_ROUNDS = 5
+_ROUND_S = 12.0  # to start processes takes one of them, and they serve a call of many shards
 
 Encode = Callable[[list[int]], None]
 

@@ -7,6 +7,7 @@ that the console script names, so that signals, streams and surroundings are a r
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import json
@@ -108,6 +109,7 @@ def forks(folder: Path) -> Iterator[Forks]:
 def _serve() -> None:
     for name in _HEAVY:
         importlib.import_module(name)
+    gc.freeze()  # what is loaded is not looked through again by each command
     for line in sys.stdin:
         asked = json.loads(line)
         pid = os.fork()

@@ -141,8 +141,15 @@ def test_a_failure_is_an_object_too_with_the_words_of_the_error(
     assert cause in error["cause"] and error["cause"] in done.stderr and error["hint"] in done.stderr
 
 
+HASTY = (
+    "from postmill.ingest.remote import patience; patience.UNREACHED_S = 1.0; "
+    "from postmill.console.start import main; main()"
+)
+
+
 def test_an_error_says_no_secret_of_an_address() -> None:
-    done = asked("plan", "http://user:hunter2@127.0.0.1:9/data", "new", "--json")
+    command = [sys.executable, "-c", HASTY, "plan", "http://user:hunter2@127.0.0.1:9/data", "new", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"})
     assert done.returncode and "error" in json.loads(done.stdout)
     assert "hunter2" not in done.stdout + done.stderr
 
