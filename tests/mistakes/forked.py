@@ -26,7 +26,7 @@ CLOSED, NO_READER = "closed", "no reader"  # what a stream may be, beside a file
 PLAIN = {"COLUMNS": "200", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
 _HEAVY = (
     *("typer.main", "typer.rich_utils", "rich.live", "rich.progress", "numpy", "pyarrow.compute", "pyarrow.parquet"),
-    *("pyarrow.csv", "pyarrow.dataset", "duckdb", "pydantic", "fsspec", "blake3", "orjson", "PIL.Image", "jinja2"),
+    *("pyarrow.csv", "pyarrow.dataset", "pydantic", "fsspec", "blake3", "orjson", "PIL.Image", "jinja2"),
     *("torch", "scipy.stats", "scipy.optimize", "scipy.sparse.csgraph", "safetensors", "threadpoolctl", "deflate"),
 )
 
@@ -110,6 +110,7 @@ def _serve() -> None:
     for name in _HEAVY:
         importlib.import_module(name)
     gc.freeze()  # what is loaded is not looked through again by each command
+    importlib.import_module("duckdb")  # which at the end misses what was not collected, and says so
     for line in sys.stdin:
         asked = json.loads(line)
         pid = os.fork()
