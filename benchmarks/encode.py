@@ -173,8 +173,8 @@ def prepared(name: EncoderName, run: Run, work: Path, options: argparse.Namespac
 
 def preparing(
     name: EncoderName, spec: EncoderSpec, compute: Compute, run: Run, folder: Path
-) -> tuple[preparation.Encode, preparation.Encode]:
-    """Return what prepares shards for a model that makes zeros, and what prepares them bare."""
+) -> tuple[preparation.Encode, ...]:
+    """Return what prepares shards for a model that makes zeros, and what prepares them bare, in one way or two."""
     if spec.load_image_model is not None:
         return preparation.pictures(spec, compute, run)
     module = text if name in (EncoderName.TEXT, EncoderName.TEXT_WITH_COMMENTS) else classification
