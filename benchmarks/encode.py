@@ -19,7 +19,6 @@ A ratio is of neighbours in time, and the median of the rounds counts.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
@@ -35,12 +34,12 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import card, preparation  # noqa: E402
 from benchmarks.paper_encoders import items_of, papers_classification, papers_image, papers_text, texts_in  # noqa: E402
-from benchmarks.workload import LARGE, SMALL, chosen_shards, hardware, model_for, shards  # noqa: E402
+from benchmarks.workload import LARGE, SMALL, chosen_shards, hardware, model_for, shards, spread  # noqa: E402
 from postmill.encode.device import Compute, choose_device, single_threaded, worth_a_trial  # noqa: E402
 from postmill.encode.encoders import classification, image, text  # noqa: E402
 from postmill.encode.interface import EncoderSpec, EncodeSettings  # noqa: E402
 from postmill.encode.options import EncoderName, ModelSet, Precision  # noqa: E402
-from postmill.encode.preparation.batches import TOKENS, TextModel, by_budget  # noqa: E402
+from postmill.encode.preparation.batches import TOKENS, TextModel, by_budget, by_length  # noqa: E402
 from postmill.encode.registry import encoder_specs  # noqa: E402
 from postmill.shards.formats import posts  # noqa: E402
 from postmill.shards.run.folder import Run  # noqa: E402
@@ -181,12 +180,6 @@ def preparing(
     return preparation.texts(spec, module, run, folder, lambda of: texts_in(posts.read_records(run, of), name))
 
 
-def spread(values: list[float], digits: int = 2) -> str:
-    """Return the median, and the least and the greatest."""
-    middle = f"{statistics.median(values):.{digits}f}"
-    return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
 def loaded(spec: EncoderSpec, compute: Compute, run: Run) -> Callable[[list[int]], None]:
     """Return a function that encodes shards, writing nothing."""
     if spec.load_image_model is not None:
@@ -221,7 +214,7 @@ def ready_batches(
         times = Counter(texts_in(posts.read_records(run, shard), name))
         texts = sorted(times)
         tokenized = text_model.tokenize(texts)()
-        order = np.argsort(tokenized.lengths, kind="stable")[::-1]
+        order = by_length(tokenized.lengths)
         for span in by_budget(tokenized.lengths[order].tolist(), TOKENS * compute.batch_scale):
             rows = order[span.start : span.stop]
             batches.append((sum(times[texts[row]] for row in rows), tokenized.batch(rows)))

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from benchmarks.workload import spread
 from postmill.encode.device import Compute
 from postmill.encode.encoders import image
 from postmill.encode.interface import EncoderSpec
@@ -35,7 +36,7 @@ from postmill.shards.run.folder import Run
 _HEADS = ("encoder", "items", "processes or threads", "prepared /s", "bare /s", "of bare", "fastest call /s", "of it")
 HEADER = f"| {' | '.join(_HEADS)} |\n|{'---|' * len(_HEADS)}"
 _ROUNDS = 5
-_ROUND_S = 12.0  # to start processes takes one of them, and they serve a call of many shards
+_ROUND_S = 12.0  # to start processes may take two of them, and they serve a call of many shards
 
 Encode = Callable[[list[int]], None]
 
@@ -132,7 +133,7 @@ def row(name: str, items: int, compute: Compute, works: tuple[Encode, ...], chos
     for bare in alone:
         shares = [prepared / (each * scale) for prepared, each in zip(ours, bare, strict=True)]
         cells.append(f"{statistics.median(bare) * scale:,.0f}")
-        cells.append(f"{statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})")
+        cells.append(spread(shares))
     cells += ["-"] * (len(_HEADS) - 3 - len(cells))
     return f"| {name} | {items:,} | {compute.workers} | {' | '.join(cells)} |"
 
@@ -144,7 +145,7 @@ def rate(work: Encode, chosen: list[int], items: int, seconds: float) -> float:
 
 
 def _passes(work: Encode, chosen: list[int], seconds: float = _ROUND_S) -> int:
-    """Return how often the shards take about so many seconds; to start processes is not what is measured."""
+    """Return how many times the shards fit into so many seconds, by the faster of two calls of them alone."""
     return max(1, round(seconds / min(_timed(work, chosen) for _ in range(2))))  # the first call is slow everywhere
 
 

@@ -1,8 +1,9 @@
-"""What the encoders are measured on: post shards, models of random weights, and the machine in a line."""
+"""What the encoders are measured on, post shards and models of random weights, and how that is told."""
 
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 from pathlib import Path
 
@@ -76,3 +77,9 @@ def hardware(device: Device) -> str:
     cores = len(os.sched_getaffinity(0))
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
     return f"{cores} cores of {cpu} ({', '.join(units)}), {card}; {versions}; commit {commit.strip()}\n"
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    """Return the median, and the least and the greatest."""
+    middle = f"{statistics.median(values):.{digits}f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"

