@@ -126,19 +126,27 @@ def _trial(
     group: Sequence[EncoderSpec], made: Mapping[Precision, Sequence[EncoderSpec]]
 ) -> tuple[float, dict[Precision, _Tried]]:
     """Return how many items a second ``group`` does, in float32, and what is seen of it in other precisions."""
+    # Float32 is loaded last: it stays as it was read, while of the others a copy of half the size stays and what was
+    # read is let go, so that no two of the larger lie beside each other.
+    results: dict[Precision, tuple[list[Probe], list[npt.NDArray[np.float32]]]] = {}
+    failed: dict[Precision, str] = {}
+    for precision, specs in made.items():
+        try:
+            probes = _probes(specs)
+            results[precision] = probes, [probe.run() for probe in probes]
+        # RuntimeError: torch's, of a layer that it does not compute in this precision
+        except (PostmillError, RuntimeError) as error:
+            failed[precision] = str(error).partition("\n")[0]
     exact = _probes(group)
     expected = [probe.run() for probe in exact]
     seen: dict[Precision, _Tried] = {}
     timed: dict[str, Probe] = {Precision.FLOAT32: exact[0]}
-    for precision, specs in made.items():
-        try:
-            probes = _probes(specs)
-            results = [probe.run() for probe in probes]
-        # RuntimeError: torch's, of a layer that it does not compute in this precision
-        except (PostmillError, RuntimeError) as error:
-            seen[precision] = _Tried(str(error).partition("\n")[0], good=False)
+    for precision in made:
+        if precision in failed:
+            seen[precision] = _Tried(failed[precision], good=False)
             continue
-        seen[precision] = _kept(exact, expected, results)
+        probes, told = results[precision]
+        seen[precision] = _kept(exact, expected, told)
         if seen[precision].good:
             timed[precision] = probes[0]
     rates = _rates(timed)
