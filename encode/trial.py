@@ -15,6 +15,8 @@ bfloat16 costs EfficientNet-Lite0 as much as is allowed (cosine 0.9991).
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,10 +43,24 @@ Stricter than the cosine: two probabilities at even odds may move by 0.022 until
 into a model that weighs hundreds of numbers together; a probability is read, in hundredths.
 """
 LEAST_GAIN = 1.15  # exact numbers are worth more than what a busy machine may feign
-_ROUNDS = 5
-_BUDGET_S = 10.0  # of the rounds for one model; the first is done anyway
+_TURNS = 2
+_ROUNDS = 3  # of a turn
+_BUDGET_S = 10.0  # of all rounds for one model; the first of a turn is done anyway
 
 _clock = time.perf_counter
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What a model made of typical batches.
+
+    Attributes:
+        told: Whether the numbers of an item are a vector of which the direction counts, and the numbers; by probe.
+        rate: Items a second of the first probe, in its best round.
+    """
+
+    told: Sequence[tuple[bool, npt.NDArray[np.float32]]]
+    rate: float
 
 
 @dataclass(frozen=True)
@@ -53,13 +69,11 @@ class _Tried:
 
     Attributes:
         kept: How well it keeps the numbers of float32, in words; or why it gives none.
-        good: Whether that is well enough.
-        rate: Items a second; None where it is not good.
+        rate: Items a second; 0 where that is not well enough.
     """
 
     kept: str
-    good: bool
-    rate: float | None = None
+    rate: float = 0.0
 
 
 def settled(run: Run, specs: Sequence[EncoderSpec], progress: Progress, *, tries: bool) -> list[EncoderSpec]:
@@ -111,47 +125,66 @@ def _tried(group: list[EncoderSpec], progress: Progress) -> list[EncoderSpec]:
     precisions = [precision for precision in worth_a_trial() if precision != _precision(group[0])]
     if not precisions or any(spec.probe is None for spec in group):
         return group
-    made = {precision: _in(group, precision) for precision in precisions}
     label = f"precision of {_names(group)}: trying float32, {', '.join(precisions)}"
     with progress.track(label, None), single_threaded(_compute(group[0])):
-        rate, tried = _trial(group, made)
-    rates = {precision: seen.rate for precision, seen in tried.items() if seen.rate is not None}
-    best = max(rates, key=lambda precision: rates[precision], default=None)
-    gains = best is not None and rates[best] >= LEAST_GAIN * rate
+        rate, tried = _trial(group, precisions)
+    _give_memory_back()
+    best = max(tried, key=lambda precision: tried[precision].rate)
+    gains = tried[best].rate >= LEAST_GAIN * rate
     progress.note(_told(_names(group), rate, tried, best if gains else None))
-    return made[best] if gains and best is not None else group
+    return _in(group, best) if gains else group
 
 
-def _trial(
-    group: Sequence[EncoderSpec], made: Mapping[Precision, Sequence[EncoderSpec]]
-) -> tuple[float, dict[Precision, _Tried]]:
-    """Return how many items a second ``group`` does, in float32, and what is seen of it in other precisions."""
-    # Float32 is loaded last: it stays as it was read, while of the others a copy of half the size stays and what was
-    # read is let go, so that no two of the larger lie beside each other.
-    results: dict[Precision, tuple[list[Probe], list[npt.NDArray[np.float32]]]] = {}
-    failed: dict[Precision, str] = {}
-    for precision, specs in made.items():
-        try:
-            probes = _probes(specs)
-            results[precision] = probes, [probe.run() for probe in probes]
-        # RuntimeError: torch's, of a layer that it does not compute in this precision
-        except (PostmillError, RuntimeError) as error:
-            failed[precision] = str(error).partition("\n")[0]
-    exact = _probes(group)
-    expected = [probe.run() for probe in exact]
-    seen: dict[Precision, _Tried] = {}
-    timed: dict[str, Probe] = {Precision.FLOAT32: exact[0]}
-    for precision in made:
-        if precision in failed:
-            seen[precision] = _Tried(failed[precision], good=False)
-            continue
-        probes, told = results[precision]
-        seen[precision] = _kept(exact, expected, told)
-        if seen[precision].good:
-            timed[precision] = probes[0]
-    rates = _rates(timed)
-    tried = {precision: replace(one, rate=rates.get(precision)) for precision, one in seen.items()}
-    return rates[Precision.FLOAT32], tried
+def _trial(group: Sequence[EncoderSpec], precisions: Sequence[Precision]) -> tuple[float, dict[Precision, _Tried]]:
+    """Return how many items a second ``group`` does in float32, and what is seen of it in ``precisions``.
+
+    They take turns, for a machine that others use changes its pace within seconds. A model is loaded anew for each turn
+    and let go after it, so that a trial takes no more memory than encoding does.
+    """
+    rate = 0.0
+    tried: dict[Precision, _Tried] = {}
+    seconds = _BUDGET_S / (_TURNS * (1 + len(precisions)))
+    for _ in range(_TURNS):
+        exact = _turn(_in(group, Precision.FLOAT32), seconds)
+        rate = max(rate, exact.rate)
+        for precision in [each for each in precisions if each not in tried or tried[each].rate]:
+            seen = _seen(_in(group, precision), exact, seconds)
+            tried[precision] = max(tried.get(precision, seen), seen, key=lambda turn: turn.rate)
+        if not any(seen.rate for seen in tried.values()):
+            break
+    return rate, tried
+
+
+def _seen(specs: Sequence[EncoderSpec], exact: _Turn, seconds: float) -> _Tried:
+    """Return what is seen of a precision other than float32 in its turn."""
+    try:
+        turn = _turn(specs, seconds)
+    # RuntimeError: torch's, of a layer that it does not compute in this precision
+    except (PostmillError, RuntimeError) as error:
+        return _Tried(str(error).partition("\n")[0])
+    kept, good = _kept(turn, exact)
+    return _Tried(kept, turn.rate if good else 0.0)
+
+
+def _turn(specs: Sequence[EncoderSpec], seconds: float) -> _Turn:
+    """Load a model, which ``specs`` share, send a batch through it again and again, and let it go.
+
+    Args:
+        specs: Encoders of which nothing is loaded.
+        seconds: How long it is timed. Two batches go through anyway, of which the first is slow and not timed.
+    """
+    _give_memory_back()
+    probes = _probes(specs)
+    told = [(probe.directions, probe.run()) for probe in probes]
+    best = float("inf")
+    began = _clock()
+    for rounds in range(1, _ROUNDS + 1):
+        started = _clock()
+        probes[0].run()
+        best = min(best, _clock() - started)
+        if (_clock() - began) * (rounds + 1) / rounds > seconds:  # another round would not end in time
+            break
+    return _Turn(told, probes[0].items / max(best, 1e-9))
 
 
 def _probes(specs: Sequence[EncoderSpec]) -> list[Probe]:
@@ -159,13 +192,11 @@ def _probes(specs: Sequence[EncoderSpec]) -> list[Probe]:
     return [probe() for probe in dict.fromkeys(spec.probe for spec in specs) if probe is not None]
 
 
-def _kept(
-    probes: Sequence[Probe], expected: Sequence[npt.NDArray[np.float32]], results: Sequence[npt.NDArray[np.float32]]
-) -> _Tried:
-    """Return how well ``results`` keep what is ``expected``: the worst of all probes counts."""
+def _kept(turn: _Turn, exact: _Turn) -> tuple[str, bool]:
+    """Return how well ``turn`` keeps the numbers of float32, and whether that is well enough: the worst counts."""
     told, good = [], True
-    for probe, ours, theirs in zip(probes, results, expected, strict=True):
-        if probe.directions:
+    for (directions, ours), (_, theirs) in zip(turn.told, exact.told, strict=True):
+        if directions:
             lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
             cosine = float(((ours * theirs).sum(axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)).min())
             told.append(f"cosine {cosine:.5f}")
@@ -174,21 +205,18 @@ def _kept(
             difference = float(np.abs(ours - theirs).max() / max(1.0, float(np.abs(theirs).max())))
             told.append(f"difference {difference:.4f}")
             good = good and difference <= LARGEST_DIFFERENCE
-    return _Tried(", ".join(told), good)
+    return ", ".join(told), good
 
 
-def _rates(probes: Mapping[str, Probe]) -> dict[str, float]:
-    """Return how many items a second each of ``probes`` does in its best round; they take turns."""
-    best = dict.fromkeys(probes, float("inf"))
-    began = _clock()
-    for rounds in range(1, _ROUNDS + 1):
-        for name, probe in probes.items():
-            started = _clock()
-            probe.run()
-            best[name] = min(best[name], _clock() - started)
-        if (_clock() - began) * (rounds + 1) / rounds > _BUDGET_S:  # another round would not end in time
-            break
-    return {name: probe.items / max(best[name], 1e-9) for name, probe in probes.items()}
+def _give_memory_back() -> None:
+    """Give what is left of models that were let go back to the operating system.
+
+    Their parts refer to one another in circles, and glibc keeps what was freed of the size that it has seen freed.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
+    if trim is not None:
+        trim(0)
 
 
 def _told(names: str, rate: float, tried: Mapping[Precision, _Tried], taken: Precision | None) -> str:
@@ -196,7 +224,7 @@ def _told(names: str, rate: float, tried: Mapping[Precision, _Tried], taken: Pre
 
     def does(precision: Precision) -> str:
         seen = tried[precision]
-        if seen.rate is not None:
+        if seen.rate:
             return f"{precision} does {seen.rate:.1f} ({seen.kept})"
         return f"{precision} does not keep its numbers ({seen.kept})"
 

@@ -55,16 +55,13 @@ def load_image_model(
         PostmillError: The weights or the processor's settings cannot be used.
     """
     import torch
-    from transformers import CLIPModel
 
     with loading(model):
         processor = read_processor(model.folder)
-        network = CLIPModel.from_pretrained(
-            model.folder, weights_only=True, local_files_only=True, trust_remote_code=False
-        )
+        network = _network(model.folder, whole=read is not None)
         if read is not None:
             read(network.eval())
-    del network.text_model
+            del network.text_model
     quicken_clip(network.vision_model, progress)
     prepare_for_inference(compute, network)
     scale = processor.rescale_factor if processor.do_rescale else 1.0
@@ -73,13 +70,14 @@ def load_image_model(
         torch.tensor(values if normalises else [neutral] * 3, dtype=torch.float32, device=compute.device).view(3, 1, 1)
         for values, neutral in ((processor.image_mean, 0.0), (processor.image_std, 1.0))
     )
-    side = int(network.config.vision_config.image_size)
+    side = int(network.vision_model.config.image_size)
 
     @torch.inference_mode()
     def forward(batch: npt.NDArray[np.uint8]) -> Any:
         # Moved as bytes, a quarter of the size; normalised on the device, in float32 whatever the network computes in.
         pixels = (to_device(compute, batch).float() * scale - mean) / std
-        return network.get_image_features(pixels.to(compute.dtype)).pooler_output
+        # What get_image_features of a whole CLIPModel computes.
+        return network.visual_projection(network.vision_model(pixels.to(compute.dtype)).pooler_output)
 
     # A standard one is known by its numbers; another is read anew by whoever prepares pictures.
     prepare = preparation(processor, compute)
@@ -87,7 +85,27 @@ def load_image_model(
         prepare = Processor(str(model.folder), side)
     elif prepare.crop != side:
         raise other_size(str(model.folder), prepare.crop, prepare.crop, side)
-    return ImageModel(prepare, forward, int(network.config.projection_dim))
+    return ImageModel(prepare, forward, network.visual_projection.out_features)
+
+
+def _network(folder: Path, *, whole: bool) -> Any:
+    """Load a ``CLIPModel``, or its vision part alone, of which no page of the other part is read."""
+    from transformers import CLIPConfig, CLIPModel, CLIPVisionModelWithProjection
+
+    class Vision(CLIPVisionModelWithProjection):  # type: ignore[misc]
+        _keys_to_ignore_on_load_unexpected = (r"^text_", r"^logit_scale$")
+
+    config = CLIPConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if not whole:
+        # The length that counts is the whole model's own: the part's is what it would have by itself.
+        config.vision_config.projection_dim = config.projection_dim
+    return (CLIPModel if whole else Vision).from_pretrained(
+        folder,
+        config=config if whole else config.vision_config,
+        weights_only=True,
+        local_files_only=True,
+        trust_remote_code=False,
+    )
 
 
 def preparation(processor: Any, compute: Compute) -> Prepare:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,6 +32,12 @@ _EPOCH_WEEKDAY = 3  # 1 January 1970 was a Thursday; Monday is 0
 Feature = npt.NDArray[np.float64]  # shape (N,), a value for each record
 
 
+@functools.cache
+def features() -> tuple[str, ...]:
+    """Return the names of the features, in their order; no constant, for pyarrow loads pandas to make them."""
+    return tuple(name for name, _ in _named_features(posts.SCHEMA.empty_table()))
+
+
 def spec() -> EncoderSpec:
     """Return the metadata encoder; it is the same for every set of models."""
     encoder = Encoder(
@@ -40,10 +47,10 @@ def spec() -> EncoderSpec:
         revision=FEATURES_REVISION,
         weights_sha256="",
         precision=str(Precision.FLOAT32),
-        dimensions=len(FEATURES),
+        dimensions=len(features()),
         dtype="float32",
         scalars=(),
-        features=FEATURES,
+        features=features(),
         available_before_publication=True,
         stand_in_for="",
         preprocessing={
@@ -63,7 +70,7 @@ def encode_records(run: Run, shard: int) -> EncodedShard:
 
 
 def record_features(table: pa.Table) -> npt.NDArray[np.float32]:
-    """Return the features of N records as shape (N, ``len(FEATURES)``).
+    """Return the features of N records as shape (N, ``len(features())``).
 
     A null counts as 0, and a feature ``..._missing`` beside it is then 1. Counts are counts; lengths are in
     characters and pixels; logarithms are natural; hour and weekday are in UTC and turned into points on a circle.
@@ -124,6 +131,3 @@ def _floats(column: pa.ChunkedArray) -> Feature:
 def _missing_flag(column: pa.ChunkedArray) -> Feature:
     values: Feature = pc.is_null(column).cast(pa.float64()).to_numpy()
     return values
-
-
-FEATURES = tuple(name for name, _ in _named_features(posts.SCHEMA.empty_table()))

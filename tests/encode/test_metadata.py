@@ -20,7 +20,7 @@ MONDAY_EVENING = 1_551_722_400
 
 def features(record: dict[str, Any]) -> dict[str, float]:
     row = metadata.record_features(posts.records_table([record]))[0]
-    return dict(zip(metadata.FEATURES, row.tolist(), strict=True))
+    return dict(zip(metadata.features(), row.tolist(), strict=True))
 
 
 def test_values(make_record: Callable[..., dict[str, Any]]) -> None:
@@ -45,7 +45,7 @@ def test_values(make_record: Callable[..., dict[str, Any]]) -> None:
     assert values["log_followers"] == pytest.approx(math.log(1000))
     assert (values["hour_sin"], values["hour_cos"]) == (pytest.approx(-1), pytest.approx(0, abs=1e-6))
     assert (values["weekday_sin"], values["weekday_cos"]) == (0, 1)
-    assert [name for name in metadata.FEATURES if name.startswith("category_") and values[name]] == ["category_pet"]
+    assert [name for name in metadata.features() if name.startswith("category_") and values[name]] == ["category_pet"]
     assert not any(value for name, value in values.items() if name.endswith("_missing"))
 
 
@@ -54,7 +54,7 @@ def test_nulls_are_zero_with_a_flag(make_record: Callable[..., dict[str, Any]]) 
     unknown = dict.fromkeys([*names.split(), "taken_at", "category"])
     values = features(make_record("k", hashtags=[], tagged_users=[], **unknown))
     ones = {name for name, value in values.items() if value}
-    flags = {name for name in metadata.FEATURES if name.endswith("_missing")}
+    flags = {name for name in metadata.features() if name.endswith("_missing")}
     assert ones == flags | {"category_unknown"}
     assert all(value in (0, 1) for value in values.values())
     for caption in (" \n", "\u2800", "\u200b\ufffd"):
@@ -104,5 +104,5 @@ def test_stage(make_posts: Callable[..., Run]) -> None:
     shard = embeddings.read(run, summary.encoder, 0)
     assert shard.vectors is not None and shard.vectors.dtype == np.float32
     assert shard.present.all()
-    assert summary.encoder.features == metadata.FEATURES
-    assert shard.vectors[:, metadata.FEATURES.index("account_missing")].tolist() == [0, 1, 0]
+    assert summary.encoder.features == metadata.features()
+    assert shard.vectors[:, metadata.features().index("account_missing")].tolist() == [0, 1, 0]
