@@ -64,11 +64,21 @@ def by_budget(lengths: Sequence[int], budget: int) -> Iterator[range]:
 
 
 @dataclass(frozen=True)
+class _Batch:
+    """Some texts of a shard in tokens, and the rows of its table that are theirs."""
+
+    tokens: Tokens
+    table: npt.NDArray[np.float32]
+    rows: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class _EndOfTexts:
-    """All texts of a shard are computed: ``rows[n]`` is the row, among the distinct ones, of text n; -1 of none."""
+    """All distinct texts of a shard are computed: row n of its table is as row ``of[n]``; zeros where that is -1."""
 
     context: Any
-    rows: npt.NDArray[np.int64]
+    table: npt.NDArray[np.float32]
+    of: npt.NDArray[np.int64]
 
 
 def over_texts(
@@ -99,35 +109,36 @@ def over_texts(
             for context, cut, distinct in ahead:
                 yield context, cut, distinct, model.tokenize(distinct)
 
-    def batches() -> Iterator[Tokens | _EndOfTexts]:
+    def batches() -> Iterator[_Batch | _EndOfTexts]:
         # One shard is read, the next tokenized without the interpreter's lock, and batches are made of a third.
         with closing(prefetched(tokenized(), 1)) as ahead:
             for context, cut, distinct, lay_out in ahead:
                 tokens = lay_out()
+                table = np.empty((len(cut), model.width), np.float32)
+                row_of: dict[str | None, int] = {text: row for row, text in reversed([*enumerate(cut)])}  # the first
+                rows = np.array([row_of[text] for text in distinct], dtype=np.int64)
                 order = by_length(tokens.lengths)
                 for span in by_budget(tokens.lengths[order].tolist(), TOKENS * compute.batch_scale):
-                    yield tokens.batch(order[span.start : span.stop])
-                places = np.empty(len(distinct), np.int64)
-                places[order] = np.arange(len(distinct))
-                place_of: dict[str | None, int] = dict(zip(distinct, places.tolist(), strict=True))
-                yield _EndOfTexts(context, np.array([place_of.get(text, -1) for text in cut], dtype=np.int64))
+                    chosen = order[span.start : span.stop]
+                    yield _Batch(tokens.batch(chosen), table, rows[chosen])
+                row_of[None] = -1
+                yield _EndOfTexts(context, table, np.array([row_of[text] for text in cut], dtype=np.int64))
 
-    def forward(batch: Tokens | _EndOfTexts) -> Any:
-        return batch if isinstance(batch, _EndOfTexts) else leaving(compute, model.forward(batch))
+    def forward(item: _Batch | _EndOfTexts) -> Any:
+        if isinstance(item, _EndOfTexts):
+            return item
+        return item, leaving(compute, model.forward(item.tokens))
 
-    def collect(result: Any) -> Any:
-        return result if isinstance(result, _EndOfTexts) else to_host(compute, result)
-
-    nothing = np.zeros((1, model.width), np.float32)
-    computed: list[npt.NDArray[np.float32]] = []
-    table = nothing  # used again: to be given memory anew costs more than to write it
-    for result in stream(compute, batches(), lambda batch: batch, forward, collect, prepare_while_drawing=True):
+    def collect(result: Any) -> _EndOfTexts | None:
         if isinstance(result, _EndOfTexts):
-            computed.append(nothing)
-            height = sum(map(len, computed))
-            if height > len(table):
-                table = np.empty((height, model.width), np.float32)
-            yield result.context, np.concatenate(computed, out=table[:height])[result.rows]
-            computed.clear()
-        else:
-            computed.append(result)
+            return result
+        batch, made = result
+        batch.table[batch.rows] = to_host(compute, made)
+        return None
+
+    for ended in stream(compute, batches(), lambda item: item, forward, collect, prepare_while_drawing=True):
+        if ended is not None:
+            repeated = np.flatnonzero((ended.of >= 0) & (ended.of != np.arange(len(ended.of))))
+            ended.table[repeated] = ended.table[ended.of[repeated]]
+            ended.table[ended.of < 0] = 0
+            yield ended.context, ended.table

@@ -125,6 +125,21 @@ def test_numbers_that_are_not_finite_end_it() -> None:
         assert failure.value.hint is not None and hint in failure.value.hint
 
 
+@pytest.mark.filterwarnings("error")
+def test_one_of_many_numbers_that_is_not_finite_is_found_and_large_ones_are_none() -> None:
+    compute = Compute(Device.CPU, 1)
+    numbers = np.full((30, 768), np.float32(3e38))  # of which two sum to more than a float32 holds
+    numbers[1::2] *= -1
+    assert to_host(compute, numbers) is numbers
+    assert to_host(compute, np.abs(numbers)).min() > 0
+    assert to_host(compute, numbers[:0]).shape == (0, 768)
+    for spoilt in ([np.nan], [np.inf], [-np.inf], [np.inf, -np.inf]):
+        some = np.zeros((30, 768), np.float32)
+        some[-1, -len(spoilt) :] = spoilt
+        with pytest.raises(PostmillError, match="not finite"):
+            to_host(compute, some)
+
+
 def test_embeddings_of_one_precision_are_not_added_to_another(
     make_posts: Callable[..., Run], make_jpeg: Callable[..., bytes], clip_folder: Path
 ) -> None:
