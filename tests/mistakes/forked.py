@@ -57,6 +57,7 @@ class Forks:
         largest_file: int | None = None,
         encoding: str = "utf-8",
         leave: bool = False,
+        hasty: bool = False,
     ) -> Done:
         """Run a command.
 
@@ -68,6 +69,7 @@ class Forks:
             largest_file: Bytes that a file may have.
             encoding: Of the streams.
             leave: Whether the folder, an empty one, is removed when the command is in it.
+            hasty: Whether an address that nobody serves is given up after a second, not after a minute.
         """
         files = {name: self.folder / name for name in ("out", "err")}
         for file in files.values():
@@ -80,6 +82,7 @@ class Forks:
             "largest_file": largest_file,
             "encoding": encoding,
             "leave": leave,
+            "hasty": hasty,
         }
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps(asked) + "\n")
@@ -135,6 +138,8 @@ def _become(asked: dict[str, Any]) -> None:
             os.environ[name] = value
     if asked["largest_file"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["largest_file"],) * 2)
+    if asked["hasty"]:
+        importlib.import_module("postmill.ingest.remote.patience").UNREACHED_S = 1.0
     sys.argv = ["postmill", *asked["words"]]
     sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
     opened = [_stream(number, kind, asked["encoding"]) for number, kind in enumerate(asked["streams"], 1)]
