@@ -156,6 +156,22 @@ def loading(model: ModelFiles) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def all_read(loaded: tuple[Any, Mapping[str, Any]]) -> Any:
+    """Return the network that was loaded, unless transformers made up numbers of it at random.
+
+    Args:
+        loaded: What ``from_pretrained`` returned with ``output_loading_info``, within :func:`loading`.
+
+    Raises:
+        ValueError: Its file lacks some.
+    """
+    network, said = loaded
+    missing = sorted(said["missing_keys"])
+    if missing:
+        raise ValueError(f"its weights lack {len(missing):,} of the network's parts, such as {missing[0]}")
+    return network
+
+
 def check_tokenizer(tokenizer: Any, words: int) -> None:
     """Refuse, within :func:`loading`, a tokenizer of which a file is missing: transformers makes one without words.
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from postmill.encode.device import Compute, prepare_for_inference, tokens_to_device
 from postmill.encode.encoders.labels import Activation, Labels
 from postmill.encode.interface import MAX_CHARACTERS
-from postmill.encode.model_files import SENTENCEPIECE_FILES, ModelFiles, check_tokenizer, loading
+from postmill.encode.model_files import SENTENCEPIECE_FILES, ModelFiles, all_read, check_tokenizer, loading
 from postmill.encode.preparation.batches import TOKENS, TextModel, over_texts
 from postmill.encode.preparation.tokens import Tokens, tokenizing
 from postmill.encode.speed.quicken import quicken_distilbert
@@ -87,7 +87,11 @@ def load_text_model(model: ModelFiles, compute: Compute, labels: Labels, progres
     _check_packages(model)
     with loading(model):
         tokenizer = AutoTokenizer.from_pretrained(model.folder, **options)
-        network = AutoModelForSequenceClassification.from_pretrained(model.folder, weights_only=True, **options)
+        network = all_read(
+            AutoModelForSequenceClassification.from_pretrained(
+                model.folder, weights_only=True, output_loading_info=True, **options
+            )
+        )
         known = dict(network.config.id2label)
         if [known.get(number) for number in range(network.config.num_labels)] != list(labels.stated):
             raise ValueError("the network has other labels than config.json")

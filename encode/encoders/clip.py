@@ -12,7 +12,7 @@ from PIL import Image
 
 from postmill.encode.device import Compute, prepare_for_inference, to_device
 from postmill.encode.interface import ImageModel
-from postmill.encode.model_files import ModelFiles, loading, read_json, reading_configuration
+from postmill.encode.model_files import ModelFiles, all_read, loading, read_json, reading_configuration
 from postmill.encode.options import Precision
 from postmill.encode.preparation.pixels import Processor, ShortSide, by_processor, other_size, read_processor
 from postmill.encode.speed.quicken import quicken_clip
@@ -93,18 +93,22 @@ def _network(folder: Path, *, whole: bool) -> Any:
     from transformers import CLIPConfig, CLIPModel, CLIPVisionModelWithProjection
 
     class Vision(CLIPVisionModelWithProjection):  # type: ignore[misc]
+        # The rest of a whole model's file is not told of as unexpected.
         _keys_to_ignore_on_load_unexpected = (r"^text_", r"^logit_scale$")
 
     config = CLIPConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if not whole:
         # The length that counts is the whole model's own: the part's is what it would have by itself.
         config.vision_config.projection_dim = config.projection_dim
-    return (CLIPModel if whole else Vision).from_pretrained(
-        folder,
-        config=config if whole else config.vision_config,
-        weights_only=True,
-        local_files_only=True,
-        trust_remote_code=False,
+    return all_read(
+        (CLIPModel if whole else Vision).from_pretrained(
+            folder,
+            config=config if whole else config.vision_config,
+            weights_only=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
     )
 
 

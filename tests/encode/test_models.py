@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,10 +16,14 @@ import huggingface_hub.constants
 import pytest
 
 from postmill.encode import hub, models
-from postmill.encode.options import EncoderName
+from postmill.encode.device import Compute
+from postmill.encode.interface import EncodeSettings
+from postmill.encode.options import EncoderName, ModelSet
+from postmill.encode.registry import encoder_specs
 from postmill.encode.stage import encode_run
 from postmill.shards.formats.encoders import encoders_of
 from postmill.shards.run.folder import Run
+from postmill.shards.runtime.devices import Device
 from postmill.shards.runtime.errors import PostmillError, UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -221,3 +226,25 @@ def test_weights_that_are_pickled_code_are_not_run(
     with pytest.raises(PostmillError, match="cannot be loaded"):
         encode_run(make_posts(caption=["x"]), encoders=["text"], device="cpu")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("encoder", "lost"),
+    [("image", "vision_model.encoder.layers.0.mlp.fc1.weight"), ("sentiment", "classifier.weight")],
+)
+def test_weights_that_lack_a_part_are_refused_not_made_up(
+    encoder: str, lost: str, clip_folder: Path, distilbert_folder: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "model"
+    shutil.copytree(clip_folder if encoder == "image" else distilbert_folder, folder)
+    weights = load_file(folder / "model.safetensors")
+    del weights[lost]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    settings = EncodeSettings(ModelSet.PAPER, {encoder: str(folder)}, lambda: Compute(Device.CPU, 1))
+    (spec,) = encoder_specs([encoder], settings)
+    load = spec.load_image_model if encoder == "image" else spec.load
+    assert load is not None
+    with pytest.raises(PostmillError, match=f"lack 1 of the network's parts, such as {lost}"):
+        load()
